@@ -1,0 +1,191 @@
+#include "agent/delivery.h"
+
+#include <algorithm>
+#include <random>
+
+#include "core/words.h"
+
+namespace runtail {
+namespace {
+
+constexpr std::chrono::milliseconds kFirstBackoff{50}, kLongestBackoff{5'000}, kOperatorBackoff{30'000};
+// SIGTERM has to be out within 8 s, and orchestrators kill after 10: what is durable can wait for the next start.
+constexpr std::chrono::seconds kDrainAtStop{3};
+
+}  // namespace
+
+DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock, DeliverySettings settings)
+    : buffer_(buffer),
+      sink_(sink),
+      published_(published),
+      clock_(clock),
+      settings_(settings),
+      state_prefix_("c/" + std::string(sink.name()) + "/"),
+      metrics_(settings.max_series),
+      cursor_(buffer.cursor(sink.name()).value_or(Cursor{})) {
+  std::vector<Series> kept;
+  for (const StateEntry& entry : buffer_.scan(state_prefix_)) {
+    Series series;
+    if (!decode_series(std::string_view(entry.key).substr(state_prefix_.size()), entry.value, series)) continue;
+    metrics_.restore(series);
+    kept.push_back(std::move(series));
+  }
+  published_.publish(std::move(kept));
+  published_.set(Metric::kSinkUp, {sink_.name()}, 0);
+  maybe_delivered_ = cursor_.intent > cursor_.delivered.sequence;
+  show();
+}
+
+void DeliveryLoop::run(std::stop_token stop, const std::function<void(bool, const std::string&)>& log) {
+  auto last_work = std::chrono::steady_clock::now();
+  std::optional<std::chrono::steady_clock::time_point> stop_seen;
+  while (true) {
+    const bool stopping = stop.stop_requested();
+    if (stopping && !stop_seen) stop_seen = std::chrono::steady_clock::now();
+    if (stop_seen && std::chrono::steady_clock::now() - *stop_seen > kDrainAtStop) return;
+    if (step(log)) {
+      last_work = std::chrono::steady_clock::now();
+      continue;
+    }
+    if (stopping) return;
+    const bool failing = backoff_.count() > 0;
+    std::unique_lock lock(mutex_);
+    // A failure waits its time out; with nothing to do, the next append wakes us.
+    const auto ready = [&] { return !failing && work_; };
+    woken_.wait_for(lock, stop, failing ? backoff_ : settings_.idle_timeout, ready);
+    work_ = false;
+    lock.unlock();
+    if (!failing && std::chrono::steady_clock::now() - last_work >= settings_.idle_timeout) sink_.idle();
+  }
+}
+
+bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log) {
+  const auto fail = [&](const std::string& reason, std::chrono::milliseconds wait, bool is_error) {
+    // Jitter keeps a fleet from knocking at the same moment.
+    static thread_local std::minstd_rand random(std::random_device{}());
+    backoff_ = std::chrono::milliseconds(wait.count() / 2 + static_cast<std::int64_t>(random() % static_cast<unsigned>(wait.count() + 1)));
+    bool is_news = false;
+    {
+      const std::lock_guard lock(mutex_);
+      is_news = status_.reason != reason;
+      status_.up = false;
+      status_.reason = reason;
+    }
+    published_.set(Metric::kSinkUp, {sink_.name()}, 0);
+    if (is_news) log(is_error, "sink " + std::string(sink_.name()) + ": " + reason);
+    return false;
+  };
+
+  auto chunks = buffer_.read_after(cursor_.delivered.sequence, settings_.batch_lines_max);
+  if (!chunks) {
+    if (chunks.error().code != ErrorCode::kCorrupt) return fail(chunks.error().message, kLongestBackoff, true);
+    // A damaged chunk cannot be delivered by anyone; what it covered is read again from the source where that still is.
+    log(true, chunks.error().message + "; it is skipped and counted in runtail_buffer_lost_total");
+    metrics_.add(Metric::kBufferLostTotal, {}, 1);
+    ++cursor_.delivered.sequence;
+    return true;
+  }
+  if (maybe_delivered_) {
+    // The delivery whose answer is missing is repeated alone, as it was.
+    std::erase_if(*chunks, [&](const SequencedChunk& each) { return each.sequence > cursor_.intent; });
+    if (chunks->empty()) {
+      maybe_delivered_ = false;
+      return true;
+    }
+  }
+  if (chunks->empty()) {
+    backoff_ = std::chrono::milliseconds(0);
+    show();
+    return false;
+  }
+  if (cursor_.intent != chunks->back().sequence) {
+    cursor_.intent = chunks->back().sequence;
+    if (const auto kept = buffer_.put_cursor(sink_.name(), cursor_, {}); !kept) return fail(kept.error().message, kLongestBackoff, true);
+  }
+  const Delivery answer = sink_.deliver(*chunks, maybe_delivered_);
+  switch (answer.status) {
+    case Delivery::Status::kDelivered: settle(*chunks, answer.outcomes); return true;
+    case Delivery::Status::kRetry:
+      maybe_delivered_ = maybe_delivered_ || answer.unknown;
+      return fail(answer.reason, std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff), false);
+    case Delivery::Status::kOperator: return fail(answer.reason, kOperatorBackoff, true);
+  }
+  return false;
+}
+
+void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const RecordOutcomes& outcomes) {
+  maybe_delivered_ = false;
+  backoff_ = std::chrono::milliseconds(0);
+  cursor_.delivered.sequence = chunks.back().sequence;
+  for (const SequencedChunk& each : chunks) cursor_.delivered.records += each.chunk.records;
+  const std::pair<const RecordCounts*, RecordOutcome> parts[] = {{&outcomes.applied, RecordOutcome::kApplied},
+                                                                 {&outcomes.duplicate, RecordOutcome::kDuplicate},
+                                                                 {&outcomes.expired, RecordOutcome::kExpired},
+                                                                 {&outcomes.dead_lettered, RecordOutcome::kDeadLettered}};
+  for (const auto& [counts, outcome] : parts) {
+    for (std::size_t i = 0; i < kTableCount; ++i) {
+      const auto table = static_cast<Table>(i);
+      if ((*counts)[table] == 0) continue;
+      metrics_.add(Metric::kRecordsTotal, {sink_.name(), to_string(table), to_string(outcome)}, static_cast<double>((*counts)[table]));
+    }
+  }
+  std::vector<Series> changed = metrics_.take_changed();
+  std::vector<StateEntry> entries;
+  for (const Series& series : changed) entries.push_back({state_prefix_ + series_key(series), encode_series(series)});
+  // Losing this write only repeats the delivery, which finds its ranges covered.
+  (void)buffer_.put_cursor(sink_.name(), cursor_, entries);
+  buffer_.release(cursor_.delivered.sequence);
+  const TimePoint now = clock_.now();
+  {
+    const std::lock_guard lock(mutex_);
+    status_.up = true;
+    status_.reason.clear();
+    status_.last_success_at = now;
+  }
+  published_.publish(std::move(changed));
+  published_.set(Metric::kSinkUp, {sink_.name()}, 1);
+  published_.set(Metric::kSinkLastSuccess, {sink_.name()}, static_cast<double>(to_micros(now)) / 1e6);
+  show();
+}
+
+// Pending and balance, from the running totals of chunks on one side and the outcomes on the other.
+void DeliveryLoop::show() {
+  RecordCounts pending = buffer_.appended().records;
+  pending -= cursor_.delivered.records;
+  std::uint64_t records = 0, imbalance = 0;
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    records += pending.by_table[i];
+    double outcomes = 0;
+    for (const RecordOutcome outcome : {RecordOutcome::kApplied, RecordOutcome::kDuplicate, RecordOutcome::kExpired, RecordOutcome::kDeadLettered}) {
+      outcomes += metrics_.value(Metric::kRecordsTotal, {sink_.name(), to_string(static_cast<Table>(i)), to_string(outcome)});
+    }
+    const auto settled = static_cast<std::uint64_t>(outcomes);
+    const std::uint64_t delivered = cursor_.delivered.records.by_table[i];
+    imbalance += settled > delivered ? settled - delivered : delivered - settled;
+  }
+  published_.set(Metric::kRecordsPending, {sink_.name()}, static_cast<double>(records));
+  const std::lock_guard lock(mutex_);
+  status_.records_pending = records;
+  status_.delivered = cursor_.delivered.sequence;
+  imbalance_ = imbalance;
+}
+
+void DeliveryLoop::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    work_ = true;
+  }
+  woken_.notify_one();
+}
+
+DeliveryStatus DeliveryLoop::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+std::uint64_t DeliveryLoop::imbalance() const {
+  const std::lock_guard lock(mutex_);
+  return imbalance_;
+}
+
+}  // namespace runtail

@@ -1,0 +1,209 @@
+#include "agent/engine.h"
+
+#include <algorithm>
+
+#include "agent/identity_key.h"
+#include "agent/log.h"
+#include "config/dialect.h"
+
+namespace runtail {
+namespace {
+
+constexpr std::chrono::seconds kStalledAfter{60};
+
+// A corrupt buffer is set aside and named; the sources are read again where they still are.
+Result<std::unique_ptr<DurableBuffer>> open_buffer(const Config& config, bool& lost) {
+  auto buffer = DurableBuffer::open(config.buffer);
+  if (buffer || buffer.error().code != ErrorCode::kCorrupt) return buffer;
+  const auto aside = DurableBuffer::set_aside(config.buffer);
+  if (!aside) return aside.error();
+  log_error(buffer.error().message + "; set aside as " + *aside + ", starting with an empty buffer");
+  lost = true;
+  return DurableBuffer::open(config.buffer);
+}
+
+}  // namespace
+
+Engine::Engine(const Config& config, PublishedMetrics& published) : config_(config), published_(published) {}
+
+Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMetrics& published, std::stop_token stop) {
+  std::unique_ptr<Engine> engine(new Engine(config, published));
+  bool lost = false;
+  auto buffer = open_buffer(config, lost);
+  if (!buffer) return buffer.error();
+  engine->buffer_ = std::move(*buffer);
+
+  std::string waiting;
+  auto identity = settle_identity(config, *engine->buffer_);
+  while (!identity) {
+    if (identity.error().code != ErrorCode::kUnavailable && identity.error().code != ErrorCode::kNotFound) return identity.error();
+    if (identity.error().message != waiting) {
+      waiting = identity.error().message;
+      log_warn("files wait: their identity needs the database's key: " + waiting);
+    }
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any().wait_for(lock, stop, std::chrono::milliseconds(500), [] { return false; });
+    if (stop.stop_requested()) return Error{ErrorCode::kUnavailable, "stopped while waiting for the database's identity key"};
+    identity = settle_identity(config, *engine->buffer_);
+  }
+  if (!identity->known.empty()) {
+    Commit known;
+    known.positions = identity->known;
+    if (const auto kept = engine->buffer_->append(known); !kept) return kept.error();
+    log_warn("the buffer is new but the database knows " + std::to_string(known.positions.size()) +
+             " of these files: reading goes on where it ends there");
+    lost = true;
+  }
+
+  auto redactor = Redactor::make(config.redaction);
+  if (!redactor) return redactor.error();
+  engine->kinds_ = redactor->kinds();
+  DeriverSettings deriver;
+  if (!config.identity.run_namespace.empty()) {
+    if (const auto run_namespace = parse_uuid(config.identity.run_namespace)) deriver.run_namespace = *run_namespace;
+  }
+  deriver.agent_id = config.name;
+  deriver.ruleset = redactor->ruleset();
+  deriver.environment = config.environment;
+  deriver.service = config.service;
+  const bool local = config.postgres.url.empty();
+  engine->pipeline_ = std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
+                                                 engine->clock_, published, config.metrics.max_series, local);
+  if (lost) engine->pipeline_->metrics().add(Metric::kBufferLostTotal, {}, 1);
+  if (!local) {
+    engine->postgres_ = std::make_unique<PostgresSink>(config.postgres, deriver, engine->kinds_, engine->clock_);
+    DeliverySettings settings{config.postgres.batch_rows_max, config.metrics.max_series, config.postgres.idle_timeout};
+    engine->delivery_ = std::make_unique<DeliveryLoop>(*engine->buffer_, *engine->postgres_, published, engine->clock_, settings);
+  }
+  Engine* self = engine.get();
+  engine->intake_ = std::make_unique<Intake>(config, identity->key, *engine->buffer_, *engine->pipeline_, engine->clock_, published, [self] {
+    if (self->delivery_) self->delivery_->wake();
+  });
+  if (engine->delivery_) {
+    engine->delivery_thread_ = std::jthread([self](std::stop_token token) {
+      self->delivery_->run(token, [](bool is_error, const std::string& message) { is_error ? log_error(message) : log_warn(message); });
+      self->delivery_ended_ = true;
+    });
+  }
+  engine->intake_thread_ = std::jthread([self](std::stop_token token) {
+    const auto ended = self->intake_->run(token);
+    if (ended) return;
+    log_error(ended.error().message + "; the buffer is opened again and sources are read on from what is durable");
+    const std::lock_guard lock(self->mutex_);
+    self->failure_ = ended.error().message;
+  });
+  return engine;
+}
+
+Engine::~Engine() { stop(std::chrono::milliseconds(0)); }
+
+void Engine::stop(std::chrono::milliseconds deadline) {
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  if (intake_thread_.joinable()) {
+    intake_thread_.request_stop();
+    intake_thread_.join();
+  }
+  if (!delivery_thread_.joinable()) return;
+  delivery_thread_.request_stop();
+  while (!delivery_ended_ && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  // A statement that does not come back must not hold the exit: it is repeated after the next start.
+  if (!delivery_ended_ && deadline.count() > 0) {
+    log_warn("a delivery is still on its way; it is repeated at the next start");
+    std::quick_exit(0);
+  }
+  delivery_thread_.join();
+}
+
+std::optional<std::string> Engine::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+std::vector<HealthCheck> Engine::health() const {
+  std::vector<HealthCheck> checks;
+  const auto failed = failure();
+  const bool room = buffer_->has_room();
+  checks.push_back({"buffer", CheckKind::kOwn, failed ? CheckStatus::kUnavailable : room ? CheckStatus::kOk : CheckStatus::kDegraded,
+                    failed ? *failed : room ? "" : "full: sources wait; see runtail_buffer_size_bytes and the sinks"});
+  HealthCheck inputs{"inputs", CheckKind::kOwn, CheckStatus::kOk, ""};
+  for (const SourceStatus& source : intake_->status()) {
+    if (source.faults.empty()) continue;
+    inputs.status = CheckStatus::kUnavailable;
+    inputs.reason += (inputs.reason.empty() ? "" : "; ") + source.name + ": " + source.faults.front();
+  }
+  checks.push_back(std::move(inputs));
+  checks.push_back({"redactor", CheckKind::kOwn, CheckStatus::kOk, ""});
+  if (delivery_) {
+    const DeliveryStatus status = delivery_->status();
+    const bool ok = status.up || status.reason.empty();
+    checks.push_back({"postgres", CheckKind::kOutside, ok ? CheckStatus::kOk : CheckStatus::kUnavailable, status.reason});
+  }
+  return checks;
+}
+
+void Engine::refresh(TimePoint now) {
+  published_.set(Metric::kBufferSize, {}, static_cast<double>(buffer_->bytes_on_disk()));
+  published_.set(Metric::kBufferLimit, {}, static_cast<double>(buffer_->bytes_max()));
+  published_.set(Metric::kBufferDegraded, {}, failure() ? 1 : 0);
+  double lines = 0;
+  for (const Series& series : published_.snapshot()) {
+    if (series.metric == Metric::kLinesReadTotal) lines += series.value;
+    if (series.metric == Metric::kLinesTotal) lines -= series.value;
+  }
+  const std::uint64_t records = delivery_ ? delivery_->imbalance() : 0;
+  published_.set(Metric::kLedgerImbalance, {}, std::abs(lines) + static_cast<double>(records));
+  bool waiting = false;
+  for (const SourceStatus& source : intake_->status()) waiting = waiting || source.lag_bytes > 0;
+  bool stalled = waiting && now - intake_->progress_at() > kStalledAfter;
+  if (delivery_) {
+    const DeliveryStatus status = delivery_->status();
+    const TimePoint last = std::max(status.last_success_at.value_or(TimePoint{}), intake_->progress_at());
+    stalled = stalled || (status.records_pending > 0 && !status.up && now - last > kStalledAfter);
+    published_.set(Metric::kPositionConflictsTotal, {}, static_cast<double>(postgres_->position_conflicts()));
+  }
+  published_.set(Metric::kStalled, {}, stalled ? 1 : 0);
+}
+
+std::string Engine::describe(TimePoint now) const {
+  std::string out;
+  for (const SourceStatus& source : intake_->status()) {
+    out += "source " + source.name + ": " + std::to_string(source.lag_bytes) + " bytes behind";
+    for (const std::string& fault : source.faults) out += "; " + fault;
+    out += '\n';
+  }
+  if (delivery_) {
+    const DeliveryStatus status = delivery_->status();
+    out += "sink postgres: " + std::string(status.up ? "up" : status.reason.empty() ? "not used yet" : "degraded") + ", " +
+           std::to_string(status.records_pending) + " records pending";
+    if (!status.reason.empty()) out += "; " + status.reason;
+    if (status.last_success_at) {
+      out += "; last success " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - *status.last_success_at).count()) + " s ago";
+    }
+    out += '\n';
+  } else {
+    out += "sink: none; history is kept in the buffer directory\n";
+  }
+  out += "buffer: " + std::to_string(buffer_->bytes_on_disk() >> 10) + " of " + std::to_string(buffer_->bytes_max() >> 10) + " KiB" +
+         (buffer_->has_room() ? "" : "; full: sources wait") + '\n';
+  std::map<std::string, double> lines;
+  double read = 0, imbalance = 0;
+  std::map<std::string, double> records;
+  for (const Series& series : published_.snapshot()) {
+    if (series.metric == Metric::kLinesReadTotal) read += series.value;
+    if (series.metric == Metric::kLinesTotal) lines[series.labels[1]] += series.value;
+    if (series.metric == Metric::kRecordsTotal) records[series.labels[2]] += series.value;
+    if (series.metric == Metric::kLedgerImbalance) imbalance = series.value;
+  }
+  const auto list = [](const std::map<std::string, double>& counts) {
+    std::string text;
+    for (const auto& [name, count] : counts) text += (text.empty() ? "" : " + ") + std::to_string(static_cast<std::uint64_t>(count)) + " " + name;
+    return text.empty() ? std::string("none") : text;
+  };
+  out += "lines: " + std::to_string(static_cast<std::uint64_t>(read)) + " read = " + list(lines) + '\n';
+  out += "records: " + list(records) + '\n';
+  out += "ledger imbalance: " + std::to_string(static_cast<std::uint64_t>(imbalance)) + '\n';
+  return out;
+}
+
+}  // namespace runtail

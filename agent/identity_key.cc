@@ -1,0 +1,79 @@
+#include "agent/identity_key.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "schema/identity_key.h"
+#include "sinks/postgres_start.h"
+
+namespace runtail {
+namespace {
+
+// Readable by the agent's user only; whole or not there at all.
+Result<void> keep_key(const std::filesystem::path& path, const HashKey& key) {
+  const std::string hex = to_hex(key.bytes) + "\n", part = path.string() + ".part";
+  const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const bool written = fd >= 0 && write(fd, hex.data(), hex.size()) == static_cast<ssize_t>(hex.size()) && fsync(fd) == 0;
+  if (fd >= 0) close(fd);
+  if (!written || rename(part.c_str(), path.c_str()) != 0) {
+    return Error{ErrorCode::kUnavailable, "write " + path.string() + ": " + std::strerror(errno)};
+  }
+  return {};
+}
+
+Position position_of(const StoredPosition& stored) {
+  Position position;
+  position.file = stored.file;
+  position.emitted = position.resume = stored.covered.upper();
+  position.confirm = stored.confirm;
+  return position;
+}
+
+}  // namespace
+
+Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer& buffer) {
+  const std::filesystem::path kept_path = config.buffer.directory / "identity.key";
+  std::optional<HashKey> key;
+  std::string origin;
+  for (const std::filesystem::path& path : {config.identity.key_file, kept_path}) {
+    if (key || path.empty() || (path == kept_path && !std::filesystem::exists(path))) continue;
+    const auto read = read_identity_key_file(path);
+    if (!read) return read.error();
+    key = *read;
+    origin = path.string();
+  }
+  IdentityStart start;
+  if (!config.postgres.url.empty()) {
+    std::vector<std::string> streams;
+    for (const SourceConfig& source : config.sources) streams.push_back(source.stream);
+    auto database = read_start(config.postgres, streams);
+    if (database) {
+      if (key && key->bytes != database->identity_key.bytes) {
+        return Error{ErrorCode::kInvalidInput,
+                     "the identity key in " + origin + " is not the database's, so the database would not know these files again; give a new database this key "
+                     "(`runtail migrate --identity-key-file " + origin + "`), or move " + config.buffer.directory.string() +
+                         " away to start with the database's key"};
+      }
+      key = database->identity_key;
+      if (buffer.created()) {
+        for (const StoredPosition& stored : database->positions) start.known.push_back(position_of(stored));
+      }
+    } else if (!key || database.error().code == ErrorCode::kInvalidInput) {
+      return database.error();
+    }
+  }
+  if (!key) {
+    const auto made = new_identity_key();
+    if (!made) return made.error();
+    key = *made;
+  }
+  if (!std::filesystem::exists(kept_path)) {
+    if (const auto kept = keep_key(kept_path, *key); !kept) return kept.error();
+  }
+  start.key = *key;
+  return start;
+}
+
+}  // namespace runtail

@@ -1,0 +1,22 @@
+// Where the key of all keyed hashes comes from, and what the database knows of our files.
+#pragma once
+
+#include <vector>
+
+#include "buffer/durable_buffer.h"
+#include "config/config.h"
+#include "core/digest.h"
+
+namespace runtail {
+
+struct IdentityStart {
+  HashKey key;
+  std::vector<Position> known;   // files the database has and the buffer does not
+};
+
+// identity.key_file, else <buffer directory>/identity.key kept from before, else the database's, else one made now (only
+// without a database: two agents must not make two). kUnavailable: the database does not answer, and without it the key
+// is not known. kInvalidInput: the kept key is not the database's.
+Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer& buffer);
+
+}  // namespace runtail

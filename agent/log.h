@@ -1,0 +1,17 @@
+// runtail's own log, to stderr. info: an operator's action worked; warn: odd, nothing lost; error: data lost or a person
+// is needed. Never the content of a tailed line.
+#pragma once
+
+#include <string_view>
+
+#include "config/config.h"
+
+namespace runtail {
+
+void init_log(const LogConfig& config);
+// Control characters are escaped: a file name cannot forge a log line. Threads: any.
+void log_info(std::string_view message);
+void log_warn(std::string_view message);
+void log_error(std::string_view message);
+
+}  // namespace runtail

@@ -1,0 +1,24 @@
+// What the looking verbs (runs, buffer) answer, from an open buffer: the same words to a running agent's control socket
+// or to the directory of one that does not run.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "buffer/durable_buffer.h"
+#include "core/result.h"
+
+namespace runtail {
+
+// words: {"runs", "output=table", "limit=50", "job=NAME", "status=WORD"}
+//        {"buffer", "ls", "output=table"} · {"buffer", "events", "limit=N"} · {"buffer", "dead-letters", "output=table"}
+// `kinds`: Redactor::kinds(). kInvalidInput names the word that is not understood.
+Result<std::string> look(const DurableBuffer& buffer, std::span<const std::string> words, const std::vector<std::string>& kinds);
+
+// Asks the agent that runs in `directory`; if none does, opens the buffer there for reading.
+Result<std::string> look_in(const std::filesystem::path& directory, const std::vector<std::string>& words);
+
+std::filesystem::path control_socket_path(const std::filesystem::path& directory);
+
+}  // namespace runtail

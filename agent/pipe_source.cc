@@ -1,0 +1,281 @@
+#include "agent/pipe_source.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+namespace runtail {
+namespace {
+
+constexpr std::size_t kReceiveBytes = 64 << 10;
+// A connection with so much of it waiting holds a whole frame, and is not read on.
+constexpr std::size_t kWaitingBytesMax = kExecFrameBytesMax;
+// A holder looks for the agent every second at most: one that stayed away so long has ended.
+constexpr std::chrono::hours kForgetAfter{1};
+
+}  // namespace
+
+struct PipeSource::Connection {
+  explicit Connection(int number) : fd(number) {}
+  ~Connection() {
+    if (fd >= 0) close(fd);
+  }
+  std::string_view waiting() const { return std::string_view(in).substr(taken); }
+
+  int fd;                             // -1: hung up
+  std::string in;                     // what came; the first `taken` bytes of it are in blocks already handed out
+  std::size_t taken = 0;
+  std::string out;                    // what the socket had no room for
+  Pipe* pipe = nullptr;               // null before Hello
+  std::uint64_t acked = 0;
+};
+
+PipeSource::PipeSource(const std::filesystem::path& buffer_directory, const std::string& agent_name,
+                       std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max)
+    : socket_(exec_socket_path(buffer_directory)),
+      stream_(agent_name + "/exec/"),
+      line_bytes_max_(line_bytes_max),
+      metrics_(metrics) {
+  for (Position& position : positions) {
+    if (!position.file.stream.starts_with(stream_)) continue;
+    Pipe& pipe = pipes_[position.file.file_key];
+    pipe.durable = position.emitted;
+    pipe.position = std::move(position);
+  }
+}
+
+PipeSource::~PipeSource() {
+  if (listener_ < 0) return;
+  close(listener_);
+  unlink(socket_.c_str());
+}
+
+Result<void> PipeSource::listen() {
+  const auto address = exec_socket_address(socket_);
+  if (!address) return address.error();
+  const auto failure = [&](const char* what) {
+    return Error{ErrorCode::kInvalidInput, "exec socket " + socket_.string() + ": " + what + ": " + std::strerror(errno) +
+                                               "; make buffer.directory writable for this user"};
+  };
+  listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (listener_ < 0) return failure("socket");
+  // Before bind(), which gives the file the socket's mode: so it is never wider than this, not even for a moment.
+  if (fchmod(listener_, 0600) != 0) return failure("fchmod");
+  if (unlink(socket_.c_str()) != 0 && errno != ENOENT) return failure("unlink");
+  if (bind(listener_, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) return failure("bind");
+  if (::listen(listener_, kConnectionsMax) != 0) return failure("listen");
+  return {};
+}
+
+void PipeSource::fill(std::vector<pollfd>& fds) const {
+  if (listener_ >= 0 && connections_.size() < kConnectionsMax) fds.push_back({listener_, POLLIN, 0});
+  for (const auto& connection : connections_) {
+    short events = 0;
+    if (connection->waiting().size() < kWaitingBytesMax) events |= POLLIN;
+    if (!connection->out.empty()) events |= POLLOUT;
+    // A descriptor with no events would still report a hang-up, again and again.
+    if (connection->fd >= 0 && events != 0) fds.push_back({connection->fd, events, 0});
+  }
+}
+
+void PipeSource::on_ready(std::span<const pollfd> fds) {
+  if (std::any_of(fds.begin(), fds.end(), [](const pollfd& each) { return each.revents != 0; })) receive_all();
+}
+
+void PipeSource::receive_all() {
+  accept_all();
+  for (std::size_t i = 0; i < connections_.size(); ++i) {
+    if (connections_[i]->fd >= 0) receive(*connections_[i]);
+    if (connections_[i]->fd >= 0) answer(*connections_[i]);
+  }
+}
+
+void PipeSource::accept_all() {
+  while (listener_ >= 0 && connections_.size() < kConnectionsMax) {
+    const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
+    if (fd < 0) return;
+    auto connection = std::make_unique<Connection>(fd);
+    if (peer_is_own_user_or_root(fd)) connections_.push_back(std::move(connection));
+  }
+}
+
+void PipeSource::receive(Connection& connection) {
+  connection.in.erase(0, std::exchange(connection.taken, 0));
+  while (connection.in.size() < kWaitingBytesMax) {
+    const std::size_t have = connection.in.size();
+    connection.in.resize(have + kReceiveBytes);
+    const ssize_t got = recv(connection.fd, connection.in.data() + have, kReceiveBytes, 0);
+    connection.in.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) break;
+    if (got <= 0) {
+      hang_up(connection);             // what came before is still handed on
+      break;
+    }
+  }
+  if (connection.pipe || connection.in.empty()) return;
+  ExecFrame frame;
+  std::size_t size = 0;
+  const ExecRead read = read_frame(connection.in, frame, size);
+  if (read == ExecRead::kPartial) return;
+  if (read == ExecRead::kWhole && frame.type == ExecFrameType::kHello) {
+    connection.taken = size;
+    greet(connection, frame.hello);
+  } else {
+    hang_up(connection);
+    connection.in.clear();
+  }
+}
+
+void PipeSource::greet(Connection& connection, const ExecHello& hello) {
+  const std::string job = hello.job.empty() || is_job_name(hello.job) ? hello.job : safe_name(hello.job);
+  const auto [at, is_new] = pipes_.try_emplace(hello.instance);
+  Pipe& pipe = at->second;
+  // An older connection of the same holder is gone, only we have not seen it yet; what came by it is sent again.
+  for (auto& other : connections_) {
+    if (other->pipe != &pipe) continue;
+    hang_up(*other);
+    other->in.clear();
+    other->taken = 0;
+    other->pipe = nullptr;
+  }
+  pipe.job = job;
+  pipe.default_job = job.empty() ? safe_name(hello.command) : job;
+  pipe.run = hello.run;
+  if (is_new) {
+    pipe.position.file = {stream_ + safe_name(pipe.default_job), hello.instance, 0};
+    pipe.position.first_seen = hello.started_at;
+  }
+  pipe.position.source = "exec";
+  pipe.position.path = "runtail exec " + pipe.default_job;
+  connection.pipe = &pipe;
+  connection.acked = pipe.durable;
+  append_resume(connection.out, pipe.durable);
+}
+
+std::optional<LineBlock> PipeSource::read(TimePoint now) {
+  auto block = next_block();
+  if (!block) {
+    receive_all();
+    block = next_block();
+  }
+  // Nothing whole is left in any of them.
+  if (!block) std::erase_if(connections_, [](const auto& connection) { return connection->fd < 0; });
+  forget_ended(now);
+  return block;
+}
+
+std::optional<LineBlock> PipeSource::next_block() {
+  for (std::size_t tried = 0; tried < connections_.size(); ++tried) {
+    if (auto block = block_of(*connections_[turn_++ % connections_.size()])) return block;
+  }
+  return std::nullopt;
+}
+
+std::optional<LineBlock> PipeSource::block_of(Connection& connection) {
+  if (!connection.pipe) return std::nullopt;
+  Pipe& pipe = *connection.pipe;
+  LineBlock block;
+  block.covers = {pipe.position.emitted, pipe.position.emitted};
+  bool any = false;
+  ExecFrame frame;
+  for (std::size_t size = 0;; connection.taken += size) {
+    const ExecRead read = read_frame(connection.waiting(), frame, size);
+    if (read == ExecRead::kPartial) break;
+    const std::uint64_t end = frame.offset + frame.span;
+    const bool is_of_the_pipe = frame.type >= ExecFrameType::kLine && frame.type <= ExecFrameType::kExit;
+    if (read == ExecRead::kWhole && is_of_the_pipe && frame.offset < end && end <= block.covers.to) continue;  // known
+    if (read == ExecRead::kBroken || !is_of_the_pipe || end <= frame.offset || frame.offset < block.covers.to) {
+      hang_up(connection);
+      connection.in.resize(connection.taken);
+      break;
+    }
+    // A hole: an agent acknowledged what this one does not know of, as when its buffer was deleted.
+    if (frame.offset > block.covers.to && any) break;
+    if (!any) block.covers.from = frame.offset;
+    any = true;
+    block.covers.to = end;
+    const bool too_long = frame.type == ExecFrameType::kTooLong || frame.bytes.size() > line_bytes_max_;
+    switch (frame.type) {
+      case ExecFrameType::kLine:
+      case ExecFrameType::kTooLong:
+        block.lines.push_back({frame.offset, frame.span, too_long ? std::string_view{} : frame.bytes, too_long, frame.at});
+        break;
+      case ExecFrameType::kLost:
+        metrics_.add(Metric::kLostBytesTotal, {"exec", "queue_full"}, static_cast<double>(frame.length));
+        break;
+      case ExecFrameType::kAlive:
+        block.notes.push_back({WorkerNote::Kind::kAlive, frame.offset, frame.at, pipe.position.first_seen, {}});
+        break;
+      default:
+        block.notes.push_back({WorkerNote::Kind::kEnded, frame.offset, frame.at, pipe.position.first_seen, frame.exit});
+    }
+  }
+  if (!any) return std::nullopt;
+  pipe.position.emitted = pipe.position.resume = block.covers.to;
+  block.position = pipe.position;
+  block.last_ts = &pipe.position.last_ts;
+  block.default_job_id = pipe.default_job;
+  block.default_job_rank = 3;
+  block.wrapper_run = pipe.run;
+  block.wrapper_job = pipe.job;
+  if (std::find(uncommitted_.begin(), uncommitted_.end(), &pipe) == uncommitted_.end()) uncommitted_.push_back(&pipe);
+  return block;
+}
+
+void PipeSource::committed() {
+  for (Pipe* pipe : uncommitted_) pipe->durable = pipe->position.emitted;
+  uncommitted_.clear();
+  for (auto& connection : connections_) {
+    if (connection->fd >= 0) answer(*connection);
+  }
+}
+
+// Sends what is due. A holder that does not take it gets the newest when it does.
+void PipeSource::answer(Connection& connection) {
+  while (true) {
+    if (connection.out.empty() && connection.pipe && connection.pipe->durable > connection.acked) {
+      connection.acked = connection.pipe->durable;
+      append_ack(connection.out, connection.acked);
+    }
+    if (connection.out.empty()) return;
+    const ssize_t sent = send(connection.fd, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return;
+    if (sent < 0) {
+      // It left. What it sent may still be waiting to be received.
+      connection.out.clear();
+      connection.acked = std::numeric_limits<std::uint64_t>::max();
+      return;
+    }
+    connection.out.erase(0, static_cast<std::size_t>(sent));
+  }
+}
+
+void PipeSource::hang_up(Connection& connection) {
+  if (connection.fd >= 0) close(std::exchange(connection.fd, -1));
+  connection.out.clear();
+}
+
+void PipeSource::forget_ended(TimePoint now) {
+  if (now - forgot_at_ < kForgetAfter / 4) return;
+  forgot_at_ = now;
+  for (auto at = pipes_.begin(); at != pipes_.end();) {
+    Pipe& pipe = at->second;
+    const auto is_of_this = [&](const auto& connection) { return connection->pipe == &pipe; };
+    const bool in_use = pipe.durable != pipe.position.emitted ||
+                        std::any_of(connections_.begin(), connections_.end(), is_of_this);
+    if (in_use || pipe.seen_at == TimePoint{}) pipe.seen_at = now;
+    at = now - pipe.seen_at > kForgetAfter ? pipes_.erase(at) : std::next(at);
+  }
+}
+
+}  // namespace runtail

@@ -1,0 +1,86 @@
+// The way of a line: parse -> redact -> derive -> one synced write. Read pipeline.cc top to bottom.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/line_block.h"
+#include "agent/run_book.h"
+#include "buffer/durable_buffer.h"
+#include "core/metric.h"
+#include "derive/deriver.h"
+#include "parsers/parser.h"
+#include "redaction/redactor.h"
+
+namespace runtail {
+
+// Threads: one. A Pipeline whose commit() failed is done for: make a new one from what is durable.
+class Pipeline {
+ public:
+  // `history_is_local`: no other sink; records count as applied with the synced batch.
+  Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deriver deriver, const Clock& clock,
+           PublishedMetrics& published, std::uint32_t max_series, bool history_is_local);
+
+  // Takes one block into the commit being built. Nothing of it is visible before commit().
+  void add(const LineBlock& block);
+  // Everything added so far, durable in one write; then counters are shown. Returns the last sequence.
+  Result<Sequence> commit();
+  // Lines and bytes added since the last commit.
+  std::uint64_t pending_lines() const { return pending_lines_; }
+  std::uint64_t pending_bytes() const { return pending_bytes_; }
+
+  // For counters of the agent itself (lost bytes and the like); durable with the next commit.
+  MetricTable& metrics() { return metrics_; }
+
+ private:
+  // Runs a wrapper's pipe has named, so that its exit can end them.
+  struct WrappedRuns {
+    std::map<Uuid, int> open;                          // run -> attempt last seen
+    bool named_any = false;
+    bool changed = false;
+  };
+
+  void add_line(const LineBlock& block, const Line& line, Chunk& chunk);
+  void add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
+  WrappedRuns& wrapped_runs(const FileIdentity& pipe);
+  void take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length, Chunk& chunk);
+  void set_time(const Line& line, RedactedEvent& event);
+  void set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk);
+  void count_line(const LogEvent& event, const RedactedEvent& safe);
+  void flush_counts(const LineBlock& block);
+
+  DurableBuffer& buffer_;                              // not owned, outlives this
+  Parser parser_;
+  Redactor redactor_;
+  const Deriver deriver_;
+  const Clock& clock_;                                 // for read_at only
+  PublishedMetrics& published_;                        // not owned, outlives this
+  const bool history_is_local_;
+  MetricTable metrics_;
+  RunBook runs_;
+
+  Commit commit_;
+  std::uint64_t pending_lines_ = 0, pending_bytes_ = 0;
+  std::map<FileIdentity, WrappedRuns> wrapped_;
+
+  // Of the block being added.
+  std::optional<EventIds> ids_;
+  std::optional<TimePoint> last_ts_;                   // of the last timed line of the file
+  std::optional<TimePoint> next_ts_;                   // of the first timed line, while none came before
+  TimePoint first_seen_{};
+  Derived derived_;
+  OwnFacts own_facts_;
+  struct ServiceLevel {
+    std::string service;
+    Level level;
+    std::uint64_t lines;
+  };
+  std::vector<ServiceLevel> by_level_;
+  std::uint64_t outcomes_[6] = {};                     // by LineOutcome
+  std::uint64_t violations_[kContractViolationCount] = {};
+  std::vector<std::uint64_t> redactions_;              // by kind
+  std::uint64_t failed_closed_ = 0;
+};
+
+}  // namespace runtail

@@ -1,0 +1,169 @@
+#include "agent/run_book.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace runtail {
+namespace {
+
+std::string_view job_of(const RunRecord& record) { return record.run.job_id; }
+
+std::string_view or_none(std::string_view text) { return text.empty() ? std::string_view("none") : text; }
+
+double seconds(std::int64_t ms) { return static_cast<double>(ms) / 1e3; }
+double seconds(TimePoint time) { return static_cast<double>(to_micros(time)) / 1e6; }
+
+// Calls fn(column, rate) for each member of a flat JSON object of numbers, as the redactor writes null_rates.
+template <typename Fn>
+void for_each_rate(std::string_view json, Fn&& fn) {
+  for (std::size_t at = 0; (at = json.find('"', at)) != std::string_view::npos;) {
+    const std::size_t end = json.find('"', at + 1);
+    if (end == std::string_view::npos || end + 1 >= json.size() || json[end + 1] != ':') return;
+    double rate = 0;
+    const char* first = json.data() + end + 2;
+    const auto [last, error] = std::from_chars(first, json.data() + json.size(), rate);
+    if (error == std::errc()) fn(json.substr(at + 1, end - at - 1), rate);
+    at = error == std::errc() ? static_cast<std::size_t>(last - json.data()) : end + 2;
+  }
+}
+
+}  // namespace
+
+RunBook::Held& RunBook::hold(const Uuid& run_id) {
+  if (const auto found = held_.find(run_id); found != held_.end()) {
+    recent_.splice(recent_.begin(), recent_, found->second.recent);
+    return found->second;
+  }
+  while (held_.size() >= runs_max_) {
+    // What is changed has to wait for its commit.
+    const Uuid oldest = recent_.back();
+    if (held_.at(oldest).changed) break;
+    held_.erase(oldest);
+    recent_.pop_back();
+  }
+  recent_.push_front(run_id);
+  Held& held = held_[run_id];
+  held.recent = recent_.begin();
+  if (const auto bytes = buffer_.get(run_key(run_id))) {
+    if (auto record = decode_run_record(*bytes)) held.record = std::move(*record);
+  }
+  return held;
+}
+
+const RunRecord* RunBook::find(const Uuid& run_id) {
+  const Held& held = hold(run_id);
+  return held.record.run.first_event_at ? &held.record : nullptr;
+}
+
+void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
+  if (derived.run) {
+    const RunFact& fact = *derived.run;
+    Held& held = hold(fact.run_id);
+    if (!held.changed) {
+      held.changed = true;
+      changed_.push_back(fact.run_id);
+    }
+    std::uint64_t conflicts = 0;
+    held.record.apply(fact, &conflicts);
+    if (conflicts > 0) metrics_.add(Metric::kFieldConflictsTotal, {}, static_cast<double>(conflicts));
+    count(fact, held.record);
+    if (event.kind == EventKind::kTaskFinished && fact.duration_ms) {
+      metrics_.observe(Metric::kTaskDuration, {or_none(fact.phase)}, seconds(*fact.duration_ms));
+    }
+  }
+  if (derived.dataset) {
+    const DatasetFact& fact = *derived.dataset;
+    if (fact.success_at) metrics_.raise(Metric::kDatasetLastSuccess, {fact.dataset}, seconds(*fact.success_at));
+    if (fact.record_count) metrics_.set(Metric::kDatasetRecords, {fact.dataset}, static_cast<double>(*fact.record_count));
+  }
+  const std::string_view job = derived.run ? derived.run->job_id : event.fields.text(Field::kJobId);
+  for (const DqFact& fact : derived.dq) {
+    if (fact.kind == DqKind::kColumns) count_columns(fact, job);
+    if (fact.kind == DqKind::kNullRates) {
+      for_each_rate(fact.data, [&](std::string_view column, double rate) {
+        metrics_.set(Metric::kDqNullRate, {or_none(job), fact.table, column}, rate);
+      });
+    }
+  }
+}
+
+void RunBook::count(const RunFact& fact, RunRecord& record) {
+  CountedAttempt& counted = record.counted[fact.attempt];
+  if (fact.attempt > 1 && !counted.retry) {
+    counted.retry = true;
+    metrics_.add(Metric::kJobRetriesTotal, {job_of(record)}, 1);
+  }
+  if (fact.attempt_status == RunStatus::kFailed && !counted.failure) {
+    counted.failure = true;
+    metrics_.add(Metric::kJobAttemptFailuresTotal, {job_of(record), or_none(to_string(fact.error_category))}, 1);
+  }
+  if (fact.records_loaded && *fact.records_loaded > 0) {
+    record.loaded_counted += *fact.records_loaded;
+    metrics_.add(Metric::kRecordsLoadedTotal, {job_of(record), or_none(fact.table)}, static_cast<double>(*fact.records_loaded));
+  }
+  if (fact.status && is_terminal(*fact.status)) count_verdict(fact, record);
+}
+
+void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
+  CountedAttempt& counted = record.counted[fact.attempt];
+  const Stamp stamp{fact.attempt, state_rank(*fact.status, fact.verdict_source), fact.at, fact.event_id};
+  if (fact.records_loaded_total) {
+    // At the end the counter grows by what the total exceeds the amounts by; it never goes down.
+    const std::int64_t rest = *fact.records_loaded_total - record.loaded_counted;
+    if (rest > 0) {
+      metrics_.add(Metric::kRecordsLoadedTotal, {job_of(record), or_none(fact.table)}, static_cast<double>(rest));
+      record.loaded_counted += rest;
+    } else if (rest < 0) {
+      metrics_.add(Metric::kTotalDisagreementsTotal, {}, 1);
+    }
+  }
+  if (counted.verdict && (stamp <= counted.verdict_stamp || *counted.verdict == *fact.status)) return;
+  if (counted.verdict) {
+    metrics_.add(Metric::kVerdictCorrectionsTotal, {to_string(*counted.verdict), to_string(*fact.status)}, 1);
+  }
+  counted.verdict = fact.status;
+  counted.verdict_stamp = stamp;
+  metrics_.add(Metric::kJobsTotal, {job_of(record), to_string(*fact.status)}, 1);
+  if (*fact.status == RunStatus::kFailed) {
+    const ErrorCategory category = fact.has_error ? fact.error_category : ErrorCategory::kSystem;
+    metrics_.add(Metric::kJobFailuresTotal, {job_of(record), to_string(category)}, 1);
+  }
+  std::optional<std::int64_t> duration_ms = fact.duration_ms;
+  if (!duration_ms && record.run.started_at) {
+    const TimePoint end = fact.finished_at.value_or(fact.at);
+    if (end >= *record.run.started_at) {
+      duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(end - *record.run.started_at).count();
+    }
+  }
+  if (duration_ms) metrics_.observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms));
+  if (*fact.status == RunStatus::kSuccess) {
+    metrics_.raise(Metric::kJobLastSuccess, {job_of(record)}, seconds(fact.finished_at.value_or(fact.at)));
+  }
+}
+
+void RunBook::count_columns(const DqFact& fact, std::string_view job_id) {
+  const std::string key = "x/" + std::string(or_none(job_id)) + '\x1F' + std::string(fact.table);
+  const auto digest = sha256(fact.data);
+  std::string now(reinterpret_cast<const char*>(digest.data()), digest.size());
+  auto [known, first] = known_digests_.try_emplace(key);
+  if (first) known->second = buffer_.get(key).value_or("");
+  if (known->second == now) return;
+  // The first list seen is what is expected.
+  if (!known->second.empty()) metrics_.add(Metric::kDqSchemaDriftTotal, {or_none(job_id), fact.table}, 1);
+  known->second = now;
+  digests_.push_back({key, std::move(now)});
+}
+
+std::vector<StateEntry> RunBook::take_changed() {
+  std::vector<StateEntry> out = std::move(digests_);
+  digests_.clear();
+  for (const Uuid& run_id : changed_) {
+    Held& held = held_.at(run_id);
+    held.changed = false;
+    out.push_back({run_key(run_id), encode_run_record(held.record)});
+  }
+  changed_.clear();
+  return out;
+}
+
+}  // namespace runtail

@@ -1,0 +1,53 @@
+// The runs this agent knows: folds facts into them and moves the job counters when a verdict becomes final.
+// Changed runs leave with the commit of the chunk that changed them.
+#pragma once
+
+#include <list>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "buffer/durable_buffer.h"
+#include "core/metric.h"
+#include "core/run_record.h"
+#include "derive/deriver.h"
+
+namespace runtail {
+
+// Threads: the pipeline's only.
+class RunBook {
+ public:
+  // At most `runs_max` runs stay in memory; the others are read back from the buffer when a line names them.
+  RunBook(const DurableBuffer& buffer, MetricTable& metrics, std::size_t runs_max = 2000)
+      : buffer_(buffer), metrics_(metrics), runs_max_(runs_max) {}
+
+  // What the line says of its run, datasets and checks.
+  void apply(const Derived& derived, const RedactedEvent& event);
+  // The run's state group, for facts that do not know their attempt. nullptr if the run is unknown.
+  const RunRecord* find(const Uuid& run_id);
+
+  // Entries changed since the last call, for the commit.
+  std::vector<StateEntry> take_changed();
+
+ private:
+  struct Held {
+    RunRecord record;
+    bool changed = false;
+    std::list<Uuid>::iterator recent;
+  };
+  Held& hold(const Uuid& run_id);
+  void count(const RunFact& fact, RunRecord& record);
+  void count_verdict(const RunFact& fact, RunRecord& record);
+  void count_columns(const DqFact& fact, std::string_view job_id);
+
+  const DurableBuffer& buffer_;   // not owned, outlives this
+  MetricTable& metrics_;          // not owned, outlives this
+  const std::size_t runs_max_;
+  std::unordered_map<Uuid, Held> held_;
+  std::list<Uuid> recent_;        // most recently used first
+  std::vector<Uuid> changed_;
+  std::vector<StateEntry> digests_;                       // changed digests of column lists
+  std::unordered_map<std::string, std::string> known_digests_;
+};
+
+}  // namespace runtail

@@ -1,0 +1,197 @@
+// `runtail agent`: load config, start the engine, serve metrics and health, wait for a signal, stop in reverse.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <mutex>
+
+#include "agent/config_file.h"
+#include "agent/control_socket.h"
+#include "agent/engine.h"
+#include "agent/health.h"
+#include "agent/http_server.h"
+#include "agent/log.h"
+#include "agent/look.h"
+#include "agent/verbs.h"
+#include "core/build_info.h"
+#include "core/exit_code.h"
+#include "sinks/prometheus.h"
+
+namespace runtail {
+namespace {
+
+// From SIGTERM to the end: the delivery's share of the 8 s the design allows.
+constexpr std::chrono::milliseconds kStopDeadline{5'000};
+constexpr std::chrono::milliseconds kTick{200}, kListenEvery{5'000};
+
+// The engine of the moment, for those who ask from other threads.
+class CurrentEngine {
+ public:
+  void set(std::shared_ptr<Engine> engine) {
+    const std::lock_guard lock(mutex_);
+    engine_ = std::move(engine);
+  }
+  std::shared_ptr<Engine> get() const {
+    const std::lock_guard lock(mutex_);
+    return engine_;
+  }
+
+ private:
+  mutable std::mutex mutex_;   // guards engine_
+  std::shared_ptr<Engine> engine_;
+};
+
+class Agent {
+ public:
+  explicit Agent(Config config) : config_(std::move(config)), started_at_(clock_.now()) {}
+
+  int run() {
+    // Signals are waited for in this thread only; every thread made later inherits the mask.
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+
+    published_.set(Metric::kRuntailBuildInfo, {build_version(), build_git_sha()}, 1);
+    published_.set(Metric::kBuildInfo, {"runtail", build_version(), build_git_sha()}, 1);
+    published_.set(Metric::kLedgerImbalance, {}, 0);
+    log_info("runtail " + std::string(build_version()) + " starts as " + config_.name);
+
+    std::stop_source stop;
+    std::jthread starter;
+    std::unique_ptr<HttpServer> http;
+    ControlSocket control(control_socket_path(config_.buffer.directory), [this](const auto& words) { return answer(words); });
+    bool control_started = false;
+    auto listen_again = std::chrono::steady_clock::now();
+    std::optional<Error> start_error;
+    std::atomic<bool> starting{false};
+    int exit_code = kExitOk;
+
+    while (true) {
+      const auto engine = current_.get();
+      if (engine && engine->failure()) {
+        current_.set(nullptr);
+        engine->stop(std::chrono::milliseconds(0));
+      }
+      if (!current_.get() && !starting) {
+        if (start_error && start_error->code == ErrorCode::kInvalidInput) {
+          exit_code = kExitConfig;
+          break;
+        }
+        starting = true;
+        start_error.reset();
+        starter = std::jthread([&, token = stop.get_token()] {
+          auto made = Engine::start(config_, published_, token);
+          if (made) {
+            current_.set(std::shared_ptr<Engine>(std::move(*made)));
+          } else {
+            if (!token.stop_requested()) log_error(made.error().message);
+            start_error = made.error();
+          }
+          starting = false;
+        });
+      }
+      if (!control_started && current_.get()) {
+        control_started = true;
+        if (const auto listening = control.start(); !listening) log_warn(listening.error().message);
+      }
+      if (!http && !config_.http.listen.empty() && std::chrono::steady_clock::now() >= listen_again) {
+        http = std::make_unique<HttpServer>(config_.http.listen, handlers());
+        if (const auto listening = http->start(); listening) {
+          log_info("metrics and health on port " + std::to_string(http->port()));
+        } else {
+          // Reading and delivering go on: telemetry of telemetry must not stop it.
+          log_error(listening.error().message + "; trying again every 5 s");
+          http.reset();
+          listen_again = std::chrono::steady_clock::now() + kListenEvery;
+        }
+      }
+      const timespec tick{0, std::chrono::nanoseconds(kTick).count()};
+      const bool waiting_for_start = !current_.get();
+      const timespec retry{waiting_for_start && start_error ? 1 : 0, waiting_for_start && start_error ? 0 : tick.tv_nsec};
+      if (const int signal = sigtimedwait(&signals, nullptr, &retry); signal > 0) {
+        log_info(std::string("stopping on ") + strsignal(signal));
+        break;
+      }
+    }
+    stop.request_stop();
+    if (starter.joinable()) starter.join();
+    if (const auto engine = current_.get()) engine->stop(kStopDeadline);
+    if (http) http->stop();
+    control.stop();
+    current_.set(nullptr);
+    log_info("stopped");
+    return exit_code;
+  }
+
+ private:
+  std::map<std::string, HttpHandler, std::less<>> handlers() {
+    std::map<std::string, HttpHandler, std::less<>> out;
+    const HttpHandler live = [this](std::string_view) { return liveness(clock_.now()); };
+    const HttpHandler ready = [this](std::string_view query) { return readiness(checks(), clock_.now(), query); };
+    for (const char* path : {"/healthz", "/health/live"}) out[path] = live;
+    for (const char* path : {"/readyz", "/health/ready", "/api/v1/health"}) out[path] = ready;
+    if (config_.metrics.enabled) {
+      out["/metrics"] = [this](std::string_view) {
+        refresh();
+        return HttpResponse{200, std::string(kMetricsContentType), render(published_)};
+      };
+    }
+    return out;
+  }
+
+  std::vector<HealthCheck> checks() const {
+    if (const auto engine = current_.get()) return engine->health();
+    return {{"buffer", CheckKind::kOwn, CheckStatus::kUnavailable, "not open yet; see the log"}};
+  }
+
+  void refresh() {
+    const TimePoint now = clock_.now();
+    published_.set(Metric::kUptimeSeconds, {"runtail"}, static_cast<double>((now - started_at_).count()) / 1e6);
+    if (const auto engine = current_.get()) {
+      engine->refresh(now);
+    } else {
+      published_.set(Metric::kBufferDegraded, {}, 1);
+    }
+  }
+
+  Result<std::string> answer(const std::vector<std::string>& words) {
+    const auto engine = current_.get();
+    if (!engine) return Error{ErrorCode::kUnavailable, "the agent's buffer is not open; see its log"};
+    if (words.front() == "status") {
+      refresh();
+      return engine->describe(clock_.now());
+    }
+    return look(engine->buffer(), words, engine->redaction_kinds());
+  }
+
+  const Config config_;
+  SystemClock clock_;
+  const TimePoint started_at_;
+  PublishedMetrics published_;
+  CurrentEngine current_;
+};
+
+}  // namespace
+
+void add_agent_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("agent", "Tail, redact, derive runs and metrics, buffer, deliver");
+  auto path = std::make_shared<std::string>();
+  add_config_option(*verb, *path);
+  verb->footer(
+      "Example: RUNTAIL_SOURCE_INCLUDE=/var/log/etl/*.log runtail agent\n"
+      "Without a database the history stays in the buffer directory: see `runtail runs`.\n"
+      "SIGTERM and SIGINT: what was read is durable and the agent is gone within 8 s.");
+  verb->callback([path, &exit_code] {
+    const auto config = config_or_complain(*path);
+    if (!config) {
+      exit_code = kExitConfig;
+      return;
+    }
+    init_log(config->log);
+    exit_code = Agent(*config).run();
+  });
+}
+
+}  // namespace runtail

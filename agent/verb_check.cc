@@ -1,0 +1,100 @@
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/config_file.h"
+#include "agent/preflight.h"
+#include "agent/verbs.h"
+#include "config/dialect.h"
+#include "config/quantity.h"
+#include "core/exit_code.h"
+#include "redaction/redactor.h"
+
+namespace runtail {
+namespace {
+
+struct CheckOptions {
+  std::string config_path;
+  bool print_effective = false;
+};
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+void print_line(const std::string& title, const std::string& text) {
+  std::printf("%-15s %s\n", (title + ":").c_str(), text.c_str());
+}
+
+std::string buffer_limit(const BufferConfig& buffer) {
+  return buffer.bytes_max != 0 ? print_bytes(buffer.bytes_max) : "2GiB or half of what is free";
+}
+
+void print_summary(const ConfigFile& file, const Redactor& redactor, const std::vector<DialectSpec>& dialects) {
+  const Config& config = file.loaded.config;
+  print_line("configuration", file.path.empty() ? "built-in defaults" : file.path);
+  print_line("agent", config.name + ", environment " + (config.environment.empty() ? "-" : config.environment) +
+                          ", service " + (config.service.empty() ? "-" : config.service));
+  for (const SourceConfig& source : config.sources) {
+    print_line("source", source.name + ": " + joined(source.include) + " -> stream " + source.stream);
+  }
+  print_line("buffer", config.buffer.directory.string() + ", at most " + buffer_limit(config.buffer));
+  if (config.postgres.url.empty()) {
+    print_line("sinks", "local history, kept " + print_duration(config.buffer.history_age_max) + " or " +
+                            print_bytes(config.buffer.history_bytes_max));
+  } else {
+    print_line("sinks", "postgres, schema " + config.postgres.schema);
+  }
+  print_line("redaction", std::to_string(redactor.kinds().size()) + " kinds, ruleset " + redactor.ruleset() + ", " +
+                              std::to_string(config.redaction.allow.size()) + " members allowed beyond the contract");
+  std::vector<std::string> names;
+  for (const DialectSpec& dialect : dialects) names.push_back(dialect.name);
+  print_line("dialects", joined(names));
+  const std::string pages = config.metrics.enabled ? "/metrics and health on " : "health on ";
+  print_line("http", config.http.listen.empty() ? "off" : pages + config.http.listen);
+}
+
+int check(const CheckOptions& options) {
+  const ConfigFile file = load_config_file_of(options.config_path, process_environment());
+  const Config& config = file.loaded.config;
+  std::vector<std::string> problems;
+  for (const ConfigProblem& problem : file.loaded.problems) problems.push_back(to_string(problem));
+  const std::vector<DialectSpec> dialects = built_in_dialects();
+  const Result<Redactor> redactor = Redactor::make(config.redaction);
+  if (!redactor) problems.push_back("redaction: " + redactor.error().message);
+
+  for (const std::string& problem : problems) std::fprintf(stderr, "%s\n", problem.c_str());
+  if (!problems.empty()) return kExitConfig;
+  for (const std::string& warning : preflight(config)) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  if (options.print_effective) {
+    std::fputs(print_effective(config).c_str(), stdout);
+  } else {
+    print_summary(file, *redactor, dialects);
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_check_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("check", "Validate a configuration: all mistakes at once, with line and column");
+  const auto options = std::make_shared<CheckOptions>();
+  add_config_option(*verb, options->config_path);
+  verb->add_flag("--print-effective", options->print_effective,
+                 "Print the settings in force as YAML, passwords masked, instead of the summary");
+  verb->footer(
+      "Mistakes go to stderr, one a line, and the exit code is 3. What is valid but will not work on this\n"
+      "machine (a directory that is missing, a file that cannot be read) is a warning.\n"
+      "\n"
+      "Example:\n"
+      "  runtail check --config /etc/runtail/runtail.yaml");
+  verb->callback([options, &exit_code] { exit_code = check(*options); });
+}
+
+}  // namespace runtail

@@ -1,0 +1,95 @@
+// The looking verbs: runs, status, buffer. They ask the running agent, or open its directory when none runs.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "agent/config_file.h"
+#include "agent/look.h"
+#include "agent/verbs.h"
+#include "core/exit_code.h"
+
+namespace runtail {
+namespace {
+
+struct LookOptions {
+  std::string config, directory, output = "table", job, status;
+  std::size_t limit = 50;
+  bool events = false;
+};
+
+void add_where(CLI::App& verb, LookOptions& options) {
+  add_config_option(verb, options.config);
+  verb.add_option("--directory", options.directory, "Buffer directory of the agent (default: the configuration's)");
+}
+
+int print(const LookOptions& options, const std::vector<std::string>& words) {
+  std::filesystem::path directory = options.directory;
+  if (directory.empty()) {
+    const auto config = config_or_complain(options.config);
+    if (!config) return kExitConfig;
+    directory = config->buffer.directory;
+  }
+  const auto answer = look_in(directory, words);
+  if (!answer) {
+    std::cerr << "runtail " << words.front() << ": " << answer.error().message << '\n';
+    return answer.error().code == ErrorCode::kInvalidInput ? kExitUsage : kExitUnreachable;
+  }
+  std::cout << *answer << std::flush;
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_runs_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("runs", "Show runs: job, run, status, end reason, duration, rows");
+  auto options = std::make_shared<LookOptions>();
+  add_where(*verb, *options);
+  verb->add_option("--output", options->output, "table, csv or json (csv and json have every column)")->capture_default_str();
+  verb->add_option("--limit", options->limit, "Newest runs to show")->capture_default_str();
+  verb->add_option("--job", options->job, "Only this job");
+  verb->add_option("--status", options->status, "Only queued, running, success, failed, cancelled or skipped");
+  verb->footer("Example: runtail runs --status failed --output json");
+  verb->callback([options, &exit_code] {
+    std::vector<std::string> words = {"runs", "output=" + options->output, "limit=" + std::to_string(options->limit)};
+    if (!options->job.empty()) words.push_back("job=" + options->job);
+    if (!options->status.empty()) words.push_back("status=" + options->status);
+    exit_code = print(*options, words);
+  });
+}
+
+void add_status_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("status", "Show sources, sinks, buffer and both ledgers of the running agent");
+  auto options = std::make_shared<LookOptions>();
+  add_where(*verb, *options);
+  verb->footer("Example: runtail status --directory /var/lib/runtail/buffer");
+  verb->callback([options, &exit_code] { exit_code = print(*options, {"status"}); });
+}
+
+void add_buffer_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("buffer", "Look into the buffer");
+  verb->require_subcommand(1);
+  auto options = std::make_shared<LookOptions>();
+  CLI::App* ls = verb->add_subcommand("ls", "Chunks that are kept, oldest first; --events prints their redacted lines");
+  add_where(*ls, *options);
+  ls->add_option("--output", options->output, "table, csv or json")->capture_default_str();
+  ls->add_option("--limit", options->limit, "Chunks (or events) to show")->capture_default_str();
+  ls->add_flag("--events", options->events, "Print every event as one JSON line, as it is stored");
+  ls->footer("Example: runtail buffer ls --events --limit 1000 | jq .msg");
+  ls->callback([options, &exit_code] {
+    if (options->events) {
+      exit_code = print(*options, {"buffer", "events", "limit=" + std::to_string(options->limit)});
+    } else {
+      exit_code = print(*options, {"buffer", "ls", "output=" + options->output, "limit=" + std::to_string(options->limit)});
+    }
+  });
+  CLI::App* letters = verb->add_subcommand("dead-letters", "Lines set aside before the buffer, with the reason");
+  add_where(*letters, *options);
+  letters->add_option("--output", options->output, "table, csv or json")->capture_default_str();
+  letters->add_option("--limit", options->limit, "Letters to show")->capture_default_str();
+  letters->footer("Example: runtail buffer dead-letters --output json");
+  letters->callback([options, &exit_code] {
+    exit_code = print(*options, {"buffer", "dead-letters", "output=" + options->output, "limit=" + std::to_string(options->limit)});
+  });
+}
+
+}  // namespace runtail

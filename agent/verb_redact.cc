@@ -1,0 +1,133 @@
+// runtail redact: lines on stdin, one JSON line each on stdout.
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/config_file.h"
+#include "agent/verbs.h"
+#include "core/event_json.h"
+#include "core/exit_code.h"
+#include "parsers/parser.h"
+#include "redaction/redactor.h"
+
+namespace runtail {
+namespace {
+
+constexpr char kFooter[] =
+    "Writes exactly one JSON line per input line, in order, whenever the input pauses and at its end:\n"
+    "  redacted  true if anything was masked\n"
+    "  state     clean, masked, failed_closed (the line could not be redacted: only its typed fields are shown)\n"
+    "  counts    masked spans by kind\n"
+    "  ts, level, event, status, msg, ...  the fields of the log contract, by their names\n"
+    "  context   members outside the contract that redaction.allow lists; others are dropped\n"
+    "  text      a line that is no JSON object\n"
+    "A line longer than line_bytes_max gives state failed_closed and no content.\n"
+    "This format is stable. Example:\n"
+    "  $ echo '{\"level\":\"INFO\",\"msg\":\"mail anna@example.com\"}' | runtail redact\n"
+    "  {\"redacted\":true,\"state\":\"masked\",\"counts\":{\"email\":1},\"level\":\"INFO\",\"msg\":\"mail "
+    "[REDACTED:email]\"}\n"
+    "Exit codes: 0 all lines done, 1 stdin or stdout failed, 3 config.";
+
+class StdoutLines {
+ public:
+  std::string& next() { return pending_; }
+  // false, with a message, if stdout takes no more.
+  bool flush() {
+    std::size_t done = 0;
+    while (done < pending_.size()) {
+      const ssize_t written = ::write(STDOUT_FILENO, pending_.data() + done, pending_.size() - done);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) {
+        std::fprintf(stderr, "runtail redact: write stdout: %s\n", std::strerror(errno));
+        return false;
+      }
+      done += static_cast<std::size_t>(written);
+    }
+    pending_.clear();
+    return true;
+  }
+
+ private:
+  std::string pending_;
+};
+
+int redact_stdin(const Config& config) {
+  Result<Redactor> redactor = Redactor::make(config.redaction);
+  if (!redactor) {
+    std::fprintf(stderr, "runtail redact: %s\n", redactor.error().message.c_str());
+    return kExitConfig;
+  }
+  Parser parser(built_in_dialects());
+  StdoutLines out;
+  const auto redact_line = [&](std::string_view line) {
+    append_event_json(out.next(), redactor->redact(parser.parse(line)), redactor->kinds());
+    out.next() += '\n';
+  };
+  const auto refuse_line = [&] { out.next() += "{\"redacted\":true,\"state\":\"failed_closed\",\"counts\":{}}\n"; };
+
+  constexpr std::size_t kReadBytes = 64 << 10;
+  constexpr std::size_t kPendingBytesMax = 1 << 20;
+  std::vector<char> chunk(kReadBytes);
+  std::string line;       // the head of a line whose end has not been read
+  bool too_long = false;  // the line being read is: skip to its end
+  while (true) {
+    const ssize_t size = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) {
+      std::fprintf(stderr, "runtail redact: read stdin: %s\n", std::strerror(errno));
+      out.flush();
+      return kExitIncomplete;
+    }
+    if (size == 0) break;
+    std::string_view rest(chunk.data(), static_cast<std::size_t>(size));
+    for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
+      if (too_long || line.size() + end > config.line_bytes_max) {
+        refuse_line();
+      } else if (line.empty()) {
+        redact_line(rest.substr(0, end));
+      } else {
+        redact_line(line.append(rest.substr(0, end)));
+      }
+      line.clear();
+      too_long = false;
+      if (out.next().size() > kPendingBytesMax && !out.flush()) return kExitIncomplete;
+    }
+    too_long = too_long || line.size() + rest.size() > config.line_bytes_max;
+    if (too_long) {
+      line.clear();
+    } else {
+      line.append(rest);
+    }
+    // The next read() may wait: what is done must be seen by then.
+    if (!out.flush()) return kExitIncomplete;
+  }
+  if (too_long) {
+    refuse_line();
+  } else if (!line.empty()) {
+    redact_line(line);
+  }
+  return out.flush() ? kExitOk : kExitIncomplete;
+}
+
+}  // namespace
+
+void add_redact_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("redact", "Redact lines from stdin to stdout, one JSON line each");
+  verb->footer(kFooter);
+  const auto path = std::make_shared<std::string>();
+  add_config_option(*verb, *path);
+  verb->callback([path, &exit_code] {
+    const std::optional<Config> config = config_or_complain(*path);
+    exit_code = config ? redact_stdin(*config) : kExitConfig;
+  });
+}
+
+}  // namespace runtail

@@ -1,0 +1,428 @@
+#include "buffer/durable_buffer.h"
+
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "buffer/chunk_value.h"
+#include "core/bytes.h"
+
+namespace runtail {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Of the directory as a whole. A newer version reads this and the one before; an older refuses.
+constexpr std::uint32_t kFormat = 1;
+constexpr std::string_view kFormatKey = "m/format";
+constexpr std::string_view kAppendedKey = "m/appended";
+
+std::string sequence_key(Sequence sequence) {
+  std::string key(8, '\0');
+  for (int i = 0; i < 8; ++i) key[static_cast<std::size_t>(i)] = static_cast<char>(sequence >> (56 - 8 * i));
+  return key;
+}
+
+Sequence sequence_of(const rocksdb::Slice& key) {
+  Sequence sequence = 0;
+  for (std::size_t i = 0; i < 8 && i < key.size(); ++i) sequence = sequence << 8 | static_cast<unsigned char>(key[i]);
+  return sequence;
+}
+
+Error from(const rocksdb::Status& status, const std::string& what) {
+  const bool corrupt = status.IsCorruption() || status.IsInvalidArgument();
+  return {corrupt ? ErrorCode::kCorrupt : ErrorCode::kUnavailable, what + ": " + status.ToString()};
+}
+
+rocksdb::BlockBasedTableOptions table_options() {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_size = 16 << 10;
+  table.block_cache = rocksdb::NewLRUCache(2 << 20);
+  table.checksum = rocksdb::kCRC32c;
+  return table;
+}
+
+rocksdb::DBOptions db_options() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.max_background_jobs = 2;
+  options.max_total_wal_size = 64 << 20;
+  options.atomic_flush = true;          // both families move on together, so old logs can go
+  options.recycle_log_file_num = 0;     // a recycled log may hide where the last write ended
+  options.track_and_verify_wals_in_manifest = true;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.keep_log_file_num = 2;
+  options.max_log_file_size = 1 << 20;
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.max_open_files = 64;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.max_manifest_file_size = 4 << 20;
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> families() {
+  rocksdb::ColumnFamilyOptions queue;
+  queue.compression = rocksdb::kNoCompression;    // values are compressed already
+  queue.write_buffer_size = 8 << 20;
+  queue.max_write_buffer_number = 3;
+  queue.arena_block_size = 256 << 10;
+  // Keys only grow, so files never overlap and move from level 0 to 1 without being rewritten; on level 1 whole files
+  // can be dropped. The level has no size limit: nothing moves further.
+  queue.level0_file_num_compaction_trigger = 1;
+  queue.level0_slowdown_writes_trigger = 1 << 20;
+  queue.level0_stop_writes_trigger = 1 << 20;
+  queue.max_bytes_for_level_base = 1ull << 50;
+  queue.target_file_size_base = 64 << 20;
+  queue.num_levels = 2;
+  queue.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options()));
+
+  rocksdb::ColumnFamilyOptions state;
+  state.compression = rocksdb::kZSTD;
+  state.write_buffer_size = 4 << 20;
+  state.max_write_buffer_number = 3;
+  state.arena_block_size = 256 << 10;
+  state.max_bytes_for_level_base = 32 << 20;
+  state.target_file_size_base = 8 << 20;
+  auto table = table_options();
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  state.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+
+  return {{rocksdb::kDefaultColumnFamilyName, state}, {"queue", queue}};
+}
+
+std::uint64_t disk_usage(const fs::path& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    struct stat status{};
+    if (lstat(at->path().c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+  return bytes;
+}
+
+std::uint64_t default_bytes_max(const fs::path& directory) {
+  std::error_code error;
+  const fs::space_info space = fs::space(directory, error);
+  const std::uint64_t half = error ? 2ull << 30 : space.available / 2;
+  return std::clamp<std::uint64_t>(half, 64ull << 20, 2ull << 30);
+}
+
+std::string encode_watermark(const Watermark& mark) {
+  std::string out;
+  ByteWriter writer(out);
+  writer.varint(mark.sequence);
+  for (const std::uint64_t count : mark.records.by_table) writer.varint(count);
+  return out;
+}
+
+Watermark read_watermark(ByteReader& reader) {
+  Watermark mark;
+  mark.sequence = reader.varint();
+  for (std::uint64_t& count : mark.records.by_table) count = reader.varint();
+  return mark;
+}
+
+}  // namespace
+
+struct DurableBuffer::State {
+  ~State() {
+    for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  }
+  fs::path directory;
+  std::uint64_t bytes_max = 0;
+  bool created = false;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;   // state, queue; destroyed before db
+  rocksdb::ColumnFamilyHandle* state = nullptr;
+  rocksdb::ColumnFamilyHandle* queue = nullptr;
+
+  ChunkPacker packer;                                  // append() only
+  std::string packed;                                  // append() only
+  bool failed = false;                                 // append() only
+  std::uint64_t bytes_since_usage = 0;                 // append() only
+  unsigned appends_since_usage = 0;                    // append() only
+  std::atomic<std::uint64_t> usage{0};
+
+  mutable std::mutex mutex;                            // guards all below
+  Watermark appended;
+  Sequence released = 0;
+  Sequence dropped = 0;                                // files dropped up to here
+};
+
+DurableBuffer::DurableBuffer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+DurableBuffer::~DurableBuffer() = default;
+
+Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& config) {
+  const std::string what = "open buffer " + config.directory.string();
+  std::error_code error;
+  fs::create_directories(config.directory, error);
+  if (error) return Error{ErrorCode::kUnavailable, what + ": " + error.message() + "; set buffer.directory to a place this user may write"};
+  fs::permissions(config.directory, fs::perms::owner_all, error);
+  const fs::path database = config.directory / "rocksdb";
+
+  auto state = std::make_unique<State>();
+  state->directory = config.directory;
+  state->created = !fs::exists(database / "CURRENT");
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      rocksdb::DB::Open(db_options(), database.string(), families(), &state->handles, &db);
+  if (!opened.ok()) {
+    const std::string text = opened.ToString();
+    if (text.find("lock") != std::string::npos || text.find("LOCK") != std::string::npos) {
+      return Error{ErrorCode::kUnavailable, what + ": another runtail holds it; stop it, or give this one a buffer.directory of its own"};
+    }
+    return from(opened, what);
+  }
+  state->db.reset(db);
+  state->state = state->handles[0];
+  state->queue = state->handles[1];
+  state->bytes_max = config.bytes_max != 0 ? config.bytes_max : default_bytes_max(config.directory);
+  state->usage = disk_usage(config.directory);
+  std::unique_ptr<DurableBuffer> buffer(new DurableBuffer(std::move(state)));
+
+  if (const auto format = buffer->get(kFormatKey)) {
+    if (*format > std::to_string(kFormat)) {
+      return Error{ErrorCode::kInvalidInput, what + ": it has format " + *format + ", this version knows up to " + std::to_string(kFormat) +
+                                                 "; run the newer runtail again, or drain the buffer with it first"};
+    }
+  } else if (const auto put = buffer->put(kFormatKey, std::to_string(kFormat)); !put) {
+    return put.error().in(what);
+  }
+  if (const auto bytes = buffer->get(kAppendedKey)) {
+    ByteReader reader(*bytes);
+    buffer->state_->appended = read_watermark(reader);
+  }
+  buffer->state_->released = buffer->state_->dropped = 0;
+  if (const Sequence oldest = buffer->oldest(); oldest > 0) buffer->state_->released = buffer->state_->dropped = oldest - 1;
+  return buffer;
+}
+
+Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open_read_only(const BufferConfig& config) {
+  const fs::path database = config.directory / "rocksdb";
+  if (!fs::exists(database / "CURRENT")) {
+    return Error{ErrorCode::kNotFound, "no buffer in " + config.directory.string() + "; name its directory with --directory"};
+  }
+  auto state = std::make_unique<State>();
+  state->directory = config.directory;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      rocksdb::DB::OpenForReadOnly(db_options(), database.string(), families(), &state->handles, &db);
+  if (!opened.ok()) return from(opened, "read buffer " + config.directory.string());
+  state->db.reset(db);
+  state->state = state->handles[0];
+  state->queue = state->handles[1];
+  std::unique_ptr<DurableBuffer> buffer(new DurableBuffer(std::move(state)));
+  if (const auto bytes = buffer->get(kAppendedKey)) {
+    ByteReader reader(*bytes);
+    buffer->state_->appended = read_watermark(reader);
+  }
+  return buffer;
+}
+
+Result<std::string> DurableBuffer::set_aside(const BufferConfig& config) {
+  for (int n = 1; n < 1000; ++n) {
+    const fs::path aside = config.directory.string() + ".corrupt-" + std::to_string(n);
+    if (fs::exists(aside)) continue;
+    // The database only: the identity key and the sockets beside it stay.
+    std::error_code error;
+    fs::create_directories(aside, error);
+    if (!error) fs::permissions(aside, fs::perms::owner_all, error);
+    if (!error) fs::rename(config.directory / "rocksdb", aside / "rocksdb", error);
+    if (error) return Error{ErrorCode::kUnavailable, "set aside " + config.directory.string() + ": " + error.message()};
+    return aside.string();
+  }
+  return Error{ErrorCode::kUnavailable, "set aside " + config.directory.string() + ": a thousand corrupt buffers are there already; remove them"};
+}
+
+bool DurableBuffer::has_room() const { return state_->usage < state_->bytes_max; }
+std::uint64_t DurableBuffer::bytes_on_disk() const { return state_->usage; }
+std::uint64_t DurableBuffer::bytes_max() const { return state_->bytes_max; }
+bool DurableBuffer::created() const { return state_->created; }
+
+Result<Sequence> DurableBuffer::append(const Commit& commit) {
+  State& s = *state_;
+  if (s.failed) return Error{ErrorCode::kUnavailable, "append to buffer: an earlier write failed; it must be opened again"};
+  Watermark mark = appended();
+  rocksdb::WriteBatch batch;
+  std::uint64_t bytes = 0;
+  for (const Chunk& chunk : commit.chunks) {
+    ++mark.sequence;
+    mark.records += chunk.records;
+    s.packer.pack(chunk, mark, s.packed);
+    batch.Put(s.queue, sequence_key(mark.sequence), s.packed);
+    for (const DeadLetter& letter : chunk.dead_letters) {
+      Chunk alone;
+      alone.file = chunk.file;
+      alone.dead_letters = {letter};
+      batch.Put(s.state, "d/" + to_string(letter.id), encode_chunk(alone));
+    }
+    bytes += s.packed.size();
+  }
+  for (const Position& position : commit.positions) batch.Put(s.state, position_key(position.file), encode_position(position));
+  for (const StateEntry& entry : commit.state) {
+    batch.Put(s.state, entry.key, entry.value);
+    bytes += entry.value.size();
+  }
+  if (!commit.chunks.empty()) batch.Put(s.state, rocksdb::Slice(kAppendedKey.data(), kAppendedKey.size()), encode_watermark(mark));
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const rocksdb::Status written = s.db->Write(options, &batch);
+  if (!written.ok()) {
+    s.failed = true;
+    return from(written, "append to buffer " + s.directory.string());
+  }
+  {
+    const std::lock_guard lock(s.mutex);
+    s.appended = mark;
+  }
+  s.bytes_since_usage += bytes;
+  if (++s.appends_since_usage >= 64 || s.bytes_since_usage >= 8 << 20) {
+    s.usage = disk_usage(s.directory);
+    s.bytes_since_usage = s.appends_since_usage = 0;
+  }
+  return mark.sequence;
+}
+
+Watermark DurableBuffer::appended() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->appended;
+}
+
+Result<std::vector<SequencedChunk>> DurableBuffer::read_after(Sequence after, std::uint64_t lines_max) const {
+  std::vector<SequencedChunk> out;
+  std::uint64_t lines = 0;
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator(options, state_->queue));
+  // Nothing beyond the synced sequence may leave.
+  const Sequence last = appended().sequence;
+  for (at->Seek(sequence_key(after + 1)); at->Valid(); at->Next()) {
+    const Sequence sequence = sequence_of(at->key());
+    if (sequence > last) break;
+    auto unpacked = unpack_chunk({at->value().data(), at->value().size()});
+    if (!unpacked || unpacked->totals.sequence != sequence) {
+      if (!out.empty()) break;
+      const std::string why = unpacked ? "it carries another number" : unpacked.error().message;
+      return Error{ErrorCode::kCorrupt, "buffer " + state_->directory.string() + ", chunk " + std::to_string(sequence) + ": " + why};
+    }
+    if (!out.empty() && lines + unpacked->chunk.lines > lines_max) break;
+    lines += unpacked->chunk.lines;
+    out.push_back({sequence, std::move(unpacked->chunk)});
+    if (lines >= lines_max) break;
+  }
+  if (!at->status().ok()) return from(at->status(), "read buffer " + state_->directory.string());
+  return out;
+}
+
+Sequence DurableBuffer::oldest() const {
+  std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator({}, state_->queue));
+  Sequence released = 0;
+  {
+    const std::lock_guard lock(state_->mutex);
+    released = state_->released;
+  }
+  at->Seek(sequence_key(released + 1));
+  return at->Valid() ? sequence_of(at->key()) : 0;
+}
+
+std::optional<TimePoint> DurableBuffer::oldest_read_at() const {
+  const Sequence first = oldest();
+  if (first == 0) return std::nullopt;
+  const auto chunks = read_after(first - 1, 1);
+  if (!chunks || chunks->empty()) return std::nullopt;
+  return chunks->front().chunk.read_at;
+}
+
+Result<void> DurableBuffer::put_cursor(std::string_view sink, const Cursor& cursor, const std::vector<StateEntry>& counters) {
+  std::string value = encode_watermark(cursor.delivered);
+  ByteWriter(value).varint(cursor.intent);
+  rocksdb::WriteBatch batch;
+  batch.Put(state_->state, "s/" + std::string(sink), value);
+  for (const StateEntry& entry : counters) batch.Put(state_->state, entry.key, entry.value);
+  const rocksdb::Status written = state_->db->Write({}, &batch);
+  if (!written.ok()) return from(written, "keep cursor of " + std::string(sink));
+  return {};
+}
+
+std::optional<Cursor> DurableBuffer::cursor(std::string_view sink) const {
+  const auto bytes = get("s/" + std::string(sink));
+  if (!bytes) return std::nullopt;
+  ByteReader reader(*bytes);
+  Cursor cursor;
+  cursor.delivered = read_watermark(reader);
+  cursor.intent = reader.varint();
+  if (reader.failed()) return std::nullopt;
+  return cursor;
+}
+
+void DurableBuffer::release(Sequence sequence) {
+  Sequence from = 0;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (sequence <= state_->released) return;
+    state_->released = sequence;
+    // Looking for whole files to drop costs a manifest write: not at every delivery.
+    if (sequence - state_->dropped < 64 && state_->usage < state_->bytes_max / 2) return;
+    from = state_->dropped;
+    state_->dropped = sequence;
+  }
+  if (state_->usage >= state_->bytes_max / 2) {
+    // Near the limit what is delivered must leave the log and the memtable, too.
+    state_->db->Flush({}, {state_->state, state_->queue});
+  }
+  const std::string first = sequence_key(from > 4096 ? from - 4096 : 0), last = sequence_key(sequence);
+  const rocksdb::Slice begin(first), end(last);
+  // Files that lie wholly in the range go; the one the cursor stands in stays until it has passed.
+  rocksdb::DeleteFilesInRange(state_->db.get(), state_->queue, &begin, &end, true);
+  state_->usage = disk_usage(state_->directory);
+}
+
+std::optional<std::string> DurableBuffer::get(std::string_view key) const {
+  std::string value;
+  if (!state_->db->Get({}, state_->state, rocksdb::Slice(key.data(), key.size()), &value).ok()) return std::nullopt;
+  return value;
+}
+
+Result<void> DurableBuffer::put(std::string_view key, std::string_view value) {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const rocksdb::Status written = state_->db->Put(options, state_->state, rocksdb::Slice(key.data(), key.size()),
+                                                  rocksdb::Slice(value.data(), value.size()));
+  if (!written.ok()) return from(written, "write " + std::string(key));
+  return {};
+}
+
+std::vector<StateEntry> DurableBuffer::scan(std::string_view prefix) const {
+  std::vector<StateEntry> out;
+  std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator({}, state_->state));
+  const rocksdb::Slice start(prefix.data(), prefix.size());
+  for (at->Seek(start); at->Valid() && at->key().starts_with(start); at->Next()) {
+    out.push_back({at->key().ToString(), at->value().ToString()});
+  }
+  return out;
+}
+
+std::vector<Position> DurableBuffer::positions() const {
+  std::vector<Position> out;
+  for (const StateEntry& entry : scan("p/")) {
+    if (auto position = decode_position(entry.value)) out.push_back(std::move(*position));
+  }
+  return out;
+}
+
+std::string position_key(const FileIdentity& file) {
+  return "p/" + file.stream + '\x1F' + to_hex(file.file_key) + '\x1F' + std::to_string(file.generation);
+}
+
+std::string run_key(const Uuid& run_id) { return "r/" + to_string(run_id); }
+
+}  // namespace runtail

@@ -1,0 +1,104 @@
+// Durable queue between the pipeline and the sinks, with the agent's small state beside it, kept in RocksDB.
+//
+// Two column families on one write-ahead log:
+//   queue  key: sequence, 8 bytes big-endian   value: one chunk (below). Never rewritten: files move down a level as they
+//          are and are dropped whole once every cursor has passed them.
+//   state  small keys, only what changed: "m/..." about the buffer, "p/..." positions, "c/<owner>/..." counters,
+//          "r/..." runs, "s/<sink>" cursors, "d/..." dead letters, "x/..." digests of column lists.
+// Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  7 x varint running totals of records  u32 plain size
+//          zstd frame of core/chunk.h's bytes. The running number and the CRC show damage or a gap the log's own check missed.
+//
+// Order:    chunks leave as they entered; sequences start at 1 and have no gaps.
+// Crash:    append() returns after the whole Commit is synced in one write: all of it is there afterwards, or none.
+// Limit:    bytes_max on disk, exceeded by at most one append(); has_room() is the source's signal.
+// Threads:  append() from one thread, the rest from anywhere.   Errors: only through Result; never throws, never logs.
+//           After an error of append() the buffer takes nothing more: close, open again, read the sources again.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/config.h"
+#include "core/chunk.h"
+#include "core/position.h"
+#include "core/result.h"
+
+namespace runtail {
+
+// One entry of the state family.
+struct StateEntry {
+  std::string key;
+  std::string value;
+};
+
+// All that one append changes.
+struct Commit {
+  std::vector<Chunk> chunks;
+  std::vector<Position> positions;   // one per file read; never past the lines whose effect is in this commit
+  std::vector<StateEntry> state;     // changed runs and counters
+  bool empty() const { return chunks.empty() && positions.empty() && state.empty(); }
+};
+
+// How far one sink has come.
+struct Cursor {
+  Watermark delivered;               // everything up to and including this is final there
+  Sequence intent = 0;               // delivery of everything up to here was begun and may have happened
+};
+
+class DurableBuffer {
+ public:
+  // Takes the directory for itself, making it (0700) if need be. kUnavailable: another process holds it, or the disk
+  // refuses. kCorrupt: what is there does not decode; see set_aside(). kInvalidInput: a newer version wrote it.
+  static Result<std::unique_ptr<DurableBuffer>> open(const BufferConfig& config);
+  // Opens beside a running owner or after it, for looking only. kNotFound if there is none.
+  static Result<std::unique_ptr<DurableBuffer>> open_read_only(const BufferConfig& config);
+  // Renames a corrupt buffer directory to <directory>.corrupt-N and returns the new name.
+  static Result<std::string> set_aside(const BufferConfig& config);
+  ~DurableBuffer();
+  DurableBuffer(const DurableBuffer&) = delete;
+  DurableBuffer& operator=(const DurableBuffer&) = delete;
+
+  bool has_room() const;
+  std::uint64_t bytes_on_disk() const;   // as du sees it; refreshed at most every 64 appends or 8 MiB
+  std::uint64_t bytes_max() const;
+  bool created() const;                  // this open() found nothing and made it new
+
+  // Returns the sequence of the last chunk appended so far. Sequences of the commit's chunks are the ones up to it.
+  Result<Sequence> append(const Commit& commit);
+  Watermark appended() const;            // the last chunk appended, 0 if none ever was
+
+  // Chunks after `after`, in order, as many as hold at most `lines_max` lines, but at least one; empty: caught up.
+  // kCorrupt names the sequence; skip_to() goes past it.
+  Result<std::vector<SequencedChunk>> read_after(Sequence after, std::uint64_t lines_max) const;
+  // The first sequence still kept, 0 if none.
+  Sequence oldest() const;
+  // When the oldest kept chunk was read from its source.
+  std::optional<TimePoint> oldest_read_at() const;
+
+  // A sink's cursor with the counters that belong to it; not synced: losing it repeats a delivery, which is harmless.
+  Result<void> put_cursor(std::string_view sink, const Cursor& cursor, const std::vector<StateEntry>& counters);
+  std::optional<Cursor> cursor(std::string_view sink) const;
+  // Chunks up to and including `sequence` may go. Repeating it is harmless.
+  void release(Sequence sequence);
+
+  std::optional<std::string> get(std::string_view key) const;
+  Result<void> put(std::string_view key, std::string_view value);  // synced
+  std::vector<StateEntry> scan(std::string_view prefix) const;     // in order of key
+  std::vector<Position> positions() const;
+
+ private:
+  struct State;
+  explicit DurableBuffer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Keys of the state family.
+std::string position_key(const FileIdentity& file);
+std::string run_key(const Uuid& run_id);
+
+}  // namespace runtail

@@ -1,0 +1,41 @@
+// A dialect as data: which members of a tool's JSON lines are which contract fields, and what its words mean.
+// The files are parsers/dialects/*.yaml; the native contract is one of them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/field.h"
+#include "core/result.h"
+#include "core/words.h"
+
+namespace runtail {
+
+struct StatusWord {
+  RunStatus status = RunStatus::kRunning;
+  bool attempt_failed = false;             // "up for retry": the attempt failed, the run goes on
+  EndReason end_reason = EndReason::kNone;
+};
+
+struct DialectSpec {
+  std::string name;
+  // Dotted path of a member -> field. Paths: "error.message"; a top-level name wins over a dotted path.
+  std::map<std::string, Field> fields;
+  std::vector<std::string> ts, level, event;        // members that hold time, level, kind; the first present wins
+  std::map<std::string, EventKind> events;          // words of `event`; keys folded by fold_word()
+  std::map<std::string, EventKind> phase_events;    // `phase` words that mean the run's lifecycle where no event is stated
+  std::map<std::string, StatusWord> statuses;       // keys folded
+  std::map<std::string, Level> levels;              // keys folded
+};
+
+// Case-folded, with space, '-' and '_' equal ('_').
+std::string fold_word(std::string_view word);
+
+// kInvalidInput: "native.yaml:12:3: fields.msg: no contract field \"mesage\" (did you mean \"message\"?)".
+Result<DialectSpec> load_dialect(std::string_view yaml, std::string_view file_name);
+// The ones built into the binary; they are tested, so an error here is a mistake of ours.
+std::vector<DialectSpec> built_in_dialects();
+
+}  // namespace runtail

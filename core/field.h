@@ -1,0 +1,118 @@
+// The fields a line can carry (REQUIREMENTS L1, L6; DATA section 1), declared once: name, type, and how redaction
+// treats it. A dialect maps a tool's own paths to these names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace runtail {
+
+// How the value is read and what redaction does with it.
+enum class FieldType : std::uint8_t {
+  kFreeText,  // scanned by every detector
+  kName,      // short text from a small set (service, dataset, table): scanned like free text
+  kId,        // a real UUID skips the scan, other text is scanned
+  kWord,      // one of a closed set, mapped by the parser; anything else is scanned text
+  kInt,       // range-checked: skips the scan
+  kReal,      // finite number: skips the scan
+  kBool,
+  kTime,      // a valid timestamp: skips the scan
+  kJson,      // a subtree, kept as a tape and scanned leaf by leaf
+};
+
+// X(enumerator, name, type)
+#define RUNTAIL_FIELDS(X)                          \
+  X(kMsg, "msg", kFreeText)                        \
+  X(kService, "service", kName)                    \
+  X(kEnv, "env", kName)                            \
+  X(kCorrelationId, "correlation_id", kId)         \
+  X(kRequestId, "request_id", kId)                 \
+  X(kTraceId, "trace_id", kId)                     \
+  X(kSpanId, "span_id", kId)                       \
+  X(kParentSpanId, "parent_span_id", kId)          \
+  X(kJobId, "job_id", kName)                       \
+  X(kRunId, "run_id", kId)                         \
+  X(kParentRunId, "parent_run_id", kId)            \
+  X(kTaskRunId, "task_run_id", kId)                \
+  X(kTask, "task", kName)                          \
+  X(kAttempt, "attempt", kInt)                     \
+  X(kPhase, "phase", kWord)                        \
+  X(kDataset, "dataset", kName)                    \
+  X(kTable, "table", kName)                        \
+  X(kOrgId, "org_id", kId)                         \
+  X(kProjectId, "project_id", kId)                 \
+  X(kUserId, "user_id", kId)                       \
+  X(kSource, "source", kWord)                      \
+  X(kOutcome, "outcome", kWord)                    \
+  X(kDurationMs, "duration_ms", kInt)              \
+  X(kRecordsExtracted, "records_extracted", kInt)  \
+  X(kRecordsLoaded, "records_loaded", kInt)        \
+  X(kErrorCategory, "error_category", kName)       \
+  X(kErrorCode, "error_code", kName)               \
+  X(kErrorType, "error_type", kName)               \
+  X(kErrorMessage, "error_message", kFreeText)     \
+  X(kErrorStack, "error_stack", kFreeText)         \
+  X(kHttpStatus, "http_status", kInt)              \
+  X(kRoute, "route", kName)                        \
+  X(kMethod, "method", kName)                      \
+  X(kIp, "ip", kId)                                \
+  X(kScheduledAt, "scheduled_at", kTime)           \
+  X(kQueuedAt, "queued_at", kTime)                 \
+  X(kStartedAt, "started_at", kTime)               \
+  X(kFinishedAt, "finished_at", kTime)             \
+  X(kMaxAttempts, "max_attempts", kInt)            \
+  X(kEndReason, "end_reason", kWord)               \
+  X(kExitCode, "exit_code", kInt)                  \
+  X(kExitSignal, "exit_signal", kInt)              \
+  X(kRetriesExhausted, "retries_exhausted", kBool) \
+  X(kQueue, "queue", kName)                        \
+  X(kJobType, "job_type", kWord)                   \
+  X(kRowCount, "row_count", kInt)                  \
+  X(kNullRates, "null_rates", kJson)               \
+  X(kColumns, "columns", kJson)                    \
+  X(kColumn, "column", kName)                      \
+  X(kCheck, "check", kName)                        \
+  X(kMetric, "metric", kName)                      \
+  X(kValue, "value", kReal)                        \
+  X(kThreshold, "threshold", kReal)                \
+  X(kRecordCount, "record_count", kInt)            \
+  X(kUpdatedAt, "updated_at", kTime)               \
+  X(kTokensIn, "tokens_in", kInt)                  \
+  X(kTokensOut, "tokens_out", kInt)                \
+  X(kCostUsd, "cost_usd", kReal)                   \
+  X(kComponent, "component", kName)                \
+  X(kInUse, "in_use", kInt)                        \
+  X(kSize, "size", kInt)                           \
+  X(kWaiters, "waiters", kInt)                     \
+  X(kStatusText, "status", kWord)
+
+enum class Field : std::uint8_t {
+#define RUNTAIL_ENUM(enumerator, name, type) enumerator,
+  RUNTAIL_FIELDS(RUNTAIL_ENUM)
+#undef RUNTAIL_ENUM
+};
+
+struct FieldSpec {
+  std::string_view name;
+  FieldType type;
+};
+
+inline constexpr FieldSpec kFieldSpecs[] = {
+#define RUNTAIL_SPEC(enumerator, name, type) {name, FieldType::type},
+    RUNTAIL_FIELDS(RUNTAIL_SPEC)
+#undef RUNTAIL_SPEC
+};
+inline constexpr std::size_t kFieldCount = sizeof kFieldSpecs / sizeof kFieldSpecs[0];
+static_assert(kFieldCount <= 64, "FieldSet keeps presence in one 64-bit word");
+
+constexpr const FieldSpec& spec_of(Field field) { return kFieldSpecs[static_cast<std::size_t>(field)]; }
+
+constexpr std::optional<Field> find_field(std::string_view name) {
+  for (std::size_t i = 0; i < kFieldCount; ++i) {
+    if (kFieldSpecs[i].name == name) return static_cast<Field>(i);
+  }
+  return std::nullopt;
+}
+
+}  // namespace runtail

@@ -1,0 +1,61 @@
+#include "core/identity.h"
+
+#include <cstdio>
+
+namespace runtail {
+namespace {
+
+std::string_view bytes_of(const Uuid& uuid) {
+  return {reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()};
+}
+
+Uuid named(std::initializer_list<std::string_view> parts) { return uuid_v5(runtail_namespace(), parts); }
+
+}  // namespace
+
+const Uuid& runtail_namespace() {
+  static const Uuid value = uuid_v5(Uuid{}, {"runtail"});
+  return value;
+}
+
+const Uuid& default_run_namespace() {
+  static const Uuid value = uuid_v5(Uuid{}, {"runtail.run"});
+  return value;
+}
+
+EventIds::EventIds(const FileIdentity& file)
+    : prefix_(std::string(bytes_of(runtail_namespace())) + file.stream + '\x1F' + to_hex(file.file_key) + '\x1F' +
+              std::to_string(file.generation) + '\x1F') {}
+
+Uuid EventIds::at(std::uint64_t offset, unsigned k) const {
+  char name[48];
+  int size = std::snprintf(name, sizeof name, "%llu", static_cast<unsigned long long>(offset));
+  if (k > 0) size += std::snprintf(name + size, sizeof name - static_cast<std::size_t>(size), "#%u", k);
+  return uuid_v5_of(prefix_.with({name, static_cast<std::size_t>(size)}));
+}
+
+Uuid run_id_of(const Uuid& run_namespace, std::string_view environment, std::string_view job_id,
+               std::string_view text) {
+  if (const auto uuid = parse_uuid(text)) return *uuid;
+  return uuid_v5(run_namespace, {environment, job_id, text});
+}
+
+Uuid attempt_id_of(const Uuid& run_id, int attempt_no) {
+  return named({to_string(run_id), std::to_string(attempt_no)});
+}
+
+Uuid task_run_id_of(const Uuid& run_id, std::string_view text) {
+  if (const auto uuid = parse_uuid(text)) return *uuid;
+  return named({to_string(run_id), text});
+}
+
+Uuid job_uuid_of(std::string_view job_id) { return named({job_id}); }
+
+Uuid dataset_id_of(std::string_view environment, std::string_view dataset) { return named({environment, dataset}); }
+
+Uuid check_id_of(std::string_view job_id, std::string_view type, std::string_view table, std::string_view column,
+                 std::string_view metric) {
+  return named({job_id, type, table, column, metric});
+}
+
+}  // namespace runtail

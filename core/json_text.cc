@@ -1,0 +1,79 @@
+#include "core/json_text.h"
+
+#include <cstddef>
+
+namespace runtail {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+constexpr char kHex[] = "0123456789abcdef";
+
+// Length of the valid UTF-8 character `text` begins with, 0 if there is none: RFC 3629, table of section 4.
+std::size_t character_size(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
+  const unsigned first = byte(0), second = byte(1);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    if (first == 0xE0 && second < 0xA0) return 0;  // overlong
+    if (first == 0xED && second > 0x9F) return 0;  // surrogate
+    return follows(1) && follows(2) ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    if (first == 0xF0 && second < 0x90) return 0;  // overlong
+    if (first == 0xF4 && second > 0x8F) return 0;  // beyond U+10FFFF
+    return follows(1) && follows(2) && follows(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+bool is_plain(char c) { return static_cast<unsigned char>(c - 0x20) < 0x60 && c != '"' && c != '\\'; }
+
+void append_escape(std::string& out, char c) {
+  out += '\\';
+  switch (c) {
+    case '"':
+    case '\\':
+      out += c;
+      return;
+    case '\n':
+      out += 'n';
+      return;
+    case '\r':
+      out += 'r';
+      return;
+    case '\t':
+      out += 't';
+      return;
+    default:
+      out.append("u00") += kHex[c >> 4 & 0xF];
+      out += kHex[c & 0xF];
+  }
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    std::size_t plain = 0;
+    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    out.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    std::size_t taken = 1;
+    if (static_cast<unsigned char>(text.front()) < 0x80) {
+      append_escape(out, text.front());
+    } else if (const std::size_t size = character_size(text)) {
+      out.append(text.substr(0, size));
+      taken = size;
+    } else {
+      out.append(kReplacement);
+    }
+    text.remove_prefix(taken);
+  }
+  out += '"';
+}
+
+}  // namespace runtail

@@ -1,0 +1,156 @@
+// The metric families, declared on one page: name, help, labels, buckets. docs/metrics.md is checked against it.
+// Values live in MetricTable: the pipeline's working copy changes with each chunk, is persisted with it, and only then
+// shown.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace runtail {
+
+enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
+
+// X(enumerator, name, type, labels separated by ',', help)
+// trialsync_*: what the lines say. runtail_*: what runtail says of itself. Persisted: counters and histograms.
+#define RUNTAIL_METRICS(X)                                                                                              \
+  X(kJobsTotal, "trialsync_jobs_total", kCounter, "job_id,status", "Runs that reached a final verdict, once for each attempt that ended the run") \
+  X(kJobFailuresTotal, "trialsync_job_failures_total", kCounter, "job_id,error_category", "Failed runs by error category") \
+  X(kJobAttemptFailuresTotal, "trialsync_job_attempt_failures_total", kCounter, "job_id,error_category", "Failed attempts, also those a retry mended") \
+  X(kJobRetriesTotal, "trialsync_job_retries_total", kCounter, "job_id", "Attempts after the first") \
+  X(kJobDuration, "trialsync_job_duration_seconds", kHistogram, "job_id,status", "Duration of finished runs") \
+  X(kJobLastSuccess, "trialsync_job_last_success_timestamp_seconds", kGauge, "job_id", "When the job last succeeded") \
+  X(kRecordsLoadedTotal, "trialsync_records_loaded_total", kCounter, "job_id,table", "Records loaded: line amounts, and at the end of a run what its total exceeds them by") \
+  X(kTaskDuration, "trialsync_task_duration_seconds", kHistogram, "phase", "Duration of finished tasks") \
+  X(kDqSchemaDriftTotal, "trialsync_dq_schema_drift_total", kCounter, "job_id,table", "Column lists that differ from the one before") \
+  X(kDqNullRate, "trialsync_dq_null_rate", kGauge, "job_id,table,column", "Null rate as last logged") \
+  X(kApiRequestsTotal, "trialsync_api_requests_total", kCounter, "route,method,status_code", "HTTP requests logged by the worker") \
+  X(kApiRequestDuration, "trialsync_api_request_duration_seconds", kHistogram, "route,method", "Duration of HTTP requests logged by the worker") \
+  X(kDbPoolInUse, "trialsync_db_pool_in_use", kGauge, "component", "Connections in use, as last logged") \
+  X(kDbPoolSize, "trialsync_db_pool_size", kGauge, "component", "Connections in the pool, as last logged") \
+  X(kDbPoolWaiters, "trialsync_db_pool_waiters", kGauge, "component", "Callers waiting for a connection, as last logged") \
+  X(kLogEventsTotal, "trialsync_log_events_total", kCounter, "service,level", "Lines by level") \
+  X(kDatasetLastSuccess, "trialsync_dataset_last_success_timestamp_seconds", kGauge, "dataset", "When the dataset was last updated with success") \
+  X(kDatasetRecords, "trialsync_dataset_records", kGauge, "dataset", "Records in the dataset, as last logged") \
+  X(kUptimeSeconds, "trialsync_uptime_seconds", kGauge, "service", "Seconds since start") \
+  X(kBuildInfo, "trialsync_build_info", kGauge, "service,version,git_sha", "Always 1; the labels say what runs") \
+  X(kLinesReadTotal, "runtail_lines_read_total", kCounter, "source", "Lines taken from the source") \
+  X(kLinesTotal, "runtail_lines_total", kCounter, "source,outcome", "What became of each line read") \
+  X(kLinesDroppedTotal, "runtail_lines_dropped_total", kCounter, "rule", "Lines of outcome dropped, by rule") \
+  X(kDeadLettersTotal, "runtail_dead_letters_total", kCounter, "reason", "Lines and records set aside") \
+  X(kLostBytesTotal, "runtail_lost_bytes_total", kCounter, "source,reason", "Bytes seen by size and never read") \
+  X(kRedactionsTotal, "runtail_redactions_total", kCounter, "kind,action", "Spans redacted") \
+  X(kRedactionFailedClosedTotal, "runtail_redaction_failed_closed_total", kCounter, "reason", "Lines of which only the envelope was kept") \
+  X(kContractViolationsTotal, "runtail_contract_violations_total", kCounter, "field", "Lines that lack what the log contract asks for") \
+  X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "", "Set-once fields of a run that met a second value") \
+  X(kVerdictCorrectionsTotal, "runtail_verdict_corrections_total", kCounter, "from,to", "Verdicts of an attempt changed by a later fact") \
+  X(kTotalDisagreementsTotal, "runtail_total_disagreements_total", kCounter, "", "Totals below the sum already counted") \
+  X(kRecordsTotal, "runtail_records_total", kCounter, "sink,table,outcome", "What became of each record") \
+  X(kRecordsPending, "runtail_records_pending", kGauge, "sink", "Records derived that have no outcome yet") \
+  X(kLedgerImbalance, "runtail_ledger_imbalance", kGauge, "", "Lines and records without exactly one outcome; must be 0") \
+  X(kPositionConflictsTotal, "runtail_position_conflicts_total", kCounter, "", "Ranges found already covered by another writer") \
+  X(kBufferSize, "runtail_buffer_size_bytes", kGauge, "", "Buffer on disk") \
+  X(kBufferLimit, "runtail_buffer_limit_bytes", kGauge, "", "Where files pause") \
+  X(kBufferDegraded, "runtail_buffer_degraded", kGauge, "", "1 while the buffer cannot be written") \
+  X(kBufferLostTotal, "runtail_buffer_lost_total", kCounter, "", "Buffers set aside as corrupt or found missing") \
+  X(kSinkUp, "runtail_sink_up", kGauge, "sink", "1 when the last delivery worked") \
+  X(kSinkLastSuccess, "runtail_sink_last_success_timestamp_seconds", kGauge, "sink", "When the last delivery worked") \
+  X(kSourceLagBytes, "runtail_source_lag_bytes", kGauge, "source", "Written and not yet read") \
+  X(kStalled, "runtail_stalled", kGauge, "", "1: work waiting and no progress for 60 s") \
+  X(kSeriesFoldedTotal, "runtail_series_folded_total", kCounter, "family", "Label sets folded into __other__") \
+  X(kRuntailBuildInfo, "runtail_build_info", kGauge, "version,git_sha", "Always 1; the labels say what runs")
+
+enum class Metric : std::uint8_t {
+#define RUNTAIL_ENUM(enumerator, name, type, labels, help) enumerator,
+  RUNTAIL_METRICS(RUNTAIL_ENUM)
+#undef RUNTAIL_ENUM
+};
+#define RUNTAIL_COUNT(enumerator, name, type, labels, help) +1
+inline constexpr std::size_t kMetricCount = 0 RUNTAIL_METRICS(RUNTAIL_COUNT);
+#undef RUNTAIL_COUNT
+
+struct MetricFamilySpec {
+  std::string_view name;
+  MetricType type;
+  std::string_view labels;  // "job_id,status"
+  std::string_view help;
+};
+std::span<const MetricFamilySpec> metric_families();
+const MetricFamilySpec& spec_of(Metric metric);
+// Upper bounds of a histogram's buckets in seconds, without +Inf; empty for other types.
+std::span<const double> buckets_of(Metric metric);
+
+// One label set of one family.
+struct Series {
+  Metric metric{};
+  std::vector<std::string> labels;          // values, in the order of MetricFamilySpec::labels
+  double value = 0;                         // counter, gauge
+  double sum = 0;                           // histogram
+  std::vector<std::uint64_t> buckets;       // histogram: per bucket (not cumulative), the last is +Inf
+};
+
+// All series of one agent. Threads: one writer; publish() hands copies to readers.
+class MetricTable {
+ public:
+  explicit MetricTable(std::uint32_t max_series) : max_series_(max_series) {}
+
+  // Label values must match ^[A-Za-z0-9_.:/-]{1,128}$, else they become "__invalid__" ("" becomes "none"). Beyond
+  // max_series label sets of a family all go to one whose values are "__other__"; each update that does is counted in
+  // kSeriesFoldedTotal. The first call for a label set makes its series, so add(…, 0) shows it at 0.
+  // Counters and histograms never go down: a negative amount or observation is ignored, NaN and infinity always are.
+  void add(Metric metric, std::initializer_list<std::string_view> labels, double amount);
+  void set(Metric metric, std::initializer_list<std::string_view> labels, double value);
+  void raise(Metric metric, std::initializer_list<std::string_view> labels, double value);  // max of old and new
+  void observe(Metric metric, std::initializer_list<std::string_view> labels, double value);
+  // Puts a series back as it was kept, whatever the limit. It does not count as changed.
+  void restore(Series series);
+
+  // Series changed since the last call, for persistence with the chunk and then for publication.
+  std::vector<Series> take_changed();
+  // 0 for a series that does not exist; of a histogram the number of observations.
+  double value(Metric metric, std::initializer_list<std::string_view> labels) const;
+
+ private:
+  // Index into series_; makes the series if need be.
+  std::size_t at(Metric metric, std::initializer_list<std::string_view> labels);
+  std::size_t first_sight(Metric metric, std::initializer_list<std::string_view> labels);
+  std::size_t append(const std::string& key, Series series);
+  void touch(std::size_t position);
+
+  const std::uint32_t max_series_;
+  std::unordered_map<std::string, std::size_t> index_;  // key -> series_
+  std::vector<Series> series_;
+  std::vector<bool> dirty_;           // beside series_
+  std::vector<std::size_t> changed_;  // indexes of the dirty ones
+  std::array<std::uint32_t, kMetricCount> series_per_family_{};  // without __other__
+  std::string key_;                   // kept for its memory
+};
+
+// What a scrape reads: only what has been published. Threads: any.
+class PublishedMetrics {
+ public:
+  void publish(std::vector<Series> changed);
+  // For gauges that are no part of a chunk: sizes, up or down, build info.
+  void set(Metric metric, std::initializer_list<std::string_view> labels, double value);
+  std::vector<Series> snapshot() const;   // ordered by family, then labels
+
+ private:
+  mutable std::mutex mutex_;               // guards series_
+  std::map<std::string, Series> series_;
+};
+
+// Bytes of a series, for the buffer's state. The key names family and labels and so is stable across versions:
+// `trialsync_jobs_total{job_id=etl-orders,status=success}`.
+std::string series_key(const Series& series);
+std::string encode_series(const Series& series);
+// False: the family is unknown, has other labels, another type or other buckets by now, or the bytes are damaged.
+bool decode_series(std::string_view key, std::string_view bytes, Series& out);
+
+}  // namespace runtail

@@ -1,0 +1,39 @@
+// A run as the agent keeps it: the folded states of the run, its attempts and tasks, and what was already counted.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/run_state.h"
+
+namespace runtail {
+
+// What the counters already hold of one attempt, so that each is counted once whatever the order and the restarts.
+struct CountedAttempt {
+  std::optional<RunStatus> verdict;   // counted in jobs_total
+  Stamp verdict_stamp;
+  bool retry = false;                 // counted in job_retries_total
+  bool failure = false;               // counted in job_attempt_failures_total
+  bool operator==(const CountedAttempt&) const = default;
+};
+
+struct RunRecord {
+  RunState run;
+  std::map<std::int32_t, AttemptState> attempts;   // by attempt_no
+  std::map<Uuid, TaskState> tasks;                 // by task_run_id
+  std::map<std::int32_t, CountedAttempt> counted;  // by attempt_no
+  std::int64_t loaded_counted = 0;                 // part of records_loaded_total this run gave
+  bool operator==(const RunRecord&) const = default;
+
+  // Folds the fact into run, attempt and task. Counting is the caller's.
+  void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
+};
+
+std::string encode_run_record(const RunRecord& record);
+std::optional<RunRecord> decode_run_record(std::string_view bytes);
+
+}  // namespace runtail

@@ -1,0 +1,166 @@
+#include "core/run_state.h"
+
+#include <algorithm>
+
+namespace runtail {
+namespace {
+
+// Null loses; of two different values the smaller in byte order stays. (True "first wins" would depend on order.)
+void set_once(std::string& into, std::string_view value, std::uint64_t* conflicts) {
+  if (value.empty() || into == value) return;
+  if (into.empty()) {
+    into = value;
+    return;
+  }
+  if (conflicts) ++*conflicts;
+  if (value < into) into = value;
+}
+
+template <typename T>
+void set_once(std::optional<T>& into, const std::optional<T>& value, std::uint64_t* conflicts) {
+  if (!value || into == value) return;
+  if (into && conflicts) ++*conflicts;
+  if (!into || *value < *into) into = value;
+}
+
+template <typename T>
+void keep_min(std::optional<T>& into, const std::optional<T>& value) {
+  if (value && (!into || *value < *into)) into = value;
+}
+
+template <typename T>
+void keep_max(std::optional<T>& into, const std::optional<T>& value) {
+  if (value && (!into || *value > *into)) into = value;
+}
+
+void add(std::optional<std::int64_t>& into, const std::optional<std::int64_t>& value) {
+  if (value) into = into.value_or(0) + *value;
+}
+
+void apply_state(StateGroup& group, const RunFact& fact, RunStatus status,
+                 const std::optional<std::int64_t>& extracted_total, const std::optional<std::int64_t>& loaded_total) {
+  const Stamp stamp{fact.attempt, state_rank(status, fact.verdict_source), fact.at, fact.event_id};
+  if (stamp <= group.stamp) return;
+  group.stamp = stamp;
+  group.status = status;
+  group.verdict_source = fact.verdict_source;
+  group.ts_source = fact.ts_source;
+  group.agent_id = fact.agent_id;
+  group.ruleset = fact.ruleset;
+  const bool terminal = is_terminal(status);
+  group.end_reason = terminal ? fact.end_reason : EndReason::kNone;
+  group.finished_at = terminal ? std::optional(fact.finished_at.value_or(fact.at)) : std::nullopt;
+  group.duration_ms = terminal ? fact.duration_ms : std::nullopt;
+  group.records_extracted_total = extracted_total;
+  group.records_loaded_total = loaded_total;
+}
+
+void apply_error(ErrorGroup& group, const RunFact& fact) {
+  if (!fact.has_error) return;
+  const Stamp stamp{fact.attempt, fact.error_rank, fact.at, fact.event_id};
+  if (stamp <= group.stamp) return;
+  group.stamp = stamp;
+  group.category = fact.error_category;
+  group.code = fact.error_code;
+  group.message = fact.error_message;
+}
+
+}  // namespace
+
+std::int16_t state_rank(RunStatus status, VerdictSource source) {
+  if (status == RunStatus::kQueued) return 0;
+  if (status == RunStatus::kRunning || source == VerdictSource::kInferred) return 1;
+  return source == VerdictSource::kExit ? 2 : 3;
+}
+
+std::string_view to_string(RunText text) {
+  static constexpr std::string_view kNames[kRunTextCount] = {
+      "external_run_id", "service",  "environment", "org_id",  "project_id", "correlation_id",
+      "request_id",      "trace_id", "dataset",     "dialect", "job_type"};
+  return kNames[static_cast<std::size_t>(text)];
+}
+
+void RunState::apply(const RunFact& fact, std::uint64_t* conflicts) {
+  run_id = fact.run_id;
+  if (fact.job_id_rank < job_id_rank || (fact.job_id_rank == job_id_rank && fact.job_id < job_id)) {
+    job_id = fact.job_id;
+    job_id_rank = fact.job_id_rank;
+  }
+  const std::string_view values[kRunTextCount] = {
+      fact.external_run_id, fact.service,  fact.environment, fact.org_id,  fact.project_id, fact.correlation_id,
+      fact.request_id,      fact.trace_id, fact.dataset,     fact.dialect, fact.job_type};
+  for (std::size_t i = 0; i < kRunTextCount; ++i) set_once(texts[i], values[i], conflicts);
+  set_once(parent_run_id, fact.parent_run_id, conflicts);
+  if (fact.status) apply_state(state, fact, *fact.status, fact.records_extracted_total, fact.records_loaded_total);
+  apply_error(error, fact);
+  keep_min(scheduled_stated, fact.scheduled_at);
+  keep_min(queued_at, fact.queued_at);
+  keep_min(started_at, fact.started_at);
+  keep_min(first_event_at, std::optional(fact.at));
+  keep_max(last_event_at, std::optional(fact.at));
+  if (fact.exit_code || fact.exit_signal) {
+    if (fact.attempt > exit_attempt) {
+      exit_attempt = fact.attempt;
+      exit_code = fact.exit_code;
+      exit_signal = fact.exit_signal;
+    } else if (fact.attempt == exit_attempt) {
+      set_once(exit_code, fact.exit_code, conflicts);
+      set_once(exit_signal, fact.exit_signal, conflicts);
+    }
+  }
+  add(records_extracted_sum, fact.records_extracted);
+  add(records_loaded_sum, fact.records_loaded);
+  add(tokens_in, fact.tokens_in);
+  add(tokens_out, fact.tokens_out);
+  add(cost_micros, fact.cost_micros);
+  attempt_count = std::max(attempt_count, fact.attempt);
+  keep_max(max_attempts, fact.max_attempts);
+  retries_exhausted = retries_exhausted || fact.retries_exhausted;
+}
+
+std::optional<std::int64_t> RunState::duration_ms() const {
+  if (state.duration_ms) return state.duration_ms;
+  if (!state.finished_at || !started_at) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(*state.finished_at - *started_at).count();
+}
+
+void AttemptState::apply(const RunFact& fact, std::uint64_t* conflicts) {
+  run_id = fact.run_id;
+  attempt_no = fact.attempt;
+  if (fact.attempt_status) {
+    apply_state(state, fact, *fact.attempt_status, fact.attempt_extracted_total, fact.attempt_loaded_total);
+  }
+  apply_error(error, fact);
+  keep_min(started_at, fact.attempt_started_at);
+  set_once(exit_code, fact.exit_code, conflicts);
+  set_once(exit_signal, fact.exit_signal, conflicts);
+  add(records_extracted_sum, fact.records_extracted);
+  add(records_loaded_sum, fact.records_loaded);
+  set_once(correlation_id, fact.correlation_id, conflicts);
+  set_once(request_id, fact.request_id, conflicts);
+}
+
+void TaskState::apply(const RunFact& fact, std::uint64_t* conflicts) {
+  task_run_id = fact.task_run_id;
+  run_id = fact.run_id;
+  attempt_no = std::max(attempt_no, fact.attempt);
+  set_once(external_task_id, fact.external_task_id, conflicts);
+  set_once(name, fact.task_name, conflicts);
+  set_once(phase, fact.phase, conflicts);
+  set_once(dataset, fact.dataset, conflicts);
+  set_once(table, fact.table, conflicts);
+  set_once(correlation_id, fact.correlation_id, conflicts);
+  set_once(request_id, fact.request_id, conflicts);
+  set_once(trace_id, fact.trace_id, conflicts);
+  set_once(span_id, fact.span_id, conflicts);
+  if (fact.task_status) apply_state(state, fact, *fact.task_status, std::nullopt, std::nullopt);
+  if (fact.task_status == RunStatus::kFailed || fact.error_rank == 1) apply_error(error, fact);
+  keep_min(queued_at, fact.queued_at);
+  if (fact.task_status == RunStatus::kRunning) keep_min(started_at, std::optional(fact.started_at.value_or(fact.at)));
+  keep_min(first_event_at, std::optional(fact.at));
+  keep_max(last_event_at, std::optional(fact.at));
+  add(records_extracted, fact.records_extracted);
+  add(records_loaded, fact.records_loaded);
+}
+
+}  // namespace runtail

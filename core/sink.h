@@ -1,0 +1,42 @@
+// Where chunks go after the buffer.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/chunk.h"
+
+namespace runtail {
+
+// What became of the records of one delivery, by table; the four add up to what was handed over.
+struct RecordOutcomes {
+  RecordCounts applied, duplicate, expired, dead_lettered;
+  RecordOutcomes& operator+=(const RecordOutcomes& other);
+};
+
+struct Delivery {
+  enum class Status {
+    kDelivered,  // durable there, outcomes below are final
+    kRetry,      // nothing happened, or nothing is known: the same chunks again after a jittered back-off
+    kOperator,   // a person must act (password, schema, rights): the same chunks again every 30 s, named in status
+  };
+  Status status = Status::kRetry;
+  std::string reason;       // for kRetry and kOperator: what is wrong and what to do; no tailed content
+  bool unknown = false;     // kRetry: the answer to the last step was lost; say maybe_delivered with the same chunks
+  RecordOutcomes outcomes;  // kDelivered only
+};
+
+// A destination. One call at a time, from one thread. Idempotent: after a crash the same chunks come again.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual std::string_view name() const = 0;
+  // `chunks` are in order of sequence and belong to the caller. `maybe_delivered`: an earlier call with these chunks
+  // ended without an answer (or the agent died in it), so ranges found covered count as applied, not as duplicates.
+  virtual Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) = 0;
+  // Gives back what is not needed while idle (connections). Harmless to repeat.
+  virtual void idle() {}
+};
+
+}  // namespace runtail

@@ -1,0 +1,262 @@
+#include "derive/deriver.h"
+
+#include <cmath>
+
+#include "core/truncate.h"
+
+namespace runtail {
+namespace {
+
+// L3: error messages are at most 2 KB, after redaction.
+constexpr std::size_t kErrorMessageBytesMax = 2048;
+
+bool is_run_end(EventKind kind) { return kind == EventKind::kRunFinished || kind == EventKind::kAttemptFinished; }
+
+bool is_task_kind(EventKind kind) { return kind == EventKind::kTaskStarted || kind == EventKind::kTaskFinished; }
+
+// What the line's kind and status word say about run, attempt and task (DATA section 1).
+void read_statuses(const RedactedEvent& event, RunFact& fact) {
+  const FieldSet& fields = event.fields;
+  switch (event.kind) {
+    case EventKind::kRunQueued: fact.status = fact.attempt_status = RunStatus::kQueued; break;
+    case EventKind::kRunStarted:
+    case EventKind::kAttemptStarted: fact.status = fact.attempt_status = RunStatus::kRunning; break;
+    case EventKind::kRunFinished:
+      // A finished line without a status word ended well.
+      fact.status = fact.attempt_status = event.status && is_terminal(*event.status) ? *event.status : RunStatus::kSuccess;
+      break;
+    case EventKind::kAttemptFinished: {
+      fact.attempt_status = event.attempt_failed                            ? RunStatus::kFailed
+                            : event.status && is_terminal(*event.status) ? *event.status
+                                                                            : RunStatus::kSuccess;
+      const auto max_attempts = fields.integer(Field::kMaxAttempts);
+      const bool exhausted = fields.integer(Field::kRetriesExhausted).value_or(0) != 0 ||
+                             (max_attempts && *max_attempts <= fact.attempt);
+      // A failed attempt leaves the run running, unless the line itself says there will be no other. Never a looked-up
+      // value: the result must not depend on the order of lines.
+      fact.status = fact.attempt_status == RunStatus::kFailed && !exhausted ? RunStatus::kRunning : *fact.attempt_status;
+      if (fact.attempt_status == RunStatus::kFailed && exhausted) fact.retries_exhausted = true;
+      break;
+    }
+    default:
+      // Any line that names a run shows that it runs (an API's line only that it is known).
+      fact.status = fact.attempt_status =
+          fields.text(Field::kSource) == "api" ? RunStatus::kQueued : RunStatus::kRunning;
+      break;
+  }
+  if (event.kind == EventKind::kTaskStarted) {
+    fact.task_status = RunStatus::kRunning;
+  } else if (event.kind == EventKind::kTaskFinished) {
+    fact.task_status = event.status && is_terminal(*event.status) ? *event.status : RunStatus::kSuccess;
+  } else if (fact.has_task) {
+    fact.task_status = RunStatus::kRunning;
+  }
+}
+
+EndReason end_reason_of(const RedactedEvent& event, RunStatus status) {
+  if (const auto stated = parse_end_reason(event.fields.text(Field::kEndReason))) return *stated;
+  if (event.fields.integer(Field::kExitSignal).value_or(0) > 0) return EndReason::kSignal;
+  if (event.fields.integer(Field::kExitCode).value_or(0) != 0) return EndReason::kExitCode;
+  return status == RunStatus::kSuccess ? EndReason::kCompleted : EndReason::kNone;
+}
+
+void read_error(const RedactedEvent& event, RunFact& fact) {
+  const FieldSet& fields = event.fields;
+  const bool run_failed = fact.status == RunStatus::kFailed && is_run_end(event.kind);
+  const bool stated = fields.has(Field::kErrorCategory) || fields.has(Field::kErrorCode) ||
+                      fields.has(Field::kErrorMessage) || fields.has(Field::kErrorType);
+  const bool attempt_failed = fact.attempt_status == RunStatus::kFailed;
+  const bool task_failed = fact.task_status == RunStatus::kFailed;
+  if (!run_failed && !attempt_failed && !task_failed && event.level < Level::kError) return;
+  fact.has_error = true;
+  const bool says_something = stated || event.level >= Level::kError;
+  // What the worker itself said outranks what its exit lets us guess.
+  fact.error_rank = event.verdict_source != VerdictSource::kLog || !says_something ? 0
+                    : run_failed && event.kind == EventKind::kRunFinished          ? 2
+                                                                                   : 1;
+  fact.error_category = says_something ? categorise_error(fields) : ErrorCategory::kSystem;
+  fact.error_code = fields.text(Field::kErrorCode);
+  fact.error_message = fields.text(Field::kErrorMessage);
+  if (fact.error_message.empty() && event.level >= Level::kError) fact.error_message = fields.text(Field::kMsg);
+  fact.error_message = truncate_redacted(fact.error_message, kErrorMessageBytesMax);
+}
+
+void read_counts(const RedactedEvent& event, RunFact& fact) {
+  const FieldSet& fields = event.fields;
+  const auto extracted = fields.integer(Field::kRecordsExtracted);
+  const auto loaded = fields.integer(Field::kRecordsLoaded);
+  if (is_run_end(event.kind)) {
+    fact.attempt_extracted_total = extracted;
+    fact.attempt_loaded_total = loaded;
+    if (fact.status && is_terminal(*fact.status)) {
+      fact.records_extracted_total = extracted;
+      fact.records_loaded_total = loaded;
+    }
+    fact.duration_ms = fields.integer(Field::kDurationMs);
+  } else {
+    fact.records_extracted = extracted;
+    fact.records_loaded = loaded;
+    if (event.kind == EventKind::kTaskFinished) fact.duration_ms = fields.integer(Field::kDurationMs);
+  }
+  fact.tokens_in = fields.integer(Field::kTokensIn);
+  fact.tokens_out = fields.integer(Field::kTokensOut);
+  if (const auto cost = fields.real(Field::kCostUsd)) {
+    fact.cost_micros = static_cast<std::int64_t>(std::llround(*cost * 1e6));
+  }
+}
+
+void read_times(const RedactedEvent& event, RunFact& fact) {
+  const FieldSet& fields = event.fields;
+  fact.scheduled_at = fields.time(Field::kScheduledAt);
+  fact.queued_at = fields.time(Field::kQueuedAt);
+  fact.finished_at = fields.time(Field::kFinishedAt);
+  const auto started = fields.time(Field::kStartedAt);
+  switch (event.kind) {
+    case EventKind::kRunQueued:
+      if (!fact.queued_at) fact.queued_at = event.ts;
+      break;
+    case EventKind::kRunStarted:
+    case EventKind::kAttemptStarted: fact.started_at = fact.attempt_started_at = started.value_or(event.ts); break;
+    case EventKind::kTaskStarted: break;
+    default:
+      if (started) fact.started_at = started;
+      break;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(DqKind kind) {
+  static constexpr std::string_view kNames[] = {"row_count", "null_rates", "columns", "reported"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& out) const {
+  out.tables = event.stored ? 1u << static_cast<unsigned>(Table::kLogEvents) : 0u;
+  out.run.reset();
+  out.dq.clear();
+  out.dataset.reset();
+  const auto add = [&out](Table table) { out.tables |= 1u << static_cast<unsigned>(table); };
+  const FieldSet& fields = event.fields;
+
+  if (const std::string_view run_text = fields.text(Field::kRunId); !run_text.empty()) {
+    RunFact& fact = out.run.emplace();
+    fact.event_id = origin.ids->at(origin.offset);
+    fact.at = event.ts;
+    fact.ts_source = event.ts_source;
+    fact.verdict_source = event.verdict_source;
+    fact.agent_id = settings_.agent_id;
+    fact.ruleset = settings_.ruleset;
+    fact.dialect = event.dialect;
+    fact.environment = fields.has(Field::kEnv) ? fields.text(Field::kEnv) : std::string_view(settings_.environment);
+    fact.service = fields.has(Field::kService) ? fields.text(Field::kService) : std::string_view(settings_.service);
+    const bool names_job = fields.has(Field::kJobId);
+    fact.job_id = names_job ? fields.text(Field::kJobId) : origin.default_job_id;
+    fact.job_id_rank = names_job ? std::int16_t{1} : origin.default_job_rank;
+    const FieldValue& run_value = *fields.find(Field::kRunId);
+    if (run_value.kind == FieldValue::Kind::kUuid) {
+      fact.run_id = run_value.uuid;
+    } else {
+      fact.run_id = run_id_of(settings_.run_namespace, fact.environment, fact.job_id, run_text);
+      fact.external_run_id = run_text;
+    }
+    if (const std::string_view parent = fields.text(Field::kParentRunId); !parent.empty()) {
+      fact.parent_run_id = run_id_of(settings_.run_namespace, fact.environment, fact.job_id, parent);
+    }
+    const auto attempt = fields.integer(Field::kAttempt);
+    fact.attempt = static_cast<std::int32_t>(attempt.value_or(1));
+    fact.attempt_stated = attempt.has_value();
+    fact.org_id = fields.text(Field::kOrgId);
+    fact.project_id = fields.text(Field::kProjectId);
+    fact.correlation_id = fields.text(Field::kCorrelationId);
+    fact.request_id = fields.text(Field::kRequestId);
+    fact.trace_id = fields.text(Field::kTraceId);
+    fact.dataset = fields.text(Field::kDataset);
+    fact.table = fields.text(Field::kTable);
+    fact.job_type = fields.text(Field::kJobType);
+    fact.exit_code = fields.integer(Field::kExitCode);
+    fact.exit_signal = fields.integer(Field::kExitSignal);
+    fact.max_attempts = fields.integer(Field::kMaxAttempts);
+    fact.retries_exhausted = fields.integer(Field::kRetriesExhausted).value_or(0) != 0;
+
+    const std::string_view task_id = fields.text(Field::kTaskRunId), task = fields.text(Field::kTask);
+    const bool about_task = is_task_kind(event.kind) || event.kind == EventKind::kPlain;
+    if (about_task && (!task_id.empty() || !task.empty())) {
+      fact.has_task = true;
+      const FieldValue* value = fields.find(Field::kTaskRunId);
+      fact.task_run_id = value && value->kind == FieldValue::Kind::kUuid
+                             ? value->uuid
+                             : task_run_id_of(fact.run_id, task_id.empty() ? task : task_id);
+      fact.external_task_id = value && value->kind == FieldValue::Kind::kUuid ? std::string_view{} : task_id;
+      fact.task_name = task;
+      fact.phase = fields.text(Field::kPhase);
+      fact.span_id = fields.text(Field::kSpanId);
+    }
+    read_statuses(event, fact);
+    if (fact.status && is_terminal(*fact.status)) fact.end_reason = end_reason_of(event, *fact.status);
+    if (!is_terminal(*fact.status) && fact.attempt_status && is_terminal(*fact.attempt_status)) {
+      fact.end_reason = end_reason_of(event, *fact.attempt_status);
+    }
+    read_times(event, fact);
+    read_counts(event, fact);
+    read_error(event, fact);
+    add(Table::kJobRuns);
+    add(Table::kRunAttempts);
+    if (fact.has_task) add(Table::kTaskRuns);
+  }
+
+  if (event.kind == EventKind::kDataset) {
+    if (const std::string_view dataset = fields.text(Field::kDataset); !dataset.empty()) {
+      DatasetFact& fact = out.dataset.emplace();
+      fact.dataset = dataset;
+      fact.status = fields.text(Field::kStatusText);
+      fact.record_count = fields.integer(Field::kRecordCount);
+      const bool failed = event.level >= Level::kError || fact.status.find("fail") != std::string_view::npos ||
+                          fact.status.find("error") != std::string_view::npos;
+      if (!failed) fact.success_at = fields.time(Field::kUpdatedAt).value_or(event.ts);
+      add(Table::kDatasetStatus);
+    }
+  } else if (event.kind == EventKind::kRunFinished && out.run && out.run->status == RunStatus::kSuccess &&
+             !out.run->dataset.empty()) {
+    DatasetFact& fact = out.dataset.emplace();
+    fact.dataset = out.run->dataset;
+    fact.status = to_string(RunStatus::kSuccess);
+    fact.record_count = fields.integer(Field::kRecordCount);
+    fact.success_at = event.ts;
+    add(Table::kDatasetStatus);
+  }
+
+  if (event.kind == EventKind::kDq && fields.has(Field::kTable)) {
+    const std::string_view table = fields.text(Field::kTable);
+    if (fields.has(Field::kCheck) || fields.has(Field::kStatusText)) {
+      DqFact& fact = out.dq.emplace_back();
+      fact.kind = DqKind::kReported;
+      fact.table = table;
+      fact.column = fields.text(Field::kColumn);
+      fact.check = fields.text(Field::kCheck);
+      fact.metric = fields.text(Field::kMetric);
+      fact.value = fields.real(Field::kValue);
+      fact.threshold = fields.real(Field::kThreshold);
+      const std::string_view status = fields.text(Field::kStatusText);
+      // "error" from a DQ tool means stale or unmet, which is a failed check, never a failed run.
+      fact.status = status == "warn" || status == "warning"                               ? DqStatus::kWarn
+                    : status == "fail" || status == "failed" || status == "error" ? DqStatus::kFail
+                                                                                    : DqStatus::kPass;
+      add(Table::kDqCheckResults);
+    }
+    const std::size_t before = out.dq.size();
+    if (const auto rows = fields.integer(Field::kRowCount)) {
+      out.dq.push_back({.kind = DqKind::kRowCount, .table = table, .row_count = rows, .data = {}, .column = {}, .check = {},
+                        .metric = {}, .value = {}, .threshold = {}});
+    }
+    for (const auto& [field, kind] : {std::pair(Field::kNullRates, DqKind::kNullRates), std::pair(Field::kColumns, DqKind::kColumns)}) {
+      if (const FieldValue* data = fields.find(field)) {
+        out.dq.push_back({.kind = kind, .table = table, .row_count = {}, .data = data->text, .column = {}, .check = {},
+                          .metric = {}, .value = {}, .threshold = {}});
+      }
+    }
+    if (out.dq.size() > before) add(Table::kDqObservations);
+  }
+}
+
+}  // namespace runtail

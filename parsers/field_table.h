@@ -1,0 +1,80 @@
+// Look-up of member names of one level of a JSON object: open addressing over a hash of length and end bytes, since
+// every member of every line passes here.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/field.h"
+
+namespace runtail {
+
+// What a member name means.
+struct MemberMeaning {
+  enum class Role : std::uint8_t { kField, kTs, kLevel, kEvent, kStatus, kPhase, kNone };
+  Role role = Role::kNone;
+  Field field{};                          // kField, kPhase, kStatus
+  std::uint8_t preference = 0;            // kTs, kLevel, kEvent: the lowest present wins
+  std::unique_ptr<class FieldTable> children;  // set if dotted paths go on below this name
+};
+
+class FieldTable {
+ public:
+  MemberMeaning& put(std::string_view name) {
+    for (auto& [known, meaning] : entries_) {
+      if (known == name) return *meaning;
+    }
+    entries_.emplace_back(std::string(name), std::make_unique<MemberMeaning>());
+    rebuild();
+    return *entries_.back().second;
+  }
+
+  const MemberMeaning* find(std::string_view name) const {
+    for (std::size_t at = hash(name) & mask_;; at = (at + 1) & mask_) {
+      const Slot& slot = slots_[at];
+      if (!slot.meaning) return nullptr;
+      if (slot.name == name) return slot.meaning;
+    }
+  }
+
+ private:
+  struct Slot {
+    std::string_view name;
+    const MemberMeaning* meaning = nullptr;
+  };
+
+  static std::size_t hash(std::string_view name) {
+    std::uint64_t head = 0, tail = 0;
+    if (name.size() >= 8) {
+      std::memcpy(&head, name.data(), 8);
+      std::memcpy(&tail, name.data() + name.size() - 8, 8);
+    } else {
+      for (const char c : name) head = head << 8 | static_cast<unsigned char>(c);
+    }
+    const std::uint64_t mixed = (head ^ name.size() * 0x9E3779B97F4A7C15ull) * 0xD6E8FEB86659FD93ull + tail;
+    return (mixed * 0xD6E8FEB86659FD93ull) >> 32;
+  }
+
+  void rebuild() {
+    std::size_t size = 16;
+    while (size < entries_.size() * 4) size *= 2;
+    slots_.assign(size, {});
+    mask_ = size - 1;
+    for (const auto& [name, meaning] : entries_) {
+      std::size_t at = hash(name) & mask_;
+      while (slots_[at].meaning) at = (at + 1) & mask_;
+      slots_[at] = {name, meaning.get()};
+    }
+  }
+
+  std::vector<std::pair<std::string, std::unique_ptr<MemberMeaning>>> entries_;
+  std::vector<Slot> slots_ = std::vector<Slot>(16);
+  std::size_t mask_ = 15;
+};
+
+}  // namespace runtail

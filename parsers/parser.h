@@ -1,0 +1,30 @@
+// From the bytes of one line to a LogEvent. No I/O, reads no clock.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "config/dialect.h"
+#include "core/event.h"
+
+namespace runtail {
+
+// One Parser per thread: it owns the memory its events point into.
+class Parser {
+ public:
+  explicit Parser(std::vector<DialectSpec> dialects);
+  Parser(Parser&&) noexcept;
+  Parser& operator=(Parser&&) noexcept;
+  ~Parser();
+
+  // `line` without its newline (a trailing CR is dropped). Never fails: what is no JSON object is text.
+  // The event's views are valid until the next parse() and while `line` is.
+  const LogEvent& parse(std::string_view line);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace runtail

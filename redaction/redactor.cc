@@ -1,0 +1,234 @@
+#include "redaction/redactor.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <stdexcept>
+
+#include "core/truncate.h"
+#include "redaction/context.h"
+#include "redaction/ip_prefix.h"
+#include "redaction/ruleset.h"
+
+namespace runtail {
+namespace {
+
+constexpr bool is_typed(FieldValue::Kind kind) {
+  return kind != FieldValue::Kind::kText && kind != FieldValue::Kind::kJson;
+}
+
+// The contract field a member of LogEvent::rest stands for: the parser leaves subtrees there under the field's name.
+std::optional<Field> json_field(std::string_view key) {
+  for (const Field field : {Field::kNullRates, Field::kColumns}) {
+    if (key == spec_of(field).name) return field;
+  }
+  return std::nullopt;
+}
+static_assert(spec_of(Field::kNullRates).type == FieldType::kJson &&
+                  spec_of(Field::kColumns).type == FieldType::kJson &&
+                  std::count_if(std::begin(kFieldSpecs), std::end(kFieldSpecs),
+                                [](const FieldSpec& spec) { return spec.type == FieldType::kJson; }) == 2,
+              "json_field() lists every kJson field");
+
+bool is_integer(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+struct Redactor::State {
+  State(const RedactionConfig& settings, std::shared_ptr<const Ruleset> rules)
+      : config(settings),
+        ruleset(std::move(rules)),
+        masker(ruleset->detectors, ruleset->kinds),
+        context_writer(ruleset->key_rules, ruleset->depth_kind) {
+    totals.masked_by_kind.resize(ruleset->kinds->names().size(), 0);
+  }
+
+  const RedactionConfig config;
+  const std::shared_ptr<const Ruleset> ruleset;  // shared by clones
+  Masker masker;
+  ContextWriter context_writer;
+  RedactionTotals totals;
+  RedactedEvent out;
+
+  void write_envelope(const LogEvent& event);
+  void write(const LogEvent& event);
+  void write_field(Field field, const FieldValue& value);
+  void write_ip(const FieldValue& value);
+  void write_user_id(const FieldValue& value);
+  void write_rest(const LogEvent& event);
+  void fail_closed(const LogEvent& event);
+  std::string_view mask_and_cut(std::string_view text);
+};
+
+// Nothing in it comes from text.
+void Redactor::State::write_envelope(const LogEvent& event) {
+  out.kind = event.kind;
+  out.level = event.level;
+  out.status = event.status;
+  out.attempt_failed = event.attempt_failed;
+  out.stored = true;
+  out.repaired = event.repaired;
+  out.verdict_source = VerdictSource::kLog;
+  out.ts = event.ts.value_or(TimePoint{});
+  out.ts_source = TsSource::kLine;
+  out.fields.clear();
+  out.context = {};
+  out.raw_text = {};
+  out.dialect = event.dialect;
+  out.redaction_state = RedactionState::kClean;
+  out.pii_safe = true;
+  out.counts.clear();
+}
+
+void Redactor::State::write(const LogEvent& event) {
+  for (std::uint64_t left = event.fields.present(); left != 0; left &= left - 1) {
+    const Field field = static_cast<Field>(std::countr_zero(left));
+    write_field(field, *event.fields.find(field));
+  }
+  write_rest(event);
+  if (event.shape == LineShape::kText) out.raw_text = masker.mask(event.text);
+}
+
+void Redactor::State::write_field(Field field, const FieldValue& value) {
+  if (field == Field::kIp) return write_ip(value);
+  if (field == Field::kUserId) return write_user_id(value);
+  if (is_typed(value.kind)) {
+    out.fields.put(field) = value;
+  } else if (value.kind == FieldValue::Kind::kText) {
+    out.fields.put_text(field, field == Field::kErrorMessage ? mask_and_cut(value.text) : masker.mask(value.text));
+  }
+  // JSON text no one has scanned: the parser makes none, so nothing is lost.
+}
+
+void Redactor::State::write_ip(const FieldValue& value) {
+  std::optional<std::string_view> kept;
+  if (value.kind == FieldValue::Kind::kText) {
+    const std::string_view text = value.text;
+    if (text.empty() || marker_size(text, 0) == text.size()) {
+      kept = text;
+    } else if (const auto prefix = config.keep_ip_prefix ? ip_prefix(text) : std::nullopt) {
+      kept = *prefix == text ? text : std::string_view(masker.fresh_text() = *prefix);
+      if (*kept != text) masker.count(ruleset->ip_kind);
+    }
+  }
+  if (kept) return out.fields.put_text(Field::kIp, *kept);
+  out.fields.put_text(Field::kIp, masker.marker(ruleset->ip_kind));
+}
+
+void Redactor::State::write_user_id(const FieldValue& value) {
+  const bool is_text = value.kind == FieldValue::Kind::kText;
+  if (is_text && (value.text.empty() || marker_size(value.text, 0) == value.text.size())) {
+    return out.fields.put_text(Field::kUserId, value.text);
+  }
+  if (config.keep_user_id) {
+    if (value.kind == FieldValue::Kind::kUuid || value.kind == FieldValue::Kind::kInt) {
+      out.fields.put(Field::kUserId) = value;
+      return;
+    }
+    if (is_text && parse_uuid(value.text)) return out.fields.put_text(Field::kUserId, value.text);
+    // An integer that is a card number is masked as one.
+    if (is_text && is_integer(value.text)) return out.fields.put_text(Field::kUserId, masker.mask(value.text));
+  }
+  out.fields.put_text(Field::kUserId, masker.marker(ruleset->user_id_kind));
+}
+
+void Redactor::State::write_rest(const LogEvent& event) {
+  const std::vector<JsonNode>& nodes = event.rest;
+  std::string* context = nullptr;
+  bool first = true;
+  for (std::size_t i = 0; i < nodes.size(); i = nodes[i].end) {
+    const JsonNode& node = nodes[i];
+    if (node.end <= i || node.end > nodes.size()) throw std::logic_error("a member reaches out of the line");
+    if (const auto field = json_field(node.key)) {
+      std::string& text = masker.fresh_text();
+      context_writer.append_value(text, nodes, i, masker);
+      out.fields.put_text(*field, text);
+      out.fields.put(*field).kind = FieldValue::Kind::kJson;
+    } else if (!Allowlist::step(ruleset->allowlist.root(), node.key)) {
+      ++totals.unlisted_fields;
+    } else {
+      if (!context) context = &(masker.fresh_text() = "{");
+      totals.unlisted_fields +=
+          context_writer.append_member(*context, first, nodes, i, ruleset->allowlist.root(), masker);
+    }
+  }
+  if (first) return;
+  *context += '}';
+  out.context = *context;
+}
+
+// Cut only after masking: a cut through a secret would leave its head behind. What the cut brings to an end may itself
+// look like something to mask (a longer number cut to the size of an SSN), so both alternate until neither changes
+// anything. Each round leaves fewer bytes outside markers, so it ends.
+std::string_view Redactor::State::mask_and_cut(std::string_view text) {
+  text = masker.mask(text);
+  while (text.size() > config.error_message_bytes_max) {
+    text = masker.mask(truncate_redacted(text, config.error_message_bytes_max));
+  }
+  return text;
+}
+
+void Redactor::State::fail_closed(const LogEvent& event) {
+  masker.begin();
+  write_envelope(event);
+  for (std::uint64_t left = event.fields.present(); left != 0; left &= left - 1) {
+    const Field field = static_cast<Field>(std::countr_zero(left));
+    const FieldValue& value = *event.fields.find(field);
+    const bool kept = field == Field::kUserId ? config.keep_user_id : field != Field::kIp;
+    if (kept && is_typed(value.kind)) out.fields.put(field) = value;
+  }
+  out.redaction_state = RedactionState::kFailedClosed;
+  out.pii_safe = false;
+  ++totals.failed_closed;
+}
+
+Redactor::Redactor(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Redactor::Redactor(Redactor&&) noexcept = default;
+Redactor& Redactor::operator=(Redactor&&) noexcept = default;
+Redactor::~Redactor() = default;
+
+Result<Redactor> Redactor::make(const RedactionConfig& config) {
+  auto ruleset = make_ruleset(config);
+  if (!ruleset) return ruleset.error();
+  return Redactor(std::make_unique<State>(config, *ruleset));
+}
+
+Redactor Redactor::clone() const { return Redactor(std::make_unique<State>(state_->config, state_->ruleset)); }
+
+RedactedEvent& Redactor::redact(const LogEvent& event) {
+  State& state = *state_;
+  RedactedEvent& out = state.out;
+  try {
+    state.masker.begin();
+    state.write_envelope(event);
+    state.write(event);
+  } catch (const std::exception&) {
+    state.fail_closed(event);
+    return out;
+  }
+  if (!state.masker.masked_any()) return out;
+  out.redaction_state = RedactionState::kMasked;
+  const std::vector<std::uint32_t>& counts = state.masker.counts();
+  for (std::size_t kind = 0; kind < counts.size(); ++kind) {
+    if (counts[kind] == 0) continue;
+    constexpr std::uint32_t kCountMax = std::numeric_limits<std::uint16_t>::max();
+    out.counts.push_back(
+        {static_cast<std::uint8_t>(kind), static_cast<std::uint16_t>(std::min(counts[kind], kCountMax))});
+    state.totals.masked_by_kind[kind] += counts[kind];
+  }
+  return out;
+}
+
+std::string Redactor::redact_text(std::string_view text) {
+  state_->masker.begin();
+  return std::string(state_->masker.mask(text));
+}
+
+const std::vector<std::string>& Redactor::kinds() const { return state_->ruleset->kinds->names(); }
+const std::string& Redactor::ruleset() const { return state_->ruleset->digest; }
+const RedactionTotals& Redactor::totals() const { return state_->totals; }
+
+}  // namespace runtail

@@ -1,0 +1,116 @@
+// A batch of events folded to at most one row for each target key (two would be SQLSTATE 21000), and the log_events
+// rows beside them. No I/O.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/run_state.h"
+#include "core/sink.h"
+#include "derive/deriver.h"
+#include "sinks/postgres_copy.h"
+
+namespace runtail {
+
+// What the partitions of a table hold: [from, to).
+struct Horizon {
+  TimePoint from, to;
+  bool before(TimePoint at) const { return at < from; }
+  bool holds(TimePoint at) const { return at >= from && at < to; }
+  bool operator==(const Horizon&) const = default;
+};
+struct Horizons {
+  Horizon job_runs, log_events, dq_observations, dq_check_results;
+  bool operator==(const Horizons&) const = default;
+};
+
+// A state fact that beat all others of its run in the batch when it came.
+struct StateFact {
+  Stamp stamp;
+  RunStatus status;
+  VerdictSource verdict_source;
+};
+
+struct RunFold {
+  RunState state;
+  std::vector<StateFact> won;  // in order of arrival, stamps ascending
+};
+
+// Insert only: one row for each kind a line reports.
+struct DqObservation {
+  Uuid id, event_id;
+  TimePoint observed_at{};
+  std::optional<Uuid> run_id;
+  std::optional<std::int32_t> attempt_no;
+  std::string job_id, table;
+  DqKind kind = DqKind::kRowCount;
+  std::optional<std::int64_t> row_count;
+  std::string data;
+};
+
+// A check result as a worker reported it, with what defines the check.
+struct DqResult {
+  Uuid id, check_id;
+  TimePoint created_at{};
+  std::optional<Uuid> run_id;
+  std::int32_t attempt_no = 1;
+  std::string job_id, type, metric, table, column, correlation_id, request_id;
+  DqStatus status = DqStatus::kPass;
+  std::optional<double> value, threshold;
+};
+
+struct DatasetRow {
+  std::string environment, dataset, job_id, last_status;
+  std::optional<TimePoint> last_success_at, last_status_at;
+  TimePoint last_event_at{};
+  std::optional<std::int64_t> record_count;  // of last_success_at, as last_run_id
+  std::optional<Uuid> last_run_id;
+};
+
+class PostgresFold {
+ public:
+  // `kinds` as in Redactor::kinds(). Both outlive this.
+  PostgresFold(const DeriverSettings& settings, const std::vector<std::string>& kinds)
+      : settings_(settings), kinds_(kinds) {}
+
+  void clear(const Horizons& horizons);
+  // Counts each record of the event as applied or expired. A time above the partitions makes missing_ahead() name the
+  // table; then nothing of this fold may be written.
+  void add(const RedactedEvent& event, const Origin& origin, std::string_view stream, Derived& derived);
+
+  const RecordOutcomes& outcomes() const { return outcomes_; }
+  const std::string& missing_ahead() const { return missing_ahead_; }
+  std::uint64_t conflicts() const { return conflicts_; }  // set-once fields that met two values
+
+  // Ordered by key, as the statements need them.
+  std::set<std::string> jobs;
+  std::map<Uuid, RunFold> runs;
+  std::map<std::pair<Uuid, std::int32_t>, AttemptState> attempts;
+  std::map<Uuid, TaskState> tasks;
+  std::map<std::pair<Uuid, TimePoint>, DqObservation> observations;
+  std::map<std::pair<Uuid, TimePoint>, DqResult> results;
+  std::map<Uuid, DatasetRow> datasets;
+  CopyRows log_rows;
+  std::vector<std::pair<Uuid, TimePoint>> log_keys;  // of log_rows, in the same order
+
+ private:
+  void add_run(RunFact& fact, bool task);
+  void add_dq(const RedactedEvent& event, const Origin& origin, const Derived& derived, bool run_stored);
+  void add_dataset(const RedactedEvent& event, const Origin& origin, const Derived& derived);
+  // Whether a row at `at` has a partition; counts the record.
+  bool place(Table table, const Horizon& horizon, TimePoint at);
+
+  const DeriverSettings& settings_;
+  const std::vector<std::string>& kinds_;
+  Horizons horizons_;
+  RecordOutcomes outcomes_;
+  std::string missing_ahead_;
+  std::uint64_t conflicts_ = 0;
+};
+
+}  // namespace runtail

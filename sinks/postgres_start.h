@@ -1,0 +1,32 @@
+// What an agent asks of the database before it reads its first line.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "core/digest.h"
+#include "core/identity.h"
+#include "core/result.h"
+#include "sinks/postgres_ranges.h"
+
+namespace runtail {
+
+// A file of one of the streams, as far as the database has it.
+struct StoredPosition {
+  FileIdentity file;
+  CoveredRanges covered;
+  Bytes32 confirm{};  // keyed hash of the <= 1 KiB before covered.upper()
+};
+
+struct PostgresStart {
+  HashKey identity_key;
+  std::vector<StoredPosition> positions;  // by stream, key, generation
+};
+
+// Opens a connection of its own and closes it. kUnavailable: server out of reach, later again. kNotFound: schema or
+// key missing, `runtail migrate`. kInvalidInput: the user may not read them, or may not log in.
+Result<PostgresStart> read_start(const PostgresConfig& config, std::span<const std::string> streams);
+
+}  // namespace runtail

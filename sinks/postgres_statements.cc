@@ -1,0 +1,408 @@
+#include "sinks/postgres_statements.h"
+
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "schema/pg.h"
+#include "sinks/postgres_log_row.h"
+
+namespace runtail {
+namespace {
+
+// How the value of a column and that of a new row become one (DATA: merge rules); core/run_state.h says the same in
+// C++, and a test holds the two together.
+enum class Merge {
+  kKeep,  // key columns, and what never changes
+  kOnce,  // set-once: null loses, of two values the smaller in byte order stays (least() does both)
+  kMin,
+  kMax,
+  kOr,
+  kSum,
+  kState,  // moves with the state group
+  kError,  // moves with the error group
+  kJob,    // ranked: lower rank, then smaller
+};
+
+struct Column {
+  std::string_view name;
+  std::string_view type;
+  Merge merge = Merge::kKeep;
+};
+
+struct Upsert {
+  std::string_view table;
+  std::string_view key;          // conflict target; also the order of rows
+  std::vector<Column> columns;   // members of the JSON rows
+  std::string_view state_stamp;  // columns of the stamp, in order of weight
+  std::string_view error_stamp;
+  // A column taken from a table joined to the rows instead of from them.
+  std::string_view joined_column, join;
+  std::string_view returning;
+};
+
+std::string replace_all(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+// "a, b" with "t." before each: "(t.a, t.b)".
+std::string stamp_of(std::string_view row, std::string_view columns) {
+  const std::string prefix = std::string(row) + '.';
+  return '(' + prefix + replace_all(std::string(columns), ", ", ", " + prefix) + ')';
+}
+
+std::string merged(const Upsert& upsert, const Column& column) {
+  const std::string old = "t." + std::string(column.name), fresh = "excluded." + std::string(column.name);
+  const auto newer = [](std::string_view stamp) { return stamp_of("excluded", stamp) + " > " + stamp_of("t", stamp); };
+  switch (column.merge) {
+    case Merge::kKeep:
+      break;
+    case Merge::kOnce:
+    case Merge::kMin:
+      return "least(" + old + ", " + fresh + ")";
+    case Merge::kMax:
+      return "greatest(" + old + ", " + fresh + ")";
+    case Merge::kOr:
+      return old + " OR " + fresh;
+    case Merge::kSum:
+      return "coalesce(" + old + " + " + fresh + ", " + old + ", " + fresh + ")";
+    case Merge::kState:
+      return "CASE WHEN " + newer(upsert.state_stamp) + " THEN " + fresh + " ELSE " + old + " END";
+    case Merge::kError:
+      return "CASE WHEN excluded.error_at IS NOT NULL AND (t.error_at IS NULL OR " + newer(upsert.error_stamp) +
+             ") THEN " + fresh + " ELSE " + old + " END";
+    case Merge::kJob:
+      return "CASE WHEN (excluded.job_id_rank, excluded.job_id) < (t.job_id_rank, t.job_id) THEN " + fresh + " ELSE " +
+             old + " END";
+  }
+  return old;
+}
+
+std::string upsert_sql(const std::string& schema, const Upsert& upsert) {
+  std::string names, values, types, changes;
+  const auto append = [](std::string& list, std::string_view item) {
+    if (!list.empty()) list += ", ";
+    list += item;
+  };
+  if (!upsert.joined_column.empty()) {
+    append(names, upsert.joined_column);
+    append(values, "r." + std::string(upsert.joined_column));
+  }
+  for (const Column& column : upsert.columns) {
+    append(names, column.name);
+    append(values, "f." + std::string(column.name));
+    append(types, std::string(column.name) + ' ' + std::string(column.type));
+    if (column.merge != Merge::kKeep) append(changes, std::string(column.name) + " = " + merged(upsert, column));
+  }
+  const std::string table(upsert.table), first(upsert.columns.front().name);
+  std::string sql = "INSERT INTO " + schema + '.' + table + " AS t (" + names + ") SELECT " + values +
+                    " FROM json_to_recordset($1::json) AS f(" + types + ')';
+  if (!upsert.join.empty()) sql += ' ' + replace_all(std::string(upsert.join), "{{schema}}", schema);
+  sql += " ORDER BY f." + first + " ON CONFLICT (" + std::string(upsert.key) + ") DO UPDATE SET " + changes;
+  if (!upsert.returning.empty()) sql += " RETURNING " + std::string(upsert.returning);
+  return sql;
+}
+
+void add_state(std::vector<Column>& columns, bool with_attempt) {
+  for (const Column& column : std::initializer_list<Column>{{"status", "text"},
+                                                            {"end_reason", "text"},
+                                                            {"verdict_source", "text"},
+                                                            {"finished_at", "timestamptz"},
+                                                            {"duration_ms", "bigint"},
+                                                            {"ts_source", "text"},
+                                                            {"state_rank", "smallint"},
+                                                            {"state_at", "timestamptz"},
+                                                            {"state_event", "uuid"}}) {
+    columns.push_back({column.name, column.type, Merge::kState});
+  }
+  if (with_attempt) columns.push_back({"state_attempt", "integer", Merge::kState});
+}
+
+void add_error(std::vector<Column>& columns, bool with_attempt) {
+  for (const Column& column : std::initializer_list<Column>{{"error_category", "text"},
+                                                            {"error_code", "text"},
+                                                            {"error_message", "text"},
+                                                            {"error_rank", "smallint"},
+                                                            {"error_at", "timestamptz"},
+                                                            {"error_event", "uuid"}}) {
+    columns.push_back({column.name, column.type, Merge::kError});
+  }
+  if (with_attempt) columns.push_back({"error_attempt", "integer", Merge::kError});
+}
+
+void add(std::vector<Column>& columns, Merge merge, std::string_view type,
+         std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) columns.push_back({name, type, merge});
+}
+
+constexpr std::string_view kStamp = "state_attempt, state_rank, state_at, state_event";
+constexpr std::string_view kErrorStamp = "error_attempt, error_rank, error_at, error_event";
+
+Upsert runs() {
+  Upsert out{.table = "job_runs",
+             .key = "run_id, scheduled_at",
+             .columns = {{"run_id", "uuid"}},
+             .state_stamp = kStamp,
+             .error_stamp = kErrorStamp,
+             .joined_column = "scheduled_at",
+             .join = "JOIN {{schema}}.run_ids r ON r.run_id = f.run_id",
+             .returning = "t.job_id, coalesce(t.environment, ''), (t.scheduled_at AT TIME ZONE 'UTC')::date"};
+  add(out.columns, Merge::kOnce, "text",
+      {"external_run_id", "service", "environment", "org_id", "project_id", "correlation_id", "request_id", "trace_id",
+       "dataset", "dialect", "job_type"});
+  add(out.columns, Merge::kOnce, "uuid", {"parent_run_id"});
+  add(out.columns, Merge::kJob, "text", {"job_id"});
+  add(out.columns, Merge::kJob, "smallint", {"job_id_rank"});
+  add_state(out.columns, true);
+  add(out.columns, Merge::kState, "text", {"agent_id", "ruleset"});
+  add(out.columns, Merge::kState, "bigint", {"records_extracted_total", "records_loaded_total"});
+  add_error(out.columns, true);
+  add(out.columns, Merge::kSum, "bigint", {"records_extracted_sum", "records_loaded_sum", "tokens_in", "tokens_out"});
+  add(out.columns, Merge::kSum, "numeric", {"cost_usd"});
+  add(out.columns, Merge::kMin, "timestamptz", {"queued_at", "started_at", "first_event_at"});
+  add(out.columns, Merge::kMax, "timestamptz", {"last_event_at"});
+  add(out.columns, Merge::kMax, "integer", {"attempt_count", "max_attempts"});
+  add(out.columns, Merge::kOr, "boolean", {"retries_exhausted"});
+  return out;
+}
+
+Upsert attempts() {
+  Upsert out{.table = "run_attempts",
+             .key = "id",
+             .columns = {{"id", "uuid"}, {"run_id", "uuid"}, {"attempt_no", "integer"}},
+             .state_stamp = "state_rank, state_at, state_event",
+             .error_stamp = "error_rank, error_at, error_event",
+             .joined_column = {},
+             .join = {},
+             .returning = {}};
+  add_state(out.columns, false);
+  add(out.columns, Merge::kState, "bigint", {"records_extracted_total", "records_loaded_total"});
+  add_error(out.columns, false);
+  add(out.columns, Merge::kMin, "timestamptz", {"started_at"});
+  add(out.columns, Merge::kOnce, "integer", {"exit_code", "exit_signal"});
+  add(out.columns, Merge::kSum, "bigint", {"records_extracted_sum", "records_loaded_sum"});
+  add(out.columns, Merge::kOnce, "text", {"correlation_id", "request_id", "agent_id", "ruleset"});
+  return out;
+}
+
+Upsert tasks() {
+  Upsert out{.table = "task_runs",
+             .key = "task_run_id",
+             .columns = {{"task_run_id", "uuid"}},
+             .state_stamp = kStamp,
+             .error_stamp = kErrorStamp,
+             .joined_column = {},
+             .join = {},
+             .returning = {}};
+  add(out.columns, Merge::kOnce, "uuid", {"run_id"});
+  add(out.columns, Merge::kOnce, "text",
+      {"external_task_id", "name", "phase", "dataset", "table_name", "correlation_id", "request_id", "trace_id",
+       "span_id", "ruleset"});
+  add(out.columns, Merge::kMax, "integer", {"attempt_no"});
+  add_state(out.columns, true);
+  add(out.columns, Merge::kState, "text", {"agent_id"});
+  add_error(out.columns, true);
+  add(out.columns, Merge::kMin, "timestamptz", {"queued_at", "started_at", "first_event_at"});
+  add(out.columns, Merge::kMax, "timestamptz", {"last_event_at"});
+  add(out.columns, Merge::kSum, "bigint", {"records_extracted", "records_loaded"});
+  return out;
+}
+
+}  // namespace
+
+PostgresStatements::PostgresStatements(std::string_view schema_name) {
+  const std::string schema = quote_identifier(schema_name);
+  const auto in_schema = [&](std::string sql) { return replace_all(std::move(sql), "{{schema}}", schema); };
+
+  insert_files = in_schema(R"(
+INSERT INTO {{schema}}.source_files
+  (stream, file_key, generation, covered, confirm, first_seen_at, last_advanced_at, covers_until, agent_id)
+SELECT stream, file_key, generation, '{}', confirm, first_seen_at, now_at, covers_until, agent_id
+FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation integer, confirm bytea,
+  first_seen_at timestamptz, now_at timestamptz, covers_until timestamptz, agent_id text)
+ORDER BY stream COLLATE "C", file_key, generation
+ON CONFLICT DO NOTHING)");
+  lock_files = in_schema(R"(
+SELECT s.stream, encode(s.file_key, 'hex'), s.generation, s.covered
+FROM {{schema}}.source_files s
+WHERE (s.stream, s.file_key, s.generation) IN (
+  SELECT stream, file_key, generation
+  FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation integer))
+ORDER BY s.stream, s.file_key, s.generation
+FOR UPDATE)");
+  advance_files = in_schema(R"(
+UPDATE {{schema}}.source_files s SET
+  covered = s.covered + f.missing::int8multirange,
+  confirm = CASE WHEN f.upper > coalesce(upper(s.covered), 0) THEN f.confirm ELSE s.confirm END,
+  first_seen_at = least(s.first_seen_at, f.first_seen_at),
+  last_advanced_at = greatest(s.last_advanced_at, f.now_at),
+  covers_until = greatest(s.covers_until, f.covers_until),
+  agent_id = f.agent_id
+FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation integer, missing text, upper bigint,
+  confirm bytea, first_seen_at timestamptz, now_at timestamptz, covers_until timestamptz, agent_id text)
+WHERE s.stream = f.stream AND s.file_key = f.file_key AND s.generation = f.generation
+  AND NOT s.covered && f.missing::int8multirange)");
+
+  insert_jobs = in_schema(R"(
+INSERT INTO {{schema}}.etl_jobs (id, job_id, enabled, source, metadata, created_at, updated_at)
+SELECT id, job_id, true, 'line', '{}', at, at
+FROM json_to_recordset($1::json) AS f(id uuid, job_id text, at timestamptz)
+ORDER BY job_id COLLATE "C"
+ON CONFLICT DO NOTHING)");
+  insert_run_ids = in_schema(R"(
+INSERT INTO {{schema}}.run_ids (run_id, scheduled_at, scheduled_stated)
+SELECT run_id, scheduled_at, scheduled_stated
+FROM json_to_recordset($1::json) AS f(run_id uuid, scheduled_at timestamptz, scheduled_stated boolean)
+ORDER BY run_id
+ON CONFLICT DO NOTHING)");
+  lock_run_ids = in_schema(R"(
+SELECT run_id, (extract(epoch FROM scheduled_at) * 1000000)::bigint, scheduled_stated,
+  (scheduled_at AT TIME ZONE 'UTC')::date
+FROM {{schema}}.run_ids
+WHERE run_id = ANY($1::uuid[])
+ORDER BY run_id
+FOR UPDATE)");
+  move_run_ids = in_schema(R"(
+UPDATE {{schema}}.run_ids r SET scheduled_at = f.scheduled_at, scheduled_stated = f.scheduled_stated
+FROM json_to_recordset($1::json) AS f(run_id uuid, scheduled_at timestamptz, scheduled_stated boolean)
+WHERE r.run_id = f.run_id)");
+  read_runs = in_schema(R"(
+SELECT j.run_id, j.job_id, coalesce(j.environment, ''), j.status, j.state_attempt, j.state_rank,
+  (extract(epoch FROM j.state_at) * 1000000)::bigint, j.state_event, j.correlation_id
+FROM {{schema}}.run_ids r JOIN {{schema}}.job_runs j ON j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
+WHERE r.run_id = ANY($1::uuid[]))");
+  upsert_runs = upsert_sql(schema, runs());
+  upsert_attempts = upsert_sql(schema, attempts());
+  // The run has no stamp for its exit values: they are those of its highest attempt that has any.
+  set_exit = in_schema(R"(
+UPDATE {{schema}}.job_runs j SET exit_code = a.exit_code, exit_signal = a.exit_signal
+FROM {{schema}}.run_ids r,
+  LATERAL (SELECT exit_code, exit_signal FROM {{schema}}.run_attempts
+           WHERE run_id = r.run_id AND (exit_code IS NOT NULL OR exit_signal IS NOT NULL)
+           ORDER BY attempt_no DESC LIMIT 1) a
+WHERE r.run_id = ANY($1::uuid[]) AND j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
+  AND (j.exit_code, j.exit_signal) IS DISTINCT FROM (a.exit_code, a.exit_signal))");
+  upsert_tasks = upsert_sql(schema, tasks());
+  // Computed anew for all runs of the correlation ids, so that a late predecessor is found by those that follow it.
+  set_retry_of = in_schema(R"(
+WITH family AS (
+  SELECT j.run_id, j.scheduled_at, j.correlation_id, j.job_id, j.attempt_count,
+    (SELECT min(a.attempt_no) FROM {{schema}}.run_attempts a WHERE a.run_id = j.run_id) AS first_attempt
+  FROM {{schema}}.job_runs j WHERE j.correlation_id = ANY($1::text[])
+), found AS (
+  SELECT run_id, scheduled_at,
+    CASE WHEN first_attempt > 1 THEN (
+      SELECT p.run_id FROM family p
+      WHERE p.correlation_id = n.correlation_id AND p.job_id = n.job_id AND p.run_id <> n.run_id
+        AND p.attempt_count < n.first_attempt
+      ORDER BY p.attempt_count DESC, p.run_id LIMIT 1) END AS previous
+  FROM family n
+)
+UPDATE {{schema}}.job_runs j SET retry_of = found.previous
+FROM found
+WHERE j.run_id = found.run_id AND j.scheduled_at = found.scheduled_at AND j.retry_of IS DISTINCT FROM found.previous)");
+  insert_state_changes = in_schema(R"(
+INSERT INTO {{schema}}.run_state_changes
+  (id, run_id, attempt_no, field, old, new, verdict_source, event_id, agent_id, at)
+SELECT id, run_id, attempt_no, field, old, new, verdict_source, event_id, agent_id, at
+FROM json_to_recordset($1::json) AS f(id uuid, run_id uuid, attempt_no integer, field text, old text, new text,
+  verdict_source text, event_id uuid, agent_id text, at timestamptz)
+ORDER BY id
+ON CONFLICT DO NOTHING)");
+
+  insert_checks = in_schema(R"(
+INSERT INTO {{schema}}.dq_check_definitions
+  (check_id, job_id, table_name, column_name, check_type, metric, threshold, severity, enabled, source, updated_at)
+SELECT check_id, job_id, table_name, column_name, 'reported', metric, threshold, severity, true, 'line', at
+FROM json_to_recordset($1::json) AS f(check_id uuid, job_id text, table_name text, column_name text, metric text,
+  threshold double precision, severity text, at timestamptz)
+ORDER BY check_id
+ON CONFLICT DO NOTHING)");
+  insert_results = in_schema(R"(
+INSERT INTO {{schema}}.dq_check_results
+  (id, created_at, check_id, run_id, job_id, attempt_no, type, status, metric, value, threshold, table_name,
+   column_name, details, correlation_id, request_id, ruleset)
+SELECT id, created_at, check_id, run_id, job_id, attempt_no, type, status, metric, value, threshold, table_name,
+  column_name, '{}', correlation_id, request_id, ruleset
+FROM json_to_recordset($1::json) AS f(id uuid, created_at timestamptz, check_id uuid, run_id uuid, job_id text,
+  attempt_no integer, type text, status text, metric text, value double precision, threshold double precision,
+  table_name text, column_name text, correlation_id text, request_id text, ruleset text)
+ORDER BY id, created_at
+ON CONFLICT DO NOTHING)");
+  // The latest result of each check in the highest attempt that has any; the worst of them is the run's.
+  set_dq_status = in_schema(R"(
+WITH latest AS (
+  SELECT DISTINCT ON (d.run_id, d.check_id) d.*
+  FROM {{schema}}.dq_check_results d
+  WHERE d.run_id = ANY($1::uuid[]) AND d.attempt_no = (
+    SELECT max(h.attempt_no) FROM {{schema}}.dq_check_results h WHERE h.run_id = d.run_id)
+  ORDER BY d.run_id, d.check_id, d.created_at DESC
+), verdict AS (
+  SELECT run_id,
+    CASE WHEN bool_or(status = 'fail') THEN 'fail' WHEN bool_or(status = 'warn') THEN 'warn' ELSE 'pass' END AS worst,
+    jsonb_agg(jsonb_build_object('check', type, 'table', table_name, 'column', column_name, 'metric', metric,
+      'status', status, 'value', value, 'threshold', threshold) ORDER BY check_id)
+      FILTER (WHERE status <> 'pass') AS findings
+  FROM latest GROUP BY run_id
+)
+UPDATE {{schema}}.job_runs j SET dq_status = v.worst, dq_findings = v.findings
+FROM verdict v JOIN {{schema}}.run_ids r ON r.run_id = v.run_id
+WHERE j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at)");
+  insert_observations = in_schema(R"(
+INSERT INTO {{schema}}.dq_observations
+  (id, observed_at, run_id, job_id, attempt_no, table_name, kind, row_count, data, event_id)
+SELECT id, observed_at, run_id, job_id, attempt_no, table_name, kind, row_count, data, event_id
+FROM json_to_recordset($1::json) AS f(id uuid, observed_at timestamptz, run_id uuid, job_id text, attempt_no integer,
+  table_name text, kind text, row_count bigint, data jsonb, event_id uuid)
+ORDER BY id, observed_at
+ON CONFLICT DO NOTHING)");
+  upsert_datasets = in_schema(R"(
+INSERT INTO {{schema}}.dataset_status AS t
+  (id, environment, dataset, job_id, last_success_at, record_count, last_run_id, last_status, last_status_at,
+   last_event_at)
+SELECT id, environment, dataset, job_id, last_success_at, record_count, last_run_id, last_status, last_status_at,
+  last_event_at
+FROM json_to_recordset($1::json) AS f(id uuid, environment text, dataset text, job_id text,
+  last_success_at timestamptz, record_count bigint, last_run_id uuid, last_status text, last_status_at timestamptz,
+  last_event_at timestamptz)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET
+  job_id = least(t.job_id, excluded.job_id),
+  (last_success_at, record_count, last_run_id) = (
+    SELECT s.at, s.record_count, s.last_run_id
+    FROM (VALUES (t.last_success_at, t.record_count, t.last_run_id),
+                 (excluded.last_success_at, excluded.record_count, excluded.last_run_id))
+      AS s(at, record_count, last_run_id)
+    ORDER BY s.at DESC NULLS LAST, s.record_count DESC NULLS LAST, s.last_run_id DESC NULLS LAST LIMIT 1),
+  (last_status_at, last_status) = (
+    SELECT s.at, s.status
+    FROM (VALUES (t.last_status_at, t.last_status), (excluded.last_status_at, excluded.last_status))
+      AS s(at, status)
+    ORDER BY s.at DESC NULLS LAST, s.status DESC NULLS LAST LIMIT 1),
+  last_event_at = greatest(t.last_event_at, excluded.last_event_at))");
+
+  copy_log_events =
+      in_schema("COPY {{schema}}.log_events (" + std::string(log_event_columns()) + ") FROM STDIN (FORMAT binary)");
+  find_log_events = in_schema(R"(
+SELECT f.n FROM json_to_recordset($1::json) AS f(n integer, id uuid, ts timestamptz)
+JOIN {{schema}}.log_events e ON e.event_id = f.id AND e.ts = f.ts)");
+  insert_dead_letters = in_schema(R"(
+INSERT INTO {{schema}}.dead_letters
+  (id, at, stream, file_key, generation, byte_offset, byte_length, reason, sqlstate, target_table, body, agent_id)
+SELECT id, at, stream, file_key, generation, byte_offset, byte_length, reason, sqlstate, target_table, body, agent_id
+FROM json_to_recordset($1::json) AS f(id uuid, at timestamptz, stream text, file_key bytea, generation integer,
+  byte_offset bigint, byte_length bigint, reason text, sqlstate text, target_table text, body text, agent_id text)
+ORDER BY id
+ON CONFLICT DO NOTHING)");
+  insert_dirty = in_schema(R"(
+INSERT INTO {{schema}}.summary_dirty (job_id, environment, day, since)
+SELECT job_id, environment, day, since
+FROM json_to_recordset($1::json) AS f(job_id text, environment text, day date, since timestamptz)
+ORDER BY job_id COLLATE "C", environment COLLATE "C", day
+ON CONFLICT DO NOTHING)");
+}
+
+}  // namespace runtail

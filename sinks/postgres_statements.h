@@ -1,0 +1,24 @@
+// The SQL of one delivery, built once for the configured schema. All are unnamed statements (safe behind PgBouncer);
+// rows come as one JSON array ($1), ordered by key inside the statement, so that two writers cannot deadlock.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace runtail {
+
+struct PostgresStatements {
+  explicit PostgresStatements(std::string_view schema);
+
+  // Positions.
+  std::string insert_files, lock_files, advance_files;
+  // Jobs and runs.
+  std::string insert_jobs, insert_run_ids, lock_run_ids, move_run_ids, read_runs, upsert_runs;
+  std::string upsert_attempts, set_exit, upsert_tasks, set_retry_of, insert_state_changes;
+  // Quality and datasets.
+  std::string insert_checks, insert_results, set_dq_status, insert_observations, upsert_datasets;
+  // Lines and what is left over.
+  std::string copy_log_events, find_log_events, insert_dead_letters, insert_dirty;
+};
+
+}  // namespace runtail

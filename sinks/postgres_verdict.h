@@ -1,0 +1,31 @@
+// What follows from an SQLSTATE (DATA: SQLSTATE -> what follows), and what to tell the operator.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "schema/pg.h"
+
+namespace runtail {
+
+enum class PgVerdict {
+  kBadRow,            // one row is wrong: bisect, set it aside, its neighbours go on
+  kDuplicateRow,      // an insert-only row is there already: the position was lost, the rows were not
+  kParentGone,        // job or run was removed under us: once more from the parents
+  kPartitionMissing,  // no partition for a time: reload the bounds
+  kRetry,             // passes by itself: the same batch later
+  kOperator,          // somebody must act; nothing is set aside
+};
+PgVerdict judge(const PgError& error);
+
+// Reason of a dead letter for a row that is wrong: bad_value, constraint or too_large.
+std::string_view dead_letter_reason(const PgError& error);
+
+// "write to PostgreSQL: relation ... does not exist (SQLSTATE 42P01); run: runtail migrate". Names the remedy where
+// there is one to name.
+std::string explain(const PgError& error, const std::string& schema);
+
+// No partition of `table` holds the time of a row, in the words the server would use.
+PgError partition_missing(std::string_view table);
+
+}  // namespace runtail

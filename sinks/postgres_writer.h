@@ -1,0 +1,55 @@
+// Writes a fold in an open transaction, statement by statement in the order of DATA (one writer transaction, 3 to 12).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "schema/pg.h"
+#include "sinks/postgres_fold.h"
+#include "sinks/postgres_statements.h"
+
+namespace runtail {
+
+// Job, environment, day: what a summary is made of.
+using DirtyDays = std::set<std::tuple<std::string, std::string, std::string>>;
+
+class PostgresWriter {
+ public:
+  // All outlive this.
+  PostgresWriter(PgConnection& connection, const PostgresStatements& sql, const DeriverSettings& settings,
+                 TimePoint now)
+      : connection_(connection), sql_(sql), settings_(settings), now_(now) {}
+
+  // After an error the transaction can only be rolled back, to a savepoint or whole. `dirty` gets the days whose runs
+  // changed, the days runs came from included; after an error it holds too many at most.
+  PgOutcome<void> write(PostgresFold& fold, DirtyDays& dirty);
+
+ private:
+  // A run as it was before this transaction wrote it.
+  struct OldRun {
+    std::string job_id, environment, status, correlation_id;
+    Stamp stamp;
+  };
+  using OldRuns = std::map<Uuid, OldRun>;
+
+  PgOutcome<PgResult> run(const std::string& statement, std::string param);
+  PgOutcome<void> write_runs(const PostgresFold& fold, OldRuns& old_runs, DirtyDays& dirty);
+  // Moves runs to their scheduled_at; gives the day each had before.
+  PgOutcome<std::map<Uuid, std::string>> place_runs(const PostgresFold& fold, const std::string& rows);
+  PgOutcome<OldRuns> read_runs(const PostgresFold& fold);
+  PgOutcome<void> write_exits(const PostgresFold& fold);
+  PgOutcome<void> write_retries(const PostgresFold& fold, const OldRuns& old_runs);
+  PgOutcome<void> write_state_changes(const PostgresFold& fold, const OldRuns& old_runs);
+  PgOutcome<void> write_quality(const PostgresFold& fold);
+  PgOutcome<void> copy_lines(PostgresFold& fold);
+
+  PgConnection& connection_;
+  const PostgresStatements& sql_;
+  const DeriverSettings& settings_;
+  const TimePoint now_;
+};
+
+}  // namespace runtail

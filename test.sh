@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Usage: ./test.sh [--long] [ctest arguments]
+# Installs what is missing, builds the release preset, runs every test. --long: the full numbers instead of the small
+# ones. Examples: ./test.sh -R unit_      ./test.sh --long -R scenario_kill_9
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,4s/^# //p' test.sh; exit 0; fi
+export RUNTAIL_TEST_SCALE=short
+if [ "${1:-}" = --long ]; then RUNTAIL_TEST_SCALE=long; shift; fi
+
+started=$SECONDS
+packaging/install-dependencies.sh build test
+cmake --preset release
+cmake --build --preset release -j "$(nproc)"
+echo
+echo "Built in $((SECONDS - started)) s. Tests at scale \"$RUNTAIL_TEST_SCALE\" ($(nproc) cores, $(uname -sr)):"
+ctest --test-dir build/release --output-on-failure -j "$(nproc)" "$@"

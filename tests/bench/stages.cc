@@ -1,0 +1,89 @@
+// Each stage of the way of a line, over the same lines.
+#include <simdjson.h>
+
+#include <numeric>
+
+#include "agent/run_book.h"
+#include "tests/bench/bench.h"
+#include "tests/bench/measure.h"
+#include "buffer/chunk_value.h"
+#include "core/event_codec.h"
+#include "derive/deriver.h"
+#include "parsers/parser.h"
+#include "redaction/redactor.h"
+
+namespace runtail::bench {
+namespace {
+
+// Keeps the compiler from dropping what it sees nobody use.
+volatile std::uint64_t sink = 0;
+
+}  // namespace
+
+void bench_stages(const BenchOptions& options) {
+  const std::string text = make_workload(options);
+  const std::vector<std::string_view> lines = lines_of(text);
+  const auto count = static_cast<double>(lines.size()), bytes = static_cast<double>(text.size());
+  std::printf("stages: %zu lines, %.0f bytes a line, median of %d rounds; each includes the stages above it from 'parse' on\n",
+              lines.size(), bytes / count, options.rounds);
+
+  Parser parser(built_in_dialects());
+  Redactor redactor = std::move(*Redactor::make({}));
+  const Deriver deriver{DeriverSettings{}};
+  const FileIdentity file{"bench/stages", {}, 0};
+  const EventIds ids(file);
+  std::vector<std::vector<Figure>> rounds(6);
+  for (int round = 0; round < options.rounds; ++round) {
+    rounds[0].push_back(measure("limit: newline scan", count, bytes, [&] {
+      std::uint64_t n = 0;
+      for (const char* at = text.data(); (at = static_cast<const char*>(memchr(at, '\n', static_cast<std::size_t>(text.data() + text.size() - at)))); ++at) ++n;
+      sink = sink + n;
+    }));
+    rounds[1].push_back(measure("limit: simdjson DOM parse", count, bytes, [&] {
+      simdjson::dom::parser json;
+      std::string padded(1 << 20, '\0');
+      for (const std::string_view line : lines) {
+        memcpy(padded.data(), line.data(), line.size());
+        simdjson::dom::element root;
+        if (json.parse(padded.data(), line.size(), false).get(root) == simdjson::SUCCESS) sink = sink + 1;
+      }
+    }));
+    rounds[2].push_back(measure("parse", count, bytes, [&] {
+      for (const std::string_view line : lines) sink = sink + parser.parse(line).fields.present();
+    }));
+    rounds[3].push_back(measure("parse + redact", count, bytes, [&] {
+      for (const std::string_view line : lines) sink = sink + redactor.redact(parser.parse(line)).fields.present();
+    }));
+    rounds[4].push_back(measure("parse + redact + derive", count, bytes, [&] {
+      Derived derived;
+      std::uint64_t offset = 0;
+      for (const std::string_view line : lines) {
+        deriver.derive(redactor.redact(parser.parse(line)), {&ids, offset, "job", 4}, derived);
+        offset += line.size() + 1;
+        sink = sink + derived.tables;
+      }
+    }));
+    rounds[5].push_back(measure("parse + redact + derive + pack", count, bytes, [&] {
+      Derived derived;
+      ChunkPacker packer;
+      Chunk chunk;
+      std::string packed;
+      Watermark mark;
+      std::uint64_t offset = 0;
+      for (const std::string_view line : lines) {
+        const RedactedEvent& event = redactor.redact(parser.parse(line));
+        deriver.derive(event, {&ids, offset, "job", 4}, derived);
+        append_event(chunk.events, event, offset, static_cast<std::uint32_t>(line.size() + 1));
+        offset += line.size() + 1;
+        if (chunk.events.size() > 700'000) {
+          packer.pack(chunk, mark, packed);
+          sink = sink + packed.size();
+          chunk.events.clear();
+        }
+      }
+    }));
+  }
+  for (auto& figures : rounds) print(median(std::move(figures)));
+}
+
+}  // namespace runtail::bench
