@@ -128,9 +128,9 @@ if [ -n "$postgres" ]; then
   title "The rows in PostgreSQL"
   sql() { "$pg_bin/psql" -X -q -P pager=off -h "$pg_dir" -U demo -d postgres -c "$1"; }
   sql "SELECT job_id, external_run_id, status, end_reason, attempt_count AS attempts, records_loaded, error_category
-       FROM observability.job_runs ORDER BY first_event_at"
+       FROM observability.runs ORDER BY first_event_at, job_id, external_run_id"
   sql "SELECT t.name AS task, t.phase, t.attempt_no AS attempt, t.status, t.records_extracted, t.records_loaded
-       FROM observability.task_runs t ORDER BY t.first_event_at"
+       FROM observability.task_runs t ORDER BY t.first_event_at, t.records_loaded"
   sql "SELECT level, count(*) AS lines, count(*) FILTER (WHERE redacted) AS redacted
        FROM observability.log_events GROUP BY level ORDER BY level"
 fi
@@ -177,4 +177,4 @@ if [ "$found" -gt 0 ]; then
   exit 5
 fi
 echo "None found. One of them as it was stored:"
-grep -m 1 -oE 'postgresql://[^ "]+' "$searched" || true
+grep -m 1 -oE 'postgresql://[^"[:space:]]+' "$searched" || true

@@ -63,8 +63,10 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
       held.changed = true;
       changed_.push_back(fact.run_id);
     }
+    const bool is_new = !held.record.run.first_event_at;
     std::uint64_t conflicts = 0;
     held.record.apply(fact, &conflicts);
+    if (is_new) show_job(job_of(held.record));
     if (conflicts > 0) metrics_.add(Metric::kFieldConflictsTotal, {}, static_cast<double>(conflicts));
     count(fact, held.record);
     if (event.kind == EventKind::kTaskFinished && fact.duration_ms) {
@@ -87,6 +89,16 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
   }
 }
 
+// increase() sees a job's first failure only if the series was there before it, at 0.
+void RunBook::show_job(std::string_view job_id) {
+  for (const RunStatus status : {RunStatus::kSuccess, RunStatus::kFailed, RunStatus::kCancelled, RunStatus::kSkipped}) {
+    metrics_.add(Metric::kJobsTotal, {job_id, to_string(status)}, 0);
+  }
+  for (const ErrorCategory category : {ErrorCategory::kApi, ErrorCategory::kDb, ErrorCategory::kData, ErrorCategory::kSystem}) {
+    metrics_.add(Metric::kJobFailuresTotal, {job_id, to_string(category)}, 0);
+  }
+}
+
 void RunBook::count(const RunFact& fact, RunRecord& record) {
   CountedAttempt& counted = record.counted[fact.attempt];
   if (fact.attempt > 1 && !counted.retry) {
@@ -97,9 +109,17 @@ void RunBook::count(const RunFact& fact, RunRecord& record) {
     counted.failure = true;
     metrics_.add(Metric::kJobAttemptFailuresTotal, {job_of(record), or_none(to_string(fact.error_category))}, 1);
   }
-  if (fact.records_loaded && *fact.records_loaded > 0) {
-    record.loaded_counted += *fact.records_loaded;
-    metrics_.add(Metric::kRecordsLoadedTotal, {job_of(record), or_none(fact.table)}, static_cast<double>(*fact.records_loaded));
+  if (fact.records_loaded_total && *fact.records_loaded_total < record.loaded_counted) {
+    metrics_.add(Metric::kTotalDisagreementsTotal, {}, 1);
+  }
+  // The counter follows the greater of total and sum, whichever of them is read first: with several files open a run's
+  // end may come before its middle. It never goes down.
+  const std::int64_t loaded =
+      std::max(record.run.records_loaded_sum.value_or(0), record.run.state.records_loaded_total.value_or(0));
+  if (loaded > record.loaded_counted) {
+    metrics_.add(Metric::kRecordsLoadedTotal, {job_of(record), or_none(fact.table)},
+                 static_cast<double>(loaded - record.loaded_counted));
+    record.loaded_counted = loaded;
   }
   if (fact.status && is_terminal(*fact.status)) count_verdict(fact, record);
 }
@@ -107,16 +127,6 @@ void RunBook::count(const RunFact& fact, RunRecord& record) {
 void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
   CountedAttempt& counted = record.counted[fact.attempt];
   const Stamp stamp{fact.attempt, state_rank(*fact.status, fact.verdict_source), fact.at, fact.event_id};
-  if (fact.records_loaded_total) {
-    // At the end the counter grows by what the total exceeds the amounts by; it never goes down.
-    const std::int64_t rest = *fact.records_loaded_total - record.loaded_counted;
-    if (rest > 0) {
-      metrics_.add(Metric::kRecordsLoadedTotal, {job_of(record), or_none(fact.table)}, static_cast<double>(rest));
-      record.loaded_counted += rest;
-    } else if (rest < 0) {
-      metrics_.add(Metric::kTotalDisagreementsTotal, {}, 1);
-    }
-  }
   if (counted.verdict && (stamp <= counted.verdict_stamp || *counted.verdict == *fact.status)) return;
   if (counted.verdict) {
     metrics_.add(Metric::kVerdictCorrectionsTotal, {to_string(*counted.verdict), to_string(*fact.status)}, 1);

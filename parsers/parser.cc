@@ -95,9 +95,11 @@ struct Parser::State {
     spec = &dialects.at(0);
     for (const auto& [path, field] : spec->fields) {
       const Role role = field == Field::kStatusText ? Role::kStatus : field == Field::kPhase ? Role::kPhase : Role::kField;
-      MemberMeaning& meaning = meaning_of(path);
-      meaning.role = role;
-      meaning.field = field;
+      // {"error":{"message":..}} and {"error.message":..}; the two are one where the path has no dot.
+      for (MemberMeaning* meaning : {&meaning_of(path), &members.put(path)}) {
+        meaning->role = role;
+        meaning->field = field;
+      }
     }
     const auto roles = [this](const std::vector<std::string>& names, Role role) {
       for (std::size_t i = 0; i < names.size(); ++i) {
@@ -114,7 +116,6 @@ struct Parser::State {
 
   MemberMeaning& meaning_of(std::string_view path) {
     FieldTable* table = &members;
-    // A top-level name wins over a dotted path, so members with a dot in their name are found as they stand, too.
     for (std::size_t dot; (dot = path.find('.')) != std::string_view::npos; path.remove_prefix(dot + 1)) {
       MemberMeaning& parent = table->put(path.substr(0, dot));
       if (!parent.children) parent.children = std::make_unique<FieldTable>();

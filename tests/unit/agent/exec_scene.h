@@ -5,10 +5,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
 #include <memory>
 #include <optional>
-#include <set>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/exec_holder.h"
@@ -22,7 +25,7 @@ namespace runtail::test {
 class HeldWorker {
  public:
   HeldWorker(const HolderSettings& settings, const std::filesystem::path& output, const std::filesystem::path& errors)
-      : pid_(fork()) {
+      : pid_((std::fflush(nullptr), fork())) {
     if (pid_ != 0) return;
     if (!freopen(output.c_str(), "a", stdout) || !freopen(errors.c_str(), "a", stderr)) _exit(99);
     _exit(hold_worker(settings));

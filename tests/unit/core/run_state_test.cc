@@ -1,0 +1,135 @@
+#include "core/run_state.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "core/run_record.h"
+#include "tests/support/scale.h"
+
+namespace runtail {
+namespace {
+
+TimePoint at(int second) { return from_micros(1'772'323'200'000'000 + second * 1'000'000LL); }
+
+Uuid id(int n) {
+  Uuid out;
+  out.bytes[15] = static_cast<std::uint8_t>(n);
+  out.bytes[14] = static_cast<std::uint8_t>(n >> 8);
+  return out;
+}
+
+RunFact fact(int n, int second, std::optional<RunStatus> status, int attempt = 1) {
+  RunFact out;
+  out.run_id = id(1);
+  out.event_id = id(n);
+  out.at = at(second);
+  out.attempt = attempt;
+  out.status = out.attempt_status = status;
+  out.job_id = "orders";
+  out.job_id_rank = 1;
+  return out;
+}
+
+RunState folded(const std::vector<RunFact>& facts) {
+  RunState run;
+  for (const RunFact& each : facts) run.apply(each);
+  return run;
+}
+
+TEST(RunState, TerminalWinsWithinAnAttemptWhateverCameLast) {
+  const RunState run = folded({fact(1, 0, RunStatus::kRunning), fact(2, 5, RunStatus::kFailed), fact(3, 9, RunStatus::kRunning)});
+  EXPECT_EQ(run.state.status, RunStatus::kFailed);
+  EXPECT_EQ(run.state.finished_at, at(5));
+}
+
+TEST(RunState, HigherAttemptWinsOverATerminalLowerOne) {
+  const RunState run = folded({fact(1, 9, RunStatus::kFailed, 1), fact(2, 1, RunStatus::kRunning, 2)});
+  EXPECT_EQ(run.state.status, RunStatus::kRunning);
+  EXPECT_EQ(run.attempt_count, 2);
+}
+
+TEST(RunState, LogOutranksExitOutranksInferred) {
+  RunFact inferred = fact(1, 30, RunStatus::kFailed), by_exit = fact(2, 20, RunStatus::kFailed), by_log = fact(3, 10, RunStatus::kSuccess);
+  inferred.verdict_source = VerdictSource::kInferred;
+  by_exit.verdict_source = VerdictSource::kExit;
+  EXPECT_EQ(folded({inferred, by_exit}).state.verdict_source, VerdictSource::kExit);
+  EXPECT_EQ(folded({inferred, by_exit, by_log}).state.status, RunStatus::kSuccess);
+}
+
+TEST(RunState, ALaterRealLineUndoesAnInferredVerdict) {
+  RunFact inferred = fact(1, 10, RunStatus::kFailed);
+  inferred.verdict_source = VerdictSource::kInferred;
+  EXPECT_EQ(folded({inferred, fact(2, 11, RunStatus::kRunning)}).state.status, RunStatus::kRunning);
+}
+
+TEST(RunState, TotalOfTheTerminalLineWinsOverTheSum) {
+  RunFact part = fact(1, 1, RunStatus::kRunning), end = fact(2, 2, RunStatus::kSuccess);
+  part.records_loaded = 600;
+  end.records_loaded_total = 1500;
+  const RunState run = folded({part, part, end});
+  EXPECT_EQ(run.records_loaded_sum, 1200);
+  EXPECT_EQ(run.records_loaded(), 1500);
+}
+
+TEST(RunState, StatedScheduleBeatsTheEarliestEvent) {
+  RunFact late = fact(1, 5, RunStatus::kQueued);
+  late.scheduled_at = at(-100);
+  EXPECT_EQ(folded({fact(2, 0, RunStatus::kRunning)}).scheduled_at(), at(0));
+  EXPECT_EQ(folded({fact(2, 0, RunStatus::kRunning), late}).scheduled_at(), at(-100));
+}
+
+TEST(RunState, SetOnceKeepsTheSmallerOfTwoAndCountsIt) {
+  RunFact one = fact(1, 0, RunStatus::kRunning), other = fact(2, 1, RunStatus::kRunning);
+  one.correlation_id = "b";
+  other.correlation_id = "a";
+  RunState run;
+  std::uint64_t conflicts = 0;
+  run.apply(one, &conflicts);
+  run.apply(other, &conflicts);
+  EXPECT_EQ(run.text(RunText::kCorrelationId), "a");
+  EXPECT_EQ(conflicts, 1u);
+}
+
+TEST(RunState, AnyOrderGivesTheSameRun) {
+  const std::uint64_t seed = test::seed();
+  std::mt19937_64 random(seed);
+  const auto below = [&](int bound) { return static_cast<int>(random() % static_cast<unsigned>(bound)); };
+  static const std::string kTexts[] = {"", "a", "b", "c"};
+  const int histories = test::long_run() ? 20'000 : 1'000;
+  for (int history = 0; history < histories; ++history) {
+    std::vector<RunFact> facts;
+    for (int n = 0, count = 2 + below(8); n < count; ++n) {
+      RunFact each = fact(n, below(4), below(5) ? std::optional(static_cast<RunStatus>(below(6))) : std::nullopt, 1 + below(3));
+      each.verdict_source = static_cast<VerdictSource>(below(3));
+      if (below(2)) each.records_loaded = below(100);
+      if (below(3) == 0) each.records_loaded_total = below(100);
+      if (below(2)) each.scheduled_at = at(below(10));
+      if (below(2)) each.started_at = each.attempt_started_at = at(below(10));
+      if (below(2)) each.exit_code = below(3);
+      each.correlation_id = kTexts[below(4)];
+      each.job_id = kTexts[1 + below(3)];
+      each.job_id_rank = static_cast<std::int16_t>(1 + below(4));
+      each.has_error = below(2);
+      each.error_rank = static_cast<std::int16_t>(below(3));
+      each.error_message = kTexts[below(4)];
+      each.has_task = below(2);
+      each.task_run_id = id(100 + below(2));
+      each.task_status = static_cast<RunStatus>(below(6));
+      facts.push_back(each);
+    }
+    RunRecord forward;
+    for (const RunFact& each : facts) forward.apply(each);
+    std::shuffle(facts.begin(), facts.end(), random);
+    RunRecord shuffled;
+    for (const RunFact& each : facts) shuffled.apply(each);
+    ASSERT_EQ(forward, shuffled) << "history " << history << ", seed " << seed;
+    const auto back = decode_run_record(encode_run_record(forward));
+    ASSERT_TRUE(back);
+    ASSERT_EQ(*back, forward);
+  }
+}
+
+}  // namespace
+}  // namespace runtail
