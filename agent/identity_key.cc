@@ -28,6 +28,8 @@ Position position_of(const StoredPosition& stored) {
   position.file = stored.file;
   position.emitted = position.resume = stored.covered.upper();
   position.confirm = stored.confirm;
+  position.first_seen = stored.first_seen_at;
+  position.last_ts = stored.covers_until;  // near enough to the last time stated: untimed lines take it
   return position;
 }
 

@@ -34,7 +34,8 @@ void keep_max(std::optional<T>& into, const std::optional<T>& value) {
 }
 
 void add(std::optional<std::int64_t>& into, const std::optional<std::int64_t>& value) {
-  if (value) into = into.value_or(0) + *value;
+  std::int64_t sum = 0;
+  if (value && !__builtin_add_overflow(into.value_or(0), *value, &sum)) into = sum;
 }
 
 void apply_state(StateGroup& group, const RunFact& fact, RunStatus status,

@@ -206,7 +206,8 @@ bool Parser::State::parse_json(std::string_view line) {
   if (json.parse(padded.data(), line.size(), false).get(root) != simdjson::SUCCESS || root.get(object) != simdjson::SUCCESS) {
     return false;
   }
-  has_nul_escape = memmem(line.data(), line.size(), "\\u0000", 6) != nullptr;
+  // Most lines hold no escape at all.
+  has_nul_escape = std::memchr(line.data(), '\\', line.size()) && line.find("\\u0000") != std::string_view::npos;
   event.shape = LineShape::kJson;
   event.dialect = spec->name;
   event_word.clear();

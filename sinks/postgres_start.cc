@@ -55,7 +55,9 @@ Result<PostgresStart> read_start(const PostgresConfig& config, std::span<const s
   }
   const std::optional<std::string> params[] = {rows.take()};
   auto found =
-      connection->query("SELECT stream, encode(file_key, 'hex'), generation, covered, encode(confirm, 'hex') FROM " +
+      connection->query("SELECT stream, encode(file_key, 'hex'), generation, covered, encode(confirm, 'hex'), "
+                        "(extract(epoch FROM first_seen_at) * 1000000)::bigint, "
+                        "(extract(epoch FROM covers_until) * 1000000)::bigint FROM " +
                             quote_identifier(config.schema) +
                             ".source_files WHERE stream IN "
                             "(SELECT f.stream FROM json_to_recordset($1::json) AS f(stream text)) "
@@ -73,6 +75,8 @@ Result<PostgresStart> read_start(const PostgresConfig& config, std::span<const s
                                             ": a row is not as runtail wrote it"};
     }
     position.covered = *covered;
+    position.first_seen_at = from_micros(found->integer(row, 5));
+    position.covers_until = from_micros(found->integer(row, 6));
     start.positions.push_back(std::move(position));
   }
   return start;

@@ -9,6 +9,7 @@
 #include "core/digest.h"
 #include "core/identity.h"
 #include "core/result.h"
+#include "core/time.h"
 #include "sinks/postgres_ranges.h"
 
 namespace runtail {
@@ -18,6 +19,7 @@ struct StoredPosition {
   FileIdentity file;
   CoveredRanges covered;
   Bytes32 confirm{};  // keyed hash of the <= 1 KiB before covered.upper()
+  TimePoint first_seen_at{}, covers_until{};
 };
 
 struct PostgresStart {

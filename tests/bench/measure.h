@@ -19,12 +19,6 @@ inline double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-inline double peak_rss_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
 struct Figure {
   std::string name;
   double lines = 0, bytes = 0, wall_s = 0, cpu_s = 0;

@@ -180,19 +180,21 @@ TEST(BadInput, EachLineHasOneOutcomeAndItsNeighboursArrive) {
 TEST(BadInput, TimesNoPartitionHoldsAreSetAsideAndTheRestIsWritten) {
   Scene scene("bad_times");
   LogFile log(scene.log);
-  log.append_line(R"({"level":"INFO","msg":"good first"})");
-  log.append_line(R"({"ts":"2199-01-01T00:00:00Z","level":"INFO","msg":"far ahead"})");
-  log.append_line(R"({"ts":"1999-01-01T00:00:00Z","level":"INFO","msg":"long ago"})");
-  log.append_line(
-      R"({"ts":"2199-01-01T00:00:00Z","level":"INFO","msg":"run ahead","job_id":"j","run_id":"r1","event":"run.started"})");
-  log.append_line(
-      R"({"ts":"1999-01-01T00:00:00Z","level":"INFO","msg":"run of old","job_id":"j","run_id":"r2","event":"run.started"})");
-  log.append_line(R"({"ts":")" +
-                  scene.sql.rows("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").at(0) +
-                  R"(","level":"INFO","msg":"good last"})");
+  const std::string now =
+      scene.sql.rows("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").at(0);
+  const auto write = [&log](const std::string& time, const std::string& rest) {
+    log.append_line(R"({"ts":")" + time + R"(","level":"INFO",)" + rest + '}');
+  };
+  const std::string ahead = "2199-01-01T00:00:00Z", long_ago = "1999-01-01T00:00:00Z";
+  write(now, R"("msg":"good first")");
+  write(ahead, R"("msg":"far ahead")");
+  write(long_ago, R"("msg":"long ago")");
+  write(ahead, R"("msg":"run ahead","job_id":"j","run_id":"r1","event":"run.started")");
+  write(long_ago, R"("msg":"run of old","job_id":"j","run_id":"r2","event":"run.started")");
+  write(now, R"("msg":"good last")");
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
   ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == 6; })) << scene.agent.log();
-  ASSERT_TRUE(wait_until([&] { return scene.agent.metric("runtail_records_pending") == 0; })) << scene.agent.log();
+  ASSERT_TRUE(wait_delivered(scene.sql, scene.agent, 2)) << scene.agent.log();
   EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.log_events WHERE message LIKE 'good %'"), 2);
   EXPECT_EQ(scene.sql.log_events(), 2);
   EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.job_runs"), 0);

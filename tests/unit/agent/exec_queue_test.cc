@@ -68,6 +68,15 @@ TEST(ExecQueue, AnotherConnectionGetsWhatIsNotAcknowledgedFromAFramesBeginning) 
   EXPECT_THAT(send_all(queue), ElementsAre("8:three"));
 }
 
+TEST(ExecQueue, AnAckForMoreThanWasSentDoesNotCutAFrame) {
+  ExecQueue queue(1 << 20);
+  queue.line({}, "one");
+  std::string wire(queue.unsent().substr(0, 9));
+  queue.sent(wire.size());
+  queue.ack(4);
+  EXPECT_THAT(send_all(queue, wire), ElementsAre("0:one"));
+}
+
 TEST(ExecQueue, BeyondItsBoundLinesAreDroppedAndCountedAndTheExitStillFits) {
   ExecQueue queue(256 << 10);
   const std::string line(999, 'x');

@@ -38,7 +38,7 @@ INSTANTIATE_TEST_SUITE_P(
                     CategoryCase{"word_of_the_message", {{Field::kErrorMessage, "deadlock detected"}}, 0, ErrorCategory::kDb},
                     CategoryCase{"whole_words_only", {{Field::kErrorMessage, "datagram blocked"}}, 0, ErrorCategory::kSystem},
                     CategoryCase{"nothing_known", {}, 0, ErrorCategory::kSystem}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
 }  // namespace runtail
