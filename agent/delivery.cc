@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "agent/counters.h"
 #include "core/words.h"
 
 namespace runtail {
@@ -23,14 +24,7 @@ DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& 
       state_prefix_("c/" + std::string(sink.name()) + "/"),
       metrics_(settings.max_series),
       cursor_(buffer.cursor(sink.name()).value_or(Cursor{})) {
-  std::vector<Series> kept;
-  for (const StateEntry& entry : buffer_.scan(state_prefix_)) {
-    Series series;
-    if (!decode_series(std::string_view(entry.key).substr(state_prefix_.size()), entry.value, series)) continue;
-    metrics_.restore(series);
-    kept.push_back(std::move(series));
-  }
-  published_.publish(std::move(kept));
+  published_.publish(restore_counters(buffer_, state_prefix_, metrics_));
   published_.set(Metric::kSinkUp, {sink_.name()}, 0);
   maybe_delivered_ = cursor_.intent > cursor_.delivered.sequence;
   show();
@@ -104,7 +98,7 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
   }
   const Delivery answer = sink_.deliver(*chunks, maybe_delivered_);
   switch (answer.status) {
-    case Delivery::Status::kDelivered: settle(*chunks, answer.outcomes); return true;
+    case Delivery::Status::kDelivered: settle(*chunks, answer); return true;
     case Delivery::Status::kRetry:
       maybe_delivered_ = maybe_delivered_ || answer.unknown;
       return fail(answer.reason, std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff), false);
@@ -113,7 +107,8 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
   return false;
 }
 
-void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const RecordOutcomes& outcomes) {
+void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Delivery& delivered) {
+  const RecordOutcomes& outcomes = delivered.outcomes;
   maybe_delivered_ = false;
   backoff_ = std::chrono::milliseconds(0);
   cursor_.delivered.sequence = chunks.back().sequence;
@@ -129,6 +124,7 @@ void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Recor
       metrics_.add(Metric::kRecordsTotal, {sink_.name(), to_string(table), to_string(outcome)}, static_cast<double>((*counts)[table]));
     }
   }
+  for (const auto& [reason, letters] : delivered.set_aside) metrics_.add(Metric::kDeadLettersTotal, {reason}, static_cast<double>(letters));
   std::vector<Series> changed = metrics_.take_changed();
   std::vector<StateEntry> entries;
   for (const Series& series : changed) entries.push_back({state_prefix_ + series_key(series), encode_series(series)});

@@ -45,7 +45,7 @@ class DeliveryLoop {
  private:
   // One batch. False: nothing to do, or a failure (then wait_ is how long to wait).
   bool step(const std::function<void(bool, const std::string&)>& log);
-  void settle(const std::vector<SequencedChunk>& chunks, const RecordOutcomes& outcomes);
+  void settle(const std::vector<SequencedChunk>& chunks, const Delivery& delivered);
   void show();
 
   DurableBuffer& buffer_;                // not owned, outlives this

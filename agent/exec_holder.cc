@@ -44,19 +44,18 @@ TimePoint wall_now() { return SystemClock().now(); }
 
 // One of the worker's output streams on its way to our own.
 struct Stream {
-  int from = -1;                       // the worker's pipe; -1: ended
-  int to = -1;                         // STDOUT_FILENO or STDERR_FILENO; never made non-blocking, others may share it
-  std::size_t piece_max = PIPE_BUF;    // written at once: what a pipe that is ready takes without blocking
+  int from = -1;                     // the worker's pipe; -1: ended
+  int to = -1;                       // STDOUT_FILENO or STDERR_FILENO; never made non-blocking, others may share it
+  std::size_t piece_max = PIPE_BUF;  // written at once: what a pipe that is ready takes without blocking
   std::vector<char> room = std::vector<char>(kReadBytes);
-  std::string_view pending;            // read, and not yet written
+  std::string_view pending;  // read, and not yet written
   LineCutter lines;
   Time moved_at{};
 };
 
 class Holder {
  public:
-  explicit Holder(const HolderSettings& settings)
-      : settings_(settings), queue_(settings.queue_bytes_max) {}
+  explicit Holder(const HolderSettings& settings) : settings_(settings), queue_(settings.queue_bytes_max) {}
 
   int run() {
     take_process();
@@ -70,6 +69,9 @@ class Holder {
       if (!queue_.all_acked()) {
         complain("no agent took all of this run in time: its end is lost, and up to " +
                  std::to_string(queue_.bytes_unacked() - kExecNoteSpan + queue_.bytes_lost()) + " bytes of output");
+      } else if (queue_.bytes_lost() > 0) {
+        complain("the agent was too slow or away: it did not get " + std::to_string(queue_.bytes_lost()) +
+                 " bytes of output");
       }
     } else {
       complain("no agent answers and --fail-closed is set: the worker was not started");
@@ -82,8 +84,8 @@ class Holder {
  private:
   void complain(const std::string& what) const {
     const std::string log = settings_.socket.parent_path() / "agent.log";
-    dprintf(STDERR_FILENO, "runtail exec: %s (socket %s; the agent's own words: %s)\n", what.c_str(), settings_.socket.c_str(),
-            log.c_str());
+    dprintf(STDERR_FILENO, "runtail exec: %s (socket %s; the agent's own words: %s)\n", what.c_str(),
+            settings_.socket.c_str(), log.c_str());
   }
 
   // A closed 0, 1 or 2 would be given to our own files. Signals come through a descriptor from here on.
@@ -270,13 +272,15 @@ class Holder {
     stream.lines.finish(wall_now(), queue_);
   }
 
-  // Writes only as much as goes without blocking, and whole lines where it can: the other stream may go to the same pipe.
+  // Writes only as much as goes without blocking, and whole lines where it can: the other stream may go to the same
+  // pipe.
   void pass_on(Stream& stream, Time now) {
     while (!stream.pending.empty()) {
       pollfd ready{stream.to, POLLOUT, 0};
       if (poll(&ready, 1, 0) <= 0) return;
       std::string_view piece = stream.pending.substr(0, stream.piece_max);
-      if (const std::size_t newline = piece.rfind('\n'); piece.size() < stream.pending.size() && newline != std::string_view::npos) {
+      if (const std::size_t newline = piece.rfind('\n');
+          piece.size() < stream.pending.size() && newline != std::string_view::npos) {
         piece = piece.substr(0, newline + 1);
       }
       const ssize_t written = write(stream.to, piece.data(), piece.size());
@@ -348,24 +352,25 @@ class Holder {
   std::optional<ExecLink> link_;
   Stream streams_[2];
   std::vector<pollfd> polled_;
-  Time due_ = Time::max();                   // the next thing to do without an event
+  Time due_ = Time::max();  // the next thing to do without an event
 
   int signals_ = -1;
-  sigset_t mask_{};                          // these three: as we found them, for the worker
-  struct sigaction pipe_action_ {}, child_action_ {};
+  sigset_t mask_{};  // these three: as we found them, for the worker
+  struct sigaction pipe_action_ {
+  }, child_action_{};
 
   pid_t worker_ = -1;
   Time started_at_{}, ended_at_{}, exit_told_at_{};
   TimePoint ended_wall_{};
   WorkerExit exit_;
   bool is_alive_told_ = false, is_worker_ended_ = false, is_exit_told_ = false;
-  bool is_given_up_ = false;                 // no agent took everything in time
-  bool is_hurried_ = false;                  // asked to end while waiting for an agent
+  bool is_given_up_ = false;  // no agent took everything in time
+  bool is_hurried_ = false;   // asked to end while waiting for an agent
 
   bool was_connected_ = false;
-  pid_t agent_ = -1;                         // one we started
-  bool agent_failed_ = false;                // one we started ended, and none has answered since
-  Time agent_due_{};                         // when we may start one
+  pid_t agent_ = -1;           // one we started
+  bool agent_failed_ = false;  // one we started ended, and none has answered since
+  Time agent_due_{};           // when we may start one
   seconds agent_pause_ = kAgentPauseMin;
 };
 

@@ -1,12 +1,13 @@
 // `runtail exec`: the small process between a worker and whoever started it.
 //
-//   worker ==stdout, stderr==> holder ==unchanged==> our own stdout, stderr      (whoever reads slowly slows the worker,
+//   worker ==stdout, stderr==> holder ==unchanged==> our own stdout, stderr      (whoever reads slowly slows the
+//   worker,
 //                                |                                               as without a wrapper)
 //                                +--frames--> agent                              (never waited for)
 //
-// The worker starts at once, agent or not. What no agent takes is kept in a bounded queue, then dropped and counted. When
-// the worker ended, what it wrote is read to the end of its pipes; a child it left behind that holds them open gets a
-// second of silence, and ten in all.
+// The worker starts at once, agent or not. What no agent takes is kept in a bounded queue, then dropped and counted.
+// When the worker ended, what it wrote is read to the end of its pipes; a child it left behind that holds them open
+// gets a second of silence, and ten in all.
 #pragma once
 
 #include <sys/types.h>
@@ -22,23 +23,24 @@
 namespace runtail {
 
 struct HolderSettings {
-  std::vector<std::string> command;      // the worker: program, looked up in PATH, and arguments
-  std::filesystem::path socket;          // where an agent listens
-  ExecHello hello;                       // started_at is filled in
-  bool pass_output = true;               // false: nothing goes to our own stdout and stderr
-  bool fail_closed = false;              // no worker without an agent
-  // Starts an agent when none answers; its process id, or -1. It is asked to end after the worker. Null: none is started.
+  std::vector<std::string> command;  // the worker: program, looked up in PATH, and arguments
+  std::filesystem::path socket;      // where an agent listens
+  ExecHello hello;                   // started_at is filled in
+  bool pass_output = true;           // false: nothing goes to our own stdout and stderr
+  bool fail_closed = false;          // no worker without an agent
+  // Starts an agent when none answers; its process id, or -1. It is asked to end after the worker. Null: none is
+  // started.
   std::function<pid_t()> start_agent;
-  std::size_t queue_bytes_max = 8 << 20; // memory for what no agent has taken yet
-  std::chrono::milliseconds alive_after{2000};      // the worker is then reported as running
-  std::chrono::milliseconds ack_wait{8000};         // at the end, for the agent to have everything
-  std::chrono::milliseconds agent_end_wait{10000};  // for an agent we started
+  std::size_t queue_bytes_max = 8 << 20;              // memory for what no agent has taken yet
+  std::chrono::milliseconds alive_after{2000};        // the worker is then reported as running
+  std::chrono::milliseconds ack_wait{8000};           // at the end, for the agent to have everything
+  std::chrono::milliseconds agent_end_wait{10000};    // for an agent we started
   std::chrono::milliseconds agent_reach_wait{10000};  // at the start, with fail_closed
 };
 
-// Runs the worker to its end and returns what this process has to exit with: the worker's code, 128 + N if signal N ended
-// it, 126 or 127 if it could not be executed, 125 if fail_closed found no agent.
-// Takes signals, stdin and children of the whole process for itself: nothing else may run in it afterwards.
+// Runs the worker to its end and returns what this process has to exit with: the worker's code, 128 + N if signal N
+// ended it, 126 or 127 if it could not be executed, 125 if fail_closed found no agent. Takes signals, stdin and
+// children of the whole process for itself: nothing else may run in it afterwards.
 int hold_worker(const HolderSettings& settings);
 
 }  // namespace runtail

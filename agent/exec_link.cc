@@ -107,7 +107,9 @@ bool ExecLink::receive() {
 
 bool ExecLink::send_what_is_due() {
   for (int sends = 0; sends < kSendsMax;) {
-    const std::string_view bytes = !greeting_.empty() ? std::string_view(greeting_) : is_up_ ? queue_.unsent() : std::string_view{};
+    const std::string_view bytes = !greeting_.empty() ? std::string_view(greeting_)
+                                   : is_up_           ? queue_.unsent()
+                                                      : std::string_view{};
     if (bytes.empty()) return true;
     const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;

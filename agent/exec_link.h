@@ -29,9 +29,9 @@ class ExecLink {
   // Someone is about to listen: try at once, and often for a while.
   void hurry(Time now);
 
-  int fd() const { return fd_; }             // -1: no connection
-  bool is_up() const { return is_up_; }      // the agent has answered
-  short events() const;                      // to poll for
+  int fd() const { return fd_; }         // -1: no connection
+  bool is_up() const { return is_up_; }  // the agent has answered
+  short events() const;                  // to poll for
   void on_ready(Time now);
 
  private:
@@ -42,10 +42,10 @@ class ExecLink {
 
   const std::filesystem::path socket_;
   const ExecHello hello_;
-  ExecQueue& queue_;                         // not owned, outlives this
+  ExecQueue& queue_;  // not owned, outlives this
   int fd_ = -1;
   bool is_up_ = false;
-  std::string greeting_;                     // what of Hello is not sent yet
+  std::string greeting_;  // what of Hello is not sent yet
   std::string in_;
   Time next_try_{};
   Time answer_due_{};

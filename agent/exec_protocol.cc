@@ -49,7 +49,8 @@ Result<sockaddr_un> exec_socket_address(const std::filesystem::path& socket) {
   const std::string& name = socket.native();
   if (name.empty() || name.size() >= sizeof address.sun_path) {
     return Error{ErrorCode::kInvalidInput, "exec socket " + name + ": the path has " + std::to_string(name.size()) +
-                                               " bytes, the system allows 1 to " + std::to_string(sizeof address.sun_path - 1) +
+                                               " bytes, the system allows 1 to " +
+                                               std::to_string(sizeof address.sun_path - 1) +
                                                ": set a shorter buffer.directory"};
   }
   address.sun_family = AF_UNIX;
@@ -71,7 +72,8 @@ bool is_job_name(std::string_view text) {
 
 std::string safe_name(std::string_view text) {
   std::string name(text.substr(0, kNameBytesMax));
-  std::replace_if(name.begin(), name.end(), [](char c) { return !is_plain(c); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !is_plain(c); }, '_');
   return name;
 }
 

@@ -1,5 +1,5 @@
-// What `runtail exec` (the holder of a worker's pipes) and the agent say to each other, over a unix stream socket in the
-// agent's buffer directory.
+// What `runtail exec` (the holder of a worker's pipes) and the agent say to each other, over a unix stream socket in
+// the agent's buffer directory.
 //
 // A frame: u32 length of what follows, u8 type, payload; integers little-endian, texts varint length and bytes.
 //   holder -> agent                                            place taken in the pipe's own byte space
@@ -7,17 +7,17 @@
 //              started_at i64
 //     Line     offset u64, time i64, bytes to the end           bytes + 1
 //     TooLong  offset u64, time i64, length u64                 length + 1: a line over 1 MiB, its bytes not kept
-//     Lost     offset u64, bytes u64                            4096: the queue was full, so many bytes of lines are gone
-//     Alive    offset u64, time i64                             4096: still running 2 s after the start
-//     Exit     offset u64, time i64, code i32, signal i32,      4096: the last frame
+//     Lost     offset u64, bytes u64                            4096: the queue was full, so many bytes of lines are
+//     gone Alive    offset u64, time i64                             4096: still running 2 s after the start Exit
+//     offset u64, time i64, code i32, signal i32,      4096: the last frame
 //              duration_ms i64
 //   agent -> holder
 //     Resume   emitted u64                                      answer to Hello: durable up to here, 0 if unknown
 //     Ack      emitted u64                                      after each durable write
 //
 // Frames follow each other without holes. The holder keeps what is not acknowledged and sends it again on the next
-// connection; the agent skips what ends at or before its own offset. So a line arrives once by (instance, offset), whoever
-// of the two was away. Only the holder's end loses what no agent had acknowledged by then.
+// connection; the agent skips what ends at or before its own offset. So a line arrives once by (instance, offset),
+// whoever of the two was away. Only the holder's end loses what no agent had acknowledged by then.
 #pragma once
 
 #include <sys/un.h>
@@ -47,10 +47,10 @@ Result<sockaddr_un> exec_socket_address(const std::filesystem::path& socket);
 bool peer_is_own_user_or_root(int fd);
 
 struct ExecHello {
-  Bytes16 instance{};    // of this holder: the key of the pipe's identity
-  Uuid run;              // the run the wrapper makes for its worker
-  std::string job;       // --job, or ""
-  std::string command;   // base name of the worker's program
+  Bytes16 instance{};   // of this holder: the key of the pipe's identity
+  Uuid run;             // the run the wrapper makes for its worker
+  std::string job;      // --job, or ""
+  std::string command;  // base name of the worker's program
   TimePoint started_at{};
 };
 
@@ -60,7 +60,14 @@ bool is_job_name(std::string_view text);
 std::string safe_name(std::string_view text);
 
 enum class ExecFrameType : std::uint8_t {
-  kHello = 1, kLine = 2, kTooLong = 3, kLost = 4, kAlive = 5, kExit = 6, kResume = 16, kAck = 17,
+  kHello = 1,
+  kLine = 2,
+  kTooLong = 3,
+  kLost = 4,
+  kAlive = 5,
+  kExit = 6,
+  kResume = 16,
+  kAck = 17,
 };
 
 // Each appends one frame.
@@ -76,14 +83,14 @@ void append_ack(std::string& out, std::uint64_t emitted);
 // One frame as it was read. Only the members of its type are set.
 struct ExecFrame {
   ExecFrameType type = ExecFrameType::kHello;
-  std::uint64_t offset = 0;       // kLine to kExit
-  std::uint64_t span = 0;         // bytes it takes in the pipe's space
+  std::uint64_t offset = 0;  // kLine to kExit
+  std::uint64_t span = 0;    // bytes it takes in the pipe's space
   TimePoint at{};
-  std::string_view bytes;         // kLine; into what was read
-  std::uint64_t length = 0;       // kTooLong, kLost: in bytes
-  WorkerExit exit;                // kExit
-  ExecHello hello;                // kHello
-  std::uint64_t emitted = 0;      // kResume, kAck
+  std::string_view bytes;     // kLine; into what was read
+  std::uint64_t length = 0;   // kTooLong, kLost: in bytes
+  WorkerExit exit;            // kExit
+  ExecHello hello;            // kHello
+  std::uint64_t emitted = 0;  // kResume, kAck
 };
 
 enum class ExecRead { kWhole, kPartial, kBroken };

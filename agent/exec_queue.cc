@@ -7,7 +7,7 @@ namespace runtail {
 namespace {
 
 constexpr std::size_t kSegmentBytes = 64 << 10;
-constexpr std::size_t kFrameOverhead = 32;     // more than any frame has beside a line's bytes; notes fit in it whole
+constexpr std::size_t kFrameOverhead = 32;  // more than any frame has beside a line's bytes; notes fit in it whole
 
 }  // namespace
 
@@ -93,7 +93,8 @@ void ExecQueue::resume(std::uint64_t emitted) {
 void ExecQueue::ack(std::uint64_t emitted) {
   acked_ = std::max(acked_, std::min(emitted, end_));
   // Only what this connection has sent whole: a frame cut in the middle would break it.
-  while (!segments_.empty() && segments_.front().to <= acked_ && (at_ > 0 || position_ == segments_.front().bytes.size())) {
+  while (!segments_.empty() && segments_.front().to <= acked_ &&
+         (at_ > 0 || position_ == segments_.front().bytes.size())) {
     drop_front();
     if (at_ > 0) {
       --at_;
@@ -113,7 +114,7 @@ void LineCutter::feed(std::string_view bytes, TimePoint at, ExecQueue& queue) {
     const auto size = static_cast<std::size_t>(static_cast<const char*>(newline) - bytes.data());
     const std::string_view rest = bytes.substr(0, size);
     if (length_ == 0) {
-      queue.line(at, rest);            // the usual case: whole within what was read, no copy
+      queue.line(at, rest);  // the usual case: whole within what was read, no copy
     } else {
       add(rest);
       finish(at, queue);

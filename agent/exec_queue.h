@@ -11,17 +11,18 @@
 namespace runtail {
 
 // Frames in order, each with its place in the pipe's byte space.
-// Bound: bytes_max, unacknowledged frames included. Beyond it new lines are dropped and counted, until a quarter is free
+// Bound: bytes_max, unacknowledged frames included. Beyond it new lines are dropped and counted, until a quarter is
+// free
 //        again; then one Lost frame tells how much. Notes (Alive, Exit, Lost: a few in all) always fit.
 // Threads: one.
 class ExecQueue {
  public:
   explicit ExecQueue(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-  void line(TimePoint at, std::string_view bytes);   // without its newline, at most kExecLineBytesMax
+  void line(TimePoint at, std::string_view bytes);  // without its newline, at most kExecLineBytesMax
   void too_long(TimePoint at, std::uint64_t length);
   void alive(TimePoint at);
-  void exit(TimePoint at, const WorkerExit& exit);   // the last
+  void exit(TimePoint at, const WorkerExit& exit);  // the last
 
   // Bytes to send next on this connection; empty: all is sent.
   std::string_view unsent();
@@ -32,15 +33,15 @@ class ExecQueue {
   void ack(std::uint64_t emitted);
 
   bool all_acked() const { return acked_ >= end_; }
-  std::uint64_t bytes_unacked() const { return end_ - acked_; }    // of the pipe's byte space
-  std::uint64_t bytes_held() const { return held_; }               // of memory
+  std::uint64_t bytes_unacked() const { return end_ - acked_; }  // of the pipe's byte space
+  std::uint64_t bytes_held() const { return held_; }             // of memory
   std::uint64_t bytes_lost() const { return lost_total_; }
 
  private:
   // Whole frames. The last one takes more as long as it has room; so acknowledged frames leave many at a time.
   struct Segment {
     std::string bytes;
-    std::uint64_t to = 0;              // the byte space up to the end of its last frame
+    std::uint64_t to = 0;  // the byte space up to the end of its last frame
   };
 
   // The frames' home: the last segment, or a new one. Null: the queue is full.
@@ -56,7 +57,7 @@ class ExecQueue {
   std::uint64_t end_ = 0;              // where the next frame lies
   std::uint64_t acked_ = 0;
   std::uint64_t held_ = 0;
-  std::uint64_t lost_ = 0;             // not yet told
+  std::uint64_t lost_ = 0;  // not yet told
   std::uint64_t lost_total_ = 0;
   bool is_dropping_ = false;
 };
@@ -69,10 +70,10 @@ class LineCutter {
   void finish(TimePoint at, ExecQueue& queue);
 
  private:
-  void add(std::string_view bytes);    // to the partial line
+  void add(std::string_view bytes);  // to the partial line
 
-  std::string partial_;                // empty once it is too long
-  std::uint64_t length_ = 0;           // of the partial line
+  std::string partial_;       // empty once it is too long
+  std::uint64_t length_ = 0;  // of the partial line
 };
 
 }  // namespace runtail

@@ -36,7 +36,7 @@ Intake::Intake(const Config& config, const HashKey& key, DurableBuffer& buffer, 
     FileSourceSettings settings{source, key, config.line_bytes_max, config.ignore_older, {config.buffer.directory}};
     files_.push_back(std::make_unique<FileSource>(std::move(settings), positions, read_buffer_, pipeline_.metrics()));
   }
-  pipes_ = std::make_unique<PipeSource>(config.buffer.directory, config.name, positions, pipeline_.metrics());
+  pipes_ = std::make_unique<PipeSource>(config.buffer.directory, config.name, positions, pipeline_.metrics(), config.line_bytes_max);
 }
 
 Intake::~Intake() {

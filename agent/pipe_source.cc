@@ -29,11 +29,11 @@ struct PipeSource::Connection {
   }
   std::string_view waiting() const { return std::string_view(in).substr(taken); }
 
-  int fd;                             // -1: hung up
-  std::string in;                     // what came; the first `taken` bytes of it are in blocks already handed out
+  int fd;          // -1: hung up
+  std::string in;  // what came; the first `taken` bytes of it are in blocks already handed out
   std::size_t taken = 0;
-  std::string out;                    // what the socket had no room for
-  Pipe* pipe = nullptr;               // null before Hello
+  std::string out;       // what the socket had no room for
+  Pipe* pipe = nullptr;  // null before Hello
   std::uint64_t acked = 0;
 };
 
@@ -61,8 +61,8 @@ Result<void> PipeSource::listen() {
   const auto address = exec_socket_address(socket_);
   if (!address) return address.error();
   const auto failure = [&](const char* what) {
-    return Error{ErrorCode::kInvalidInput, "exec socket " + socket_.string() + ": " + what + ": " + std::strerror(errno) +
-                                               "; make buffer.directory writable for this user"};
+    return Error{ErrorCode::kInvalidInput, "exec socket " + socket_.string() + ": " + what + ": " +
+                                               std::strerror(errno) + "; make buffer.directory writable for this user"};
   };
   listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener_ < 0) return failure("socket");
@@ -117,7 +117,7 @@ void PipeSource::receive(Connection& connection) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) break;
     if (got <= 0) {
-      hang_up(connection);             // what came before is still handed on
+      hang_up(connection);  // what came before is still handed on
       break;
     }
   }
@@ -207,7 +207,8 @@ std::optional<LineBlock> PipeSource::block_of(Connection& connection) {
     switch (frame.type) {
       case ExecFrameType::kLine:
       case ExecFrameType::kTooLong:
-        block.lines.push_back({frame.offset, frame.span, too_long ? std::string_view{} : frame.bytes, too_long, frame.at});
+        block.lines.push_back(
+            {frame.offset, frame.span, too_long ? std::string_view{} : frame.bytes, too_long, frame.at});
         break;
       case ExecFrameType::kLost:
         metrics_.add(Metric::kLostBytesTotal, {"exec", "queue_full"}, static_cast<double>(frame.length));
@@ -271,8 +272,8 @@ void PipeSource::forget_ended(TimePoint now) {
   for (auto at = pipes_.begin(); at != pipes_.end();) {
     Pipe& pipe = at->second;
     const auto is_of_this = [&](const auto& connection) { return connection->pipe == &pipe; };
-    const bool in_use = pipe.durable != pipe.position.emitted ||
-                        std::any_of(connections_.begin(), connections_.end(), is_of_this);
+    const bool in_use =
+        pipe.durable != pipe.position.emitted || std::any_of(connections_.begin(), connections_.end(), is_of_this);
     if (in_use || pipe.seen_at == TimePoint{}) pipe.seen_at = now;
     at = now - pipe.seen_at > kForgetAfter ? pipes_.erase(at) : std::next(at);
   }

@@ -1,7 +1,8 @@
-// The agent's end of `runtail exec`: listens in the buffer directory and hands on what the holders of workers' pipes send
-// (agent/exec_protocol.h).
+// The agent's end of `runtail exec`: listens in the buffer directory and hands on what the holders of workers' pipes
+// send (agent/exec_protocol.h).
 //
-// Memory:  about 1 MiB for each connection, at most kConnectionsMax of them: a connection whose data nobody takes is not
+// Memory:  about 1 MiB for each connection, at most kConnectionsMax of them: a connection whose data nobody takes is
+// not
 //          read on, and its holder keeps the rest.
 // Crash:   nothing is acknowledged before committed(); what was not is sent again by its holder to the next agent.
 #pragma once
@@ -29,8 +30,8 @@ class PipeSource {
   static constexpr std::size_t kConnectionsMax = 128;
 
   // `positions`: the durable ones; those of other streams are left alone. `metrics` takes losses.
-  PipeSource(const std::filesystem::path& buffer_directory, const std::string& agent_name, std::vector<Position> positions,
-             MetricTable& metrics, std::uint64_t line_bytes_max = kExecLineBytesMax);
+  PipeSource(const std::filesystem::path& buffer_directory, const std::string& agent_name,
+             std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max = kExecLineBytesMax);
   ~PipeSource();  // the holders look for another agent
   PipeSource(const PipeSource&) = delete;
   PipeSource& operator=(const PipeSource&) = delete;
@@ -40,8 +41,8 @@ class PipeSource {
   // Appends what to wait for, and later takes what happened.
   void fill(std::vector<pollfd>& fds) const;
   void on_ready(std::span<const pollfd> fds);
-  // The next block of one worker's lines and notes; std::nullopt: nothing has come. Looks at the sockets by itself, so a
-  // caller that never sleeps gets everything too. The block's views live until the next call of read() or on_ready(),
+  // The next block of one worker's lines and notes; std::nullopt: nothing has come. Looks at the sockets by itself, so
+  // a caller that never sleeps gets everything too. The block's views live until the next call of read() or on_ready(),
   // its last_ts until the pipe ended and was committed.
   std::optional<LineBlock> read(TimePoint now);
   // Everything read so far is durable: the holders may forget it.
@@ -50,12 +51,12 @@ class PipeSource {
  private:
   struct Connection;
   struct Pipe {
-    Position position;               // emitted: handed to the pipeline
-    std::uint64_t durable = 0;       // as far as acknowledged
-    std::string job;                 // --job, or ""
+    Position position;          // emitted: handed to the pipeline
+    std::uint64_t durable = 0;  // as far as acknowledged
+    std::string job;            // --job, or ""
     std::string default_job;
     Uuid run;
-    TimePoint seen_at{};             // when it last was in use
+    TimePoint seen_at{};  // when it last was in use
   };
 
   void accept_all();
@@ -69,13 +70,13 @@ class PipeSource {
   void forget_ended(TimePoint now);
 
   const std::filesystem::path socket_;
-  const std::string stream_;                                // prefix of the streams of all pipes
+  const std::string stream_;  // prefix of the streams of all pipes
   const std::uint64_t line_bytes_max_;
-  MetricTable& metrics_;                                    // not owned, outlives this
+  MetricTable& metrics_;  // not owned, outlives this
   int listener_ = -1;
-  std::map<Bytes16, Pipe> pipes_;                           // by instance
+  std::map<Bytes16, Pipe> pipes_;  // by instance
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::size_t turn_ = 0;                                    // connections take turns
+  std::size_t turn_ = 0;  // connections take turns
   std::vector<Pipe*> uncommitted_;
   TimePoint forgot_at_{};
 };

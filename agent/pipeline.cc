@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/counters.h"
 #include "core/bytes.h"
 #include "core/event_codec.h"
 
 namespace runtail {
 namespace {
+
+constexpr std::string_view kCountersPrefix = "c/pipeline/";
 
 std::string wrapped_key(const FileIdentity& pipe) { return "w/" + to_hex(pipe.file_key); }
 
@@ -25,14 +28,7 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
       metrics_(max_series),
       runs_(buffer, metrics_),
       redactions_(redactor_.kinds().size()) {
-  std::vector<Series> kept;
-  for (const StateEntry& entry : buffer_.scan("c/pipeline/")) {
-    Series series;
-    if (!decode_series(std::string_view(entry.key).substr(11), entry.value, series)) continue;
-    metrics_.restore(series);
-    kept.push_back(std::move(series));
-  }
-  published_.publish(std::move(kept));
+  published_.publish(restore_counters(buffer_, kCountersPrefix, metrics_));
 }
 
 // One block is one chunk. Its lines become events in order; what they say of runs and counters is folded on the way.
@@ -265,7 +261,7 @@ Result<Sequence> Pipeline::commit() {
   for (StateEntry& entry : runs_.take_changed()) commit_.state.push_back(std::move(entry));
   std::vector<Series> changed = metrics_.take_changed();
   for (const Series& series : changed) {
-    commit_.state.push_back({"c/pipeline/" + series_key(series), encode_series(series)});
+    commit_.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});
   }
   const auto sequence = buffer_.append(commit_);               // one synced write: all of it, or none
   if (!sequence) return sequence.error();

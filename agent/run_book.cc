@@ -101,7 +101,7 @@ void RunBook::show_job(std::string_view job_id) {
 
 void RunBook::count(const RunFact& fact, RunRecord& record) {
   CountedAttempt& counted = record.counted[fact.attempt];
-  if (fact.attempt > 1 && !counted.retry) {
+  if (fact.attempt > 1 && fact.attempt_status != RunStatus::kQueued && !counted.retry) {
     counted.retry = true;
     metrics_.add(Metric::kJobRetriesTotal, {job_of(record)}, 1);
   }

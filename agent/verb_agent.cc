@@ -1,9 +1,11 @@
 // `runtail agent`: load config, start the engine, serve metrics and health, wait for a signal, stop in reverse.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "agent/config_file.h"
 #include "agent/control_socket.h"
@@ -116,6 +118,13 @@ class Agent {
       }
     }
     stop.request_stop();
+    // A start that waits for the database's answer must not hold the exit: nothing was read yet.
+    const auto until = std::chrono::steady_clock::now() + kStopDeadline;
+    while (starting && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (starting) {
+      log_info("stopped");
+      std::quick_exit(kExitOk);
+    }
     if (starter.joinable()) starter.join();
     if (const auto engine = current_.get()) engine->stop(kStopDeadline);
     if (http) http->stop();

@@ -29,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr off_t kAgentLogBytesMax = 1 << 20;   // a longer one is begun anew
+constexpr off_t kAgentLogBytesMax = 1 << 20;  // a longer one is begun anew
 
 struct ExecOptions {
   std::string job, buffer_directory, config_path, run_id;
@@ -134,7 +134,7 @@ int exec(ExecOptions options) {
   settings.pass_output = options.pass_output == "raw";
   settings.fail_closed = options.fail_closed;
   settings.start_agent = [directory, path = file.path] { return start_agent(directory, path); };
-  prctl(PR_SET_DUMPABLE, 0);   // raw lines pass through our memory: no core of it, and no debugger
+  prctl(PR_SET_DUMPABLE, 0);  // raw lines pass through our memory: no core of it, and no debugger
   return hold_worker(settings);
 }
 
@@ -146,7 +146,8 @@ void add_exec_verb(CLI::App& app, int& exit_code) {
   verb->add_option("--job", options->job, "Name of the job. Default: the name of the program")
       ->type_name("NAME")
       ->check([](const std::string& job) {
-        return is_job_name(job) ? "" : "1 to 128 letters, digits or any of _ . : / - make a job's name, not \"" + job + "\"";
+        return is_job_name(job) ? ""
+                                : "1 to 128 letters, digits or any of _ . : / - make a job's name, not \"" + job + "\"";
       });
   verb->add_option("--buffer-directory", options->buffer_directory,
                    "Where the agent to use keeps its buffer. Default: the configured one; for a user who may not write "
@@ -163,9 +164,11 @@ void add_exec_verb(CLI::App& app, int& exit_code) {
   verb->add_option("command", options->command, "The worker and its arguments, after --")->required()->type_name("CMD");
   verb->positionals_at_end();
   verb->footer(
-      "The worker starts at once and never waits for runtail. Its lines go to the agent of the buffer directory; if none\n"
+      "The worker starts at once and never waits for runtail. Its lines go to the agent of the buffer directory; if "
+      "none\n"
       "runs there, one is started and ended with the worker (its own log: agent.log in that directory). A worker that\n"
-      "names no run of its own gets one, which succeeds or fails by its exit code; a run it leaves open is ended by it.\n"
+      "names no run of its own gets one, which succeeds or fails by its exit code; a run it leaves open is ended by "
+      "it.\n"
       "The worker finds RUNTAIL_RUN_ID and RUNTAIL_JOB_ID in its environment. Its stdout is a pipe: a program that\n"
       "buffers more then, as Python does, shows its lines sooner with PYTHONUNBUFFERED=1.\n"
       "TERM, INT, HUP, QUIT, USR1 and USR2 are handed on to the worker.\n"

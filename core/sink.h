@@ -1,6 +1,8 @@
 // Where chunks go after the buffer.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +27,8 @@ struct Delivery {
   std::string reason;       // for kRetry and kOperator: what is wrong and what to do; no tailed content
   bool unknown = false;     // kRetry: the answer to the last step was lost; say maybe_delivered with the same chunks
   RecordOutcomes outcomes;  // kDelivered only
+  // kDelivered only: lines this delivery set aside, by reason; those the chunks brought along are not among them.
+  std::map<std::string, std::uint64_t> set_aside = {};
 };
 
 // A destination. One call at a time, from one thread. Idempotent: after a crash the same chunks come again.

@@ -98,7 +98,7 @@ std::optional<Delivery> PostgresSink::connect() {
 }
 
 Delivery PostgresSink::deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) {
-  if (chunks.empty()) return {.status = Delivery::Status::kDelivered, .reason = {}, .unknown = false, .outcomes = {}};
+  if (chunks.empty()) return {.status = Delivery::Status::kDelivered, .reason = {}, .unknown = false, .outcomes = {}, .set_aside = {}};
   last_used_ = clock_.now();
   if (auto failure = connect()) return *failure;
   if (auto delivery = attempt(chunks, maybe_delivered)) return *delivery;
@@ -129,8 +129,7 @@ std::optional<Delivery> PostgresSink::attempt(std::span<const SequencedChunk> ch
     }
     position_conflicts_ += delivery.position_conflicts();
     field_conflicts_ += delivery.field_conflicts();
-    dead_letters_ += delivery.dead_letters();
-    return Delivery{Delivery::Status::kDelivered, {}, false, delivery.outcomes()};
+    return Delivery{Delivery::Status::kDelivered, {}, false, delivery.outcomes(), delivery.set_aside()};
   }
 
   const PgError error = written.error();

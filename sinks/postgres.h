@@ -33,7 +33,6 @@ class PostgresSink final : public Sink {
   // Since construction, of committed deliveries.
   std::uint64_t position_conflicts() const { return position_conflicts_; }  // chunks found covered, whole or in part
   std::uint64_t field_conflicts() const { return field_conflicts_; }        // set-once fields that met two values
-  std::uint64_t dead_letters() const { return dead_letters_; }
   bool connected() const { return state_ != nullptr; }
 
  private:
@@ -52,7 +51,6 @@ class PostgresSink final : public Sink {
   TimePoint last_used_{};
   std::uint64_t position_conflicts_ = 0;
   std::uint64_t field_conflicts_ = 0;
-  std::uint64_t dead_letters_ = 0;
 };
 
 }  // namespace runtail

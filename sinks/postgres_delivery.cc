@@ -58,6 +58,7 @@ PgOutcome<void> PostgresDelivery::write() {
     }
   }
   first_of_chunk_.push_back(events);
+  brought_ = dead_.size();
   if (auto done = write_events(0, events); !done) return done.error();
   if (auto done = write_dead_letters(); !done) return done.error();
   return write_dirty_days();
@@ -198,6 +199,12 @@ void PostgresDelivery::add_corrupt(const Chunk& chunk) {
   }
   outcomes_.dead_lettered += rest;
   dead_.push_back({ids.at(at), target_.now, chunk.file, {at, chunk.covers.to}, "bad_value", "", "", ""});
+}
+
+std::map<std::string, std::uint64_t> PostgresDelivery::set_aside() const {
+  std::map<std::string, std::uint64_t> out;
+  for (std::size_t i = brought_; i < dead_.size(); ++i) ++out[dead_[i].reason];
+  return out;
 }
 
 PgOutcome<void> PostgresDelivery::write_dead_letters() {

@@ -39,7 +39,8 @@ class PostgresDelivery {
   const RecordOutcomes& outcomes() const { return outcomes_; }
   std::size_t position_conflicts() const { return positions_.conflicts(); }
   std::uint64_t field_conflicts() const { return field_conflicts_; }
-  std::size_t dead_letters() const { return dead_.size(); }
+  // Lines set aside by this delivery, by reason; not those the chunks brought along.
+  std::map<std::string, std::uint64_t> set_aside() const;
 
  private:
   // Why an event is not written.
@@ -78,7 +79,8 @@ class PostgresDelivery {
   std::vector<std::size_t> first_of_chunk_;  // ordinal of each chunk's first event, and one for the end
   std::map<std::size_t, Refusal> refusals_;  // by ordinal
   RecordOutcomes outcomes_;
-  std::vector<DeadLetter> dead_;
+  std::vector<DeadLetter> dead_;         // first those the chunks brought along, `brought_` of them
+  std::size_t brought_ = 0;
   DirtyDays dirty_;
   std::uint64_t field_conflicts_ = 0;
 };

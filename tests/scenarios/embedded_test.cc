@@ -1,5 +1,6 @@
 // No database: the agent keeps the history itself, and shows it while it runs, after it stopped, and after a kill.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "tests/support/log_writer.h"
 #include "tests/support/scale.h"
@@ -53,16 +54,24 @@ TEST_F(Embedded, KilledAndStartedAgainKeepsRunsAndCounters) {
   expect_local_runs(agent, workload.expected());
 }
 
-TEST_F(Embedded, ASecondAgentOnTheSameDirectoryIsRefusedAndTheFirstLivesOn) {
+TEST_F(Embedded, ASecondAgentOnTheSameDirectoryWaitsAndSaysSoAndTheFirstLivesOn) {
+  LogFile log(directory / "etl.log");
+  log.append_line(R"({"level":"INFO","msg":"go","job_id":"orders","run_id":"night-1","event":"run.started"})");
   ASSERT_TRUE(agent.start_healthy()) << agent.log();
-  Command second;
-  second.argv = {RUNTAIL_BINARY, "agent", "--config", agent.config_path()};
-  const Finished refused = run_to_end(second);
-  EXPECT_NE(refused.exit_code, 0);
-  EXPECT_NE(refused.exit_code, -1) << "it went on";
-  EXPECT_NE((refused.errors + refused.output).find(agent.buffer().string()), std::string::npos)
-      << "the directory is named: " << refused.errors << refused.output;
-  EXPECT_TRUE(agent.running());
+  wait_read(1);
+  Command command;
+  command.argv = {RUNTAIL_BINARY, "agent", "--config", agent.config_path()};
+  command.output = command.errors = directory / "second.log";
+  ChildProcess second(command);
+  EXPECT_TRUE(wait_until([&] {
+    return read_file(directory / "second.log").find(agent.buffer().string()) != std::string::npos;
+  })) << "the directory it waits for is named: "
+      << read_file(directory / "second.log");
+  EXPECT_EQ(agent.runs().size(), 1u);
+  log.append_line(R"({"level":"INFO","msg":"on"})");
+  wait_read(2);
+  second.signal(SIGTERM);
+  EXPECT_EQ(second.wait(), 0) << read_file(directory / "second.log");
   EXPECT_EQ(agent.get("/healthz").status, 200);
 }
 

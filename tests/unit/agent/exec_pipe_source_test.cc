@@ -68,7 +68,8 @@ TEST_F(ExecPipeSource, ABlockSaysWhatThePipelineNeeds) {
   send(fd, frames);
   ASSERT_TRUE(agent.read());
   const LineBlock& block = agent.last;
-  EXPECT_EQ(block.position.file, (FileIdentity{"agent/exec/nightly_orders", Bytes16{7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7}, 0}));
+  EXPECT_EQ(block.position.file,
+            (FileIdentity{"agent/exec/nightly_orders", Bytes16{7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7}, 0}));
   EXPECT_EQ(block.position.source, "exec");
   EXPECT_EQ(block.position.resume, 5'004'101u);
   EXPECT_EQ(block.position.emitted, 5'004'101u);

@@ -57,7 +57,7 @@ TEST(ExecQueue, AnotherConnectionGetsWhatIsNotAcknowledgedFromAFramesBeginning) 
   ExecQueue queue(1 << 20);
   queue.line({}, "one");
   queue.line({}, "two");
-  queue.sent(queue.unsent().size() - 3);              // cut in the middle of a frame
+  queue.sent(queue.unsent().size() - 3);  // cut in the middle of a frame
   queue.resume(0);
   EXPECT_THAT(send_all(queue), ElementsAre("0:one", "4:two"));
   queue.ack(8);
@@ -129,11 +129,16 @@ TEST(ExecQueue, WhateverHappensToConnectionsNoLineIsMissingOrTorn) {
   };
   for (int step = 0; step < 20'000; ++step) {
     switch (random() % 8) {
-      case 0: case 1: case 2:
-        written.push_back(std::string(random() % (step % 100 == 0 ? 100'000 : 300), static_cast<char>('a' + random() % 26)));
+      case 0:
+      case 1:
+      case 2:
+        written.push_back(
+            std::string(random() % (step % 100 == 0 ? 100'000 : 300), static_cast<char>('a' + random() % 26)));
         queue.line({}, written.back());
         break;
-      case 3: case 4: case 5: {
+      case 3:
+      case 4:
+      case 5: {
         const std::string_view bytes = queue.unsent().substr(0, random() % 5000);
         wire += bytes;
         queue.sent(bytes.size());

@@ -46,7 +46,7 @@ class HeldWorker {
     if (!result_ && wait4(pid_, &status_, 0, &usage_) == pid_) result_ = WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
     return result_.value_or(-1);
   }
-  long peak_kib() const { return usage_.ru_maxrss; }   // after its end
+  long peak_kib() const { return usage_.ru_maxrss; }  // after its end
 
  private:
   pid_t pid_;
@@ -59,9 +59,9 @@ class HeldWorker {
 struct Taken {
   std::vector<std::string> lines;
   std::vector<std::uint64_t> offsets;
-  std::vector<std::uint64_t> too_long;   // lengths
+  std::vector<std::uint64_t> too_long;  // lengths
   std::vector<WorkerNote> notes;
-  std::vector<Position> positions;       // as the buffer would give them to the next agent
+  std::vector<Position> positions;  // as the buffer would give them to the next agent
 
   bool ended() const { return !notes.empty() && notes.back().kind == WorkerNote::Kind::kEnded; }
 };
@@ -124,7 +124,7 @@ class AgentEnd {
  public:
   MetricTable metrics{100};
   PipeSource source;
-  LineBlock last;                        // but for its lines' bytes
+  LineBlock last;  // but for its lines' bytes
   std::vector<ByteRange> covered;
 };
 

@@ -217,7 +217,6 @@ TEST_F(PostgresSinkTest, PoisonRowsAreSetAsideAndTheirNeighboursStay) {
               ElementsAre("bad_value|22003", "constraint|23514", "bad_value|22021", "too_large|54000"));
   EXPECT_EQ(one("SELECT count(*) FROM log_events"), "36");
   EXPECT_EQ(one("SELECT records_loaded_sum FROM job_runs"), "36");
-  EXPECT_EQ(sink.dead_letters(), 4u);
   EXPECT_EQ(one("SELECT covered FROM source_files"), "{[0," + std::to_string(file.offset(40)) + ")}");
 }
 
