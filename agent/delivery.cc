@@ -144,13 +144,10 @@ void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Deliv
   show();
 }
 
-// Pending and balance, from the running totals of chunks on one side and the outcomes on the other.
+// The balance: running totals of delivered chunks on one side, outcomes on the other.
 void DeliveryLoop::show() {
-  RecordCounts pending = buffer_.appended().records;
-  pending -= cursor_.delivered.records;
-  std::uint64_t records = 0, imbalance = 0;
+  std::uint64_t imbalance = 0;
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    records += pending.by_table[i];
     double outcomes = 0;
     for (const RecordOutcome outcome : {RecordOutcome::kApplied, RecordOutcome::kDuplicate, RecordOutcome::kExpired, RecordOutcome::kDeadLettered}) {
       outcomes += metrics_.value(Metric::kRecordsTotal, {sink_.name(), to_string(static_cast<Table>(i)), to_string(outcome)});
@@ -159,9 +156,8 @@ void DeliveryLoop::show() {
     const std::uint64_t delivered = cursor_.delivered.records.by_table[i];
     imbalance += settled > delivered ? settled - delivered : delivered - settled;
   }
-  published_.set(Metric::kRecordsPending, {sink_.name()}, static_cast<double>(records));
   const std::lock_guard lock(mutex_);
-  status_.records_pending = records;
+  delivered_records_ = cursor_.delivered.records;
   status_.delivered = cursor_.delivered.sequence;
   imbalance_ = imbalance;
 }
@@ -175,8 +171,13 @@ void DeliveryLoop::wake() {
 }
 
 DeliveryStatus DeliveryLoop::status() const {
+  const RecordCounts appended = buffer_.appended().records;
   const std::lock_guard lock(mutex_);
-  return status_;
+  DeliveryStatus now = status_;
+  RecordCounts pending = appended;
+  pending -= delivered_records_;
+  for (const std::uint64_t records : pending.by_table) now.records_pending += records;
+  return now;
 }
 
 std::uint64_t DeliveryLoop::imbalance() const {

@@ -62,7 +62,8 @@ class DeliveryLoop {
   mutable std::mutex mutex_;             // guards all below
   std::condition_variable_any woken_;
   bool work_ = false;
-  DeliveryStatus status_;
+  DeliveryStatus status_;                // without records_pending
+  RecordCounts delivered_records_;
   std::uint64_t imbalance_ = 0;
 };
 

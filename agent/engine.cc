@@ -36,7 +36,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   std::string waiting;
   auto identity = settle_identity(config, *engine->buffer_);
   while (!identity) {
-    if (identity.error().code != ErrorCode::kUnavailable && identity.error().code != ErrorCode::kNotFound) return identity.error();
+    if (identity.error().code != ErrorCode::kUnavailable) return identity.error();
     if (identity.error().message != waiting) {
       waiting = identity.error().message;
       log_warn("files wait: their identity needs the database's key: " + waiting);
@@ -51,9 +51,14 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
     Commit known;
     known.positions = identity->known;
     if (const auto kept = engine->buffer_->append(known); !kept) return kept.error();
-    log_warn("the buffer is new but the database knows " + std::to_string(known.positions.size()) +
-             " of these files: reading goes on where it ends there");
-    lost = true;
+    log_warn("the database knows " + std::to_string(known.positions.size()) +
+             " files of these sources that the buffer does not: reading goes on where it ends there");
+    lost = lost || engine->buffer_->created();
+  }
+
+  const bool local = config.postgres.url.empty();
+  if (const std::string_view with = local ? "local" : "postgres"; engine->buffer_->get(kIdentityStateKey) != with) {
+    if (const auto kept = engine->buffer_->put(kIdentityStateKey, with); !kept) return kept.error();
   }
 
   auto redactor = Redactor::make(config.redaction);
@@ -67,7 +72,6 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   deriver.ruleset = redactor->ruleset();
   deriver.environment = config.environment;
   deriver.service = config.service;
-  const bool local = config.postgres.url.empty();
   engine->pipeline_ = std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
                                                  engine->clock_, published, config.metrics.max_series, local);
   if (lost) engine->pipeline_->metrics().add(Metric::kBufferLostTotal, {}, 1);
@@ -160,6 +164,7 @@ void Engine::refresh(TimePoint now) {
     const DeliveryStatus status = delivery_->status();
     const TimePoint last = std::max(status.last_success_at.value_or(TimePoint{}), intake_->progress_at());
     stalled = stalled || (status.records_pending > 0 && !status.up && now - last > kStalledAfter);
+    published_.set(Metric::kRecordsPending, {"postgres"}, static_cast<double>(status.records_pending));
     published_.set(Metric::kPositionConflictsTotal, {}, static_cast<double>(postgres_->position_conflicts()));
   }
   published_.set(Metric::kStalled, {}, stalled ? 1 : 0);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "schema/identity_key.h"
 #include "sinks/postgres_start.h"
@@ -47,7 +48,9 @@ Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer&
     origin = path.string();
   }
   IdentityStart start;
-  if (!config.postgres.url.empty()) {
+  // Once settled with the database, a start needs nothing from it: files are read while it is away.
+  const bool settled = key && buffer.get(kIdentityStateKey) == "postgres";
+  if (!config.postgres.url.empty() && !settled) {
     std::vector<std::string> streams;
     for (const SourceConfig& source : config.sources) streams.push_back(source.stream);
     auto database = read_start(config.postgres, streams);
@@ -59,11 +62,14 @@ Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer&
                          " away to start with the database's key"};
       }
       key = database->identity_key;
-      if (buffer.created()) {
-        for (const StoredPosition& stored : database->positions) start.known.push_back(position_of(stored));
+      std::set<FileIdentity> have;
+      for (const Position& position : buffer.positions()) have.insert(position.file);
+      for (const StoredPosition& stored : database->positions) {
+        if (!have.contains(stored.file)) start.known.push_back(position_of(stored));
       }
-    } else if (!key || database.error().code == ErrorCode::kInvalidInput) {
-      return database.error();
+    } else {
+      // Whatever it is, a person or time can mend it while we wait.
+      return Error{ErrorCode::kUnavailable, database.error().message};
     }
   }
   if (!key) {

@@ -9,14 +9,17 @@
 
 namespace runtail {
 
+// State key of the buffer: whom the key was settled with, "postgres" or "local".
+inline constexpr std::string_view kIdentityStateKey = "m/identity";
+
 struct IdentityStart {
   HashKey key;
   std::vector<Position> known;   // files the database has and the buffer does not
 };
 
 // identity.key_file, else <buffer directory>/identity.key kept from before, else the database's, else one made now (only
-// without a database: two agents must not make two). kUnavailable: the database does not answer, and without it the key
-// is not known. kInvalidInput: the kept key is not the database's.
+// without a database: two agents must not make two). With a database it has to answer once for each buffer: it may know
+// files the buffer does not. kUnavailable: it has not yet. kInvalidInput: the kept key is not the database's.
 Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer& buffer);
 
 }  // namespace runtail

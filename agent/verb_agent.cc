@@ -25,6 +25,8 @@ namespace {
 // From SIGTERM to the end: the delivery's share of the 8 s the design allows.
 constexpr std::chrono::milliseconds kStopDeadline{5'000};
 constexpr std::chrono::milliseconds kTick{200}, kListenEvery{5'000};
+// The agent before this one may still be on its way out.
+constexpr std::chrono::seconds kHandOver{9};
 
 // The engine of the moment, for those who ask from other threads.
 class CurrentEngine {
@@ -81,6 +83,10 @@ class Agent {
           exit_code = kExitConfig;
           break;
         }
+        if (start_error && start_error->code == ErrorCode::kInUse && clock_.now() - started_at_ > kHandOver) {
+          exit_code = kExitUnreachable;
+          break;
+        }
         starting = true;
         start_error.reset();
         starter = std::jthread([&, token = stop.get_token()] {
@@ -110,8 +116,8 @@ class Agent {
         }
       }
       const timespec tick{0, std::chrono::nanoseconds(kTick).count()};
-      const bool waiting_for_start = !current_.get();
-      const timespec retry{waiting_for_start && start_error ? 1 : 0, waiting_for_start && start_error ? 0 : tick.tv_nsec};
+      const bool start_failed = !starting && start_error;   // start_error is the starter's while it runs
+      const timespec retry{start_failed ? 1 : 0, start_failed ? 0 : tick.tv_nsec};
       if (const int signal = sigtimedwait(&signals, nullptr, &retry); signal > 0) {
         log_info(std::string("stopping on ") + strsignal(signal));
         break;

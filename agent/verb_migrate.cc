@@ -31,6 +31,7 @@ constexpr std::chrono::minutes kAnswerTimeout{30};
 int complain(const Error& error) {
   std::fprintf(stderr, "runtail migrate: %s\n", error.message.c_str());
   switch (error.code) {
+    case ErrorCode::kInUse:
     case ErrorCode::kUnavailable:
       return kExitUnreachable;
     case ErrorCode::kCorrupt:

@@ -178,7 +178,7 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
   if (!opened.ok()) {
     const std::string text = opened.ToString();
     if (text.find("lock") != std::string::npos || text.find("LOCK") != std::string::npos) {
-      return Error{ErrorCode::kUnavailable, what + ": another runtail holds it; stop it, or give this one a buffer.directory of its own"};
+      return Error{ErrorCode::kInUse, what + ": another runtail holds it; stop it, or give this one a buffer.directory of its own"};
     }
     return from(opened, what);
   }

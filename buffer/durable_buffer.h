@@ -52,7 +52,7 @@ struct Cursor {
 
 class DurableBuffer {
  public:
-  // Takes the directory for itself, making it (0700) if need be. kUnavailable: another process holds it, or the disk
+  // Takes the directory for itself, making it (0700) if need be. kInUse: another process holds it. kUnavailable: the disk
   // refuses. kCorrupt: what is there does not decode; see set_aside(). kInvalidInput: a newer version wrote it.
   static Result<std::unique_ptr<DurableBuffer>> open(const BufferConfig& config);
   // Opens beside a running owner or after it, for looking only. kNotFound if there is none.

@@ -11,7 +11,8 @@ namespace runtail {
 // One code per decision the caller makes.
 enum class ErrorCode {
   kNotFound,       // the thing named is not there
-  kUnavailable,    // try later: a lock, a connection, a full disk
+  kUnavailable,    // try later: a connection, a full disk
+  kInUse,          // another process holds it: try a little longer, then give up
   kCorrupt,        // bytes did not decode
   kInvalidInput,   // the operator must change config, arguments or a file
 };

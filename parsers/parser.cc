@@ -238,7 +238,7 @@ void Parser::State::read_member(std::string_view key, const dom::element& value,
   switch (meaning ? meaning->role : Role::kNone) {
     case Role::kField: read_field(meaning->field, value); return;
     case Role::kTs:
-      if (meaning->preference < ts_preference) {
+      if (meaning->preference <= ts_preference) {
         if (const auto time = time_of(value)) {
           event.ts = time;
           ts_preference = meaning->preference;
@@ -248,7 +248,7 @@ void Parser::State::read_member(std::string_view key, const dom::element& value,
       }
       return;
     case Role::kLevel:
-      if (meaning->preference < level_preference && value.get(text) == simdjson::SUCCESS) {
+      if (meaning->preference <= level_preference && value.get(text) == simdjson::SUCCESS) {
         if (const auto found = spec->levels.find(std::string(fold(text))); found != spec->levels.end()) {
           event.level = found->second;
           event.level_stated = true;
@@ -257,7 +257,7 @@ void Parser::State::read_member(std::string_view key, const dom::element& value,
       }
       return;
     case Role::kEvent:
-      if (meaning->preference < event_preference && value.get(text) == simdjson::SUCCESS) {
+      if (meaning->preference <= event_preference && value.get(text) == simdjson::SUCCESS) {
         event_word = fold(text);
         event_preference = meaning->preference;
       }

@@ -91,7 +91,7 @@ TEST_F(DurableBufferTest, ASecondOwnerIsRefusedByName) {
   const auto buffer = open();
   const auto second = DurableBuffer::open(config_);
   ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(second.error().code, ErrorCode::kInUse);
   EXPECT_NE(second.error().message.find("another runtail holds it"), std::string::npos) << second.error().message;
 }
 

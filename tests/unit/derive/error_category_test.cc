@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "derive/deriver.h"
 
 namespace runtail {
@@ -7,7 +9,7 @@ namespace {
 
 struct CategoryCase {
   const char* name;
-  std::initializer_list<std::pair<Field, const char*>> texts;
+  std::vector<std::pair<Field, const char*>> texts;
   int http_status;
   ErrorCategory want;
 };

@@ -1,0 +1,164 @@
+#include "agent/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include "core/event_codec.h"
+#include "sinks/prometheus.h"
+#include "tests/support/scrape.h"
+#include "tests/support/temp_dir.h"
+
+namespace runtail {
+namespace {
+
+// Lines of one file through the pipeline into a real buffer; what the counters say afterwards.
+class PipelineTest : public testing::Test {
+ protected:
+  PipelineTest() {
+    config_.directory = dir_.path() / "buffer";
+    open();
+  }
+  void open() {
+    pipeline_.reset();
+    buffer_.reset();
+    published_ = std::make_unique<PublishedMetrics>();
+    buffer_ = std::move(*DurableBuffer::open(config_));
+    DeriverSettings settings;
+    settings.agent_id = "agent";
+    pipeline_ = std::make_unique<Pipeline>(*buffer_, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(settings), clock_,
+                                           *published_, 2000, true);
+  }
+  // One block, one commit.
+  void feed(const std::vector<std::string>& lines) {
+    LineBlock block;
+    block.position.file = {"agent/etl", {1}, 0};
+    block.position.source = "etl";
+    block.last_ts = &last_ts_;
+    block.covers.from = offset_;
+    for (const std::string& line : lines) {
+      block.lines.push_back({offset_, line.size() + 1, line, false, {}});
+      offset_ += line.size() + 1;
+    }
+    block.covers.to = block.position.emitted = block.position.resume = offset_;
+    block.default_job_id = "agent/etl";
+    pipeline_->add(block);
+    ASSERT_TRUE(pipeline_->commit());
+  }
+  static std::string line(const std::string& members, int second = 0) {
+    char time[32];
+    std::snprintf(time, sizeof time, "2026-03-01T00:%02d:%02dZ", second / 60, second % 60);
+    return std::string(R"({"ts":")") + time + R"(","level":"INFO","msg":"m","service":"etl","job_id":"orders","run_id":"r1",)" + members + "}";
+  }
+  double value(std::string_view name, const test::Labels& labels = {}) { return test::parse_metrics(render(*published_)).sum(name, labels); }
+
+  test::TempDir dir_;
+  BufferConfig config_;
+  SystemClock clock_;
+  std::unique_ptr<PublishedMetrics> published_;
+  std::unique_ptr<DurableBuffer> buffer_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::optional<TimePoint> last_ts_;
+  std::uint64_t offset_ = 0;
+};
+
+TEST_F(PipelineTest, CountsEachVerdictOfARunAndAttemptOnce) {
+  feed({line(R"("event":"run.started")"), line(R"("event":"run.finished","status":"failed","error_category":"db")", 5)});
+  feed({line(R"("event":"run.finished","status":"failed","error_category":"db")", 5), line(R"("records_loaded":3)", 6)});
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "failed"}}), 1);
+  EXPECT_EQ(value("trialsync_job_failures_total", {{"error_category", "DB"}}), 1);
+  feed({line(R"("event":"run.started","attempt":2)", 7), line(R"("event":"run.finished","attempt":2,"status":"success")", 9)});
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "success"}}), 1);
+  EXPECT_EQ(value("trialsync_job_retries_total"), 1);
+  EXPECT_EQ(value("trialsync_job_duration_seconds_count"), 2);
+}
+
+TEST_F(PipelineTest, BothVerdictsCountEvenWithinOneBlock) {
+  feed({line(R"("event":"run.finished","status":"failed")", 5), line(R"("event":"run.finished","attempt":2,"status":"success")", 9)});
+  EXPECT_EQ(value("trialsync_jobs_total"), 2);
+}
+
+TEST_F(PipelineTest, ALaterVerdictOfTheSameAttemptIsACorrection) {
+  feed({line(R"("event":"run.finished","status":"failed")", 5), line(R"("event":"run.finished","status":"success")", 9)});
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "success"}}), 1);
+  EXPECT_EQ(value("runtail_verdict_corrections_total", {{"from", "failed"}, {"to", "success"}}), 1);
+}
+
+TEST_F(PipelineTest, RecordsLoadedGrowsByAmountsAndAtTheEndByTheRest) {
+  feed({line(R"("records_loaded":600,"table":"t")"), line(R"("event":"run.finished","status":"success","records_loaded":1500,"table":"t")", 9)});
+  EXPECT_EQ(value("trialsync_records_loaded_total"), 1500);
+  EXPECT_EQ(value("runtail_total_disagreements_total"), 0);
+}
+
+TEST_F(PipelineTest, ATotalBelowTheSumSubtractsNothingAndIsCounted) {
+  feed({line(R"("records_loaded":600)"), line(R"("event":"run.finished","status":"success","records_loaded":100)", 9)});
+  EXPECT_EQ(value("trialsync_records_loaded_total"), 600);
+  EXPECT_EQ(value("runtail_total_disagreements_total"), 1);
+}
+
+TEST_F(PipelineTest, CountersGoOnWhereTheyWereAfterARestart) {
+  feed({line(R"("event":"run.finished","status":"failed")", 5), "plain text", ""});
+  open();
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "failed"}}), 1);
+  feed({line(R"("event":"run.finished","status":"failed")", 5)});
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "failed"}}), 1);
+  EXPECT_EQ(value("runtail_lines_read_total"), 4);
+  EXPECT_EQ(value("runtail_lines_total", {{"outcome", "stored"}}), 3);
+  EXPECT_EQ(value("runtail_lines_total", {{"outcome", "dropped"}}), 1);
+  EXPECT_EQ(value("runtail_lines_dropped_total", {{"rule", "empty"}}), 1);
+}
+
+TEST_F(PipelineTest, AScrapeShowsOnlyWhatIsCommitted) {
+  feed({line(R"("event":"run.started")")});
+  LineBlock block;
+  block.position.file = {"agent/etl", {1}, 0};
+  block.position.source = "etl";
+  block.last_ts = &last_ts_;
+  const std::string text = line(R"("event":"run.finished","status":"success")", 9);
+  block.covers = {offset_, offset_ + text.size() + 1};
+  block.lines.push_back({offset_, text.size() + 1, text, false, {}});
+  pipeline_->add(block);
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "success"}}), 0);
+  EXPECT_EQ(value("runtail_lines_read_total"), 1);
+  ASSERT_TRUE(pipeline_->commit());
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "success"}}), 1);
+}
+
+TEST_F(PipelineTest, AChangedColumnListIsSchemaDrift) {
+  const std::string first = R"("event":"dq","table":"t","columns":[{"name":"id","type":"int"}])";
+  feed({line(first), line(first)});
+  EXPECT_EQ(value("trialsync_dq_schema_drift_total"), 0);
+  open();
+  feed({line(R"("event":"dq","table":"t","columns":[{"name":"id","type":"text"}])")});
+  EXPECT_EQ(value("trialsync_dq_schema_drift_total", {{"job_id", "orders"}, {"table", "t"}}), 1);
+  feed({line(R"("event":"dq","table":"t","null_rates":{"email":0.25,"name":0})")});
+  EXPECT_EQ(value("trialsync_dq_null_rate", {{"column", "email"}}), 0.25);
+}
+
+TEST_F(PipelineTest, UntimedLinesTakeTheTimeBeforeThemElseTheFirstAfter) {
+  feed({"head of file", line(R"("phase":"load")", 7), "  at frame 1"});
+  feed({"  at frame 2"});
+  const auto chunks = buffer_->read_after(0, 100);
+  std::vector<std::string> seen;
+  for (const SequencedChunk& each : *chunks) {
+    for (EventReader reader(each.chunk.events); reader.next();) {
+      seen.push_back(std::string(to_string(reader.event().ts_source)) + " " + to_rfc3339(reader.event().ts).substr(17, 2));
+    }
+  }
+  EXPECT_EQ(seen, (std::vector<std::string>{"next 07", "line 07", "previous 07", "previous 07"}));
+}
+
+TEST_F(PipelineTest, ATooLongLineIsSetAsideWithItsLength) {
+  LineBlock block;
+  block.position.file = {"agent/etl", {1}, 0};
+  block.position.source = "etl";
+  block.last_ts = &last_ts_;
+  block.covers = {0, 64 << 20};
+  block.lines.push_back({0, 64 << 20, {}, true, {}});
+  pipeline_->add(block);
+  ASSERT_TRUE(pipeline_->commit());
+  EXPECT_EQ(value("runtail_lines_total", {{"outcome", "dead_lettered"}}), 1);
+  EXPECT_EQ(value("runtail_dead_letters_total", {{"reason", "too_long"}}), 1);
+  EXPECT_EQ(buffer_->scan("d/").size(), 1u);
+}
+
+}  // namespace
+}  // namespace runtail

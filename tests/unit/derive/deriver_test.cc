@@ -1,0 +1,131 @@
+#include "derive/deriver.h"
+
+#include <gtest/gtest.h>
+
+#include "parsers/parser.h"
+#include "redaction/redactor.h"
+
+namespace runtail {
+namespace {
+
+// From the text of a line, by the real parser and redactor.
+class DeriverTest : public testing::Test {
+ protected:
+  DeriverTest() {
+    DeriverSettings settings;
+    settings.agent_id = "agent";
+    settings.environment = "prod";
+    deriver_.emplace(settings);
+  }
+  const Derived& derive(std::string_view members) {
+    line_ = R"({"ts":"2026-03-01T00:00:02Z","level":"INFO","msg":"m","job_id":"orders","run_id":"r1",)" + std::string(members) + "}";
+    deriver_->derive(redactor_.redact(parser_.parse(line_)), {&ids_, 100, "default-job", 3}, derived_);
+    return derived_;
+  }
+  static TimePoint at(const char* text) { return *parse_rfc3339(text); }
+
+  Parser parser_{built_in_dialects()};
+  Redactor redactor_ = std::move(*Redactor::make({}));
+  std::optional<Deriver> deriver_;
+  EventIds ids_{FileIdentity{"agent/etl", {}, 0}};
+  std::string line_;
+  Derived derived_;
+};
+
+TEST_F(DeriverTest, AnyLineThatNamesARunTouchesIt) {
+  const Derived& derived = derive(R"("service":"etl")");
+  ASSERT_TRUE(derived.run);
+  EXPECT_EQ(derived.run->status, RunStatus::kRunning);
+  EXPECT_EQ(derived.run->external_run_id, "r1");
+  EXPECT_EQ(derived.run->run_id, run_id_of(default_run_namespace(), "prod", "orders", "r1"));
+  EXPECT_EQ(derived.run->event_id, ids_.at(100));
+  EXPECT_TRUE(derived.has(Table::kLogEvents));
+  EXPECT_TRUE(derived.has(Table::kJobRuns));
+  EXPECT_FALSE(derived.has(Table::kTaskRuns));
+}
+
+TEST_F(DeriverTest, AnApiLineOnlyKnowsOfTheRun) { EXPECT_EQ(derive(R"("source":"api")").run->status, RunStatus::kQueued); }
+
+TEST_F(DeriverTest, AFailedAttemptLeavesTheRunRunningUnlessTheLineSaysItWasTheLast) {
+  const RunFact open = *derive(R"("event":"attempt.finished","status":"failed","attempt":1)").run;
+  EXPECT_EQ(open.status, RunStatus::kRunning);
+  EXPECT_EQ(open.attempt_status, RunStatus::kFailed);
+  const RunFact last = *derive(R"("event":"attempt.finished","status":"failed","attempt":2,"max_attempts":2)").run;
+  EXPECT_EQ(last.status, RunStatus::kFailed);
+  EXPECT_TRUE(last.retries_exhausted);
+  EXPECT_EQ(derive(R"("event":"attempt.finished","status":"failed","retries_exhausted":true)").run->status, RunStatus::kFailed);
+  EXPECT_EQ(derive(R"("event":"attempt.finished","status":"success","attempt":2)").run->status, RunStatus::kSuccess);
+}
+
+TEST_F(DeriverTest, CountsAreAmountsOnTheWayAndTotalsAtTheEnd) {
+  const RunFact part = *derive(R"("task":"load","records_loaded":600)").run;
+  EXPECT_EQ(part.records_loaded, 600);
+  EXPECT_FALSE(part.records_loaded_total);
+  const RunFact end = *derive(R"("event":"run.finished","status":"success","records_loaded":1500,"duration_ms":358000)").run;
+  EXPECT_FALSE(end.records_loaded);
+  EXPECT_EQ(end.records_loaded_total, 1500);
+  EXPECT_EQ(end.duration_ms, 358000);
+  EXPECT_EQ(end.end_reason, EndReason::kCompleted);
+}
+
+TEST_F(DeriverTest, ATaskIsKnownByItsIdElseItsName) {
+  const RunFact named = *derive(R"("task":"load_orders","phase":"load","event":"task.started")").run;
+  EXPECT_TRUE(named.has_task);
+  EXPECT_EQ(named.task_run_id, task_run_id_of(named.run_id, "load_orders"));
+  EXPECT_EQ(named.task_status, RunStatus::kRunning);
+  const RunFact by_id = *derive(R"("task_run_id":"0af7651c-1234-4abc-8def-0123456789ab","event":"task.finished","status":"failed")").run;
+  EXPECT_EQ(to_string(by_id.task_run_id), "0af7651c-1234-4abc-8def-0123456789ab");
+  EXPECT_EQ(by_id.task_status, RunStatus::kFailed);
+  EXPECT_EQ(by_id.status, RunStatus::kRunning) << "a failed task does not fail its run";
+}
+
+TEST_F(DeriverTest, TheTerminalLinesErrorOutranksAnErrorLine) {
+  const RunFact line = *derive(R"("error_category":"db","level":"ERROR")").run;
+  EXPECT_EQ(line.error_rank, 1);
+  const RunFact end = *derive(R"("event":"run.finished","status":"failed","error_code":"E401","error":{"message":"no"})").run;
+  EXPECT_EQ(end.error_rank, 2);
+  EXPECT_EQ(end.error_category, ErrorCategory::kApi);
+  EXPECT_EQ(end.error_message, "no");
+  const RunFact guessed = *derive(R"("event":"run.finished","status":"failed")").run;
+  EXPECT_EQ(guessed.error_rank, 0);
+  EXPECT_EQ(guessed.error_category, ErrorCategory::kSystem);
+}
+
+TEST_F(DeriverTest, LevelNeverEndsARun) { EXPECT_EQ(derive(R"("level":"FATAL")").run->status, RunStatus::kRunning); }
+
+TEST_F(DeriverTest, ErrorMessagesAreCutTo2KiBWithoutCuttingAMarker) {
+  const std::string text = std::string(2040, 'x') + " mail bob@example.com and more";
+  const RunFact fact = *derive(R"("event":"run.finished","status":"failed","error_message":")" + text + "\"").run;
+  EXPECT_LE(fact.error_message.size(), 2048u);
+  EXPECT_EQ(fact.error_message.find("bob"), std::string_view::npos);
+  EXPECT_EQ(fact.error_message.find("[REDACTED"), std::string_view::npos);
+}
+
+TEST_F(DeriverTest, AStatedScheduleIsKept) {
+  EXPECT_EQ(derive(R"("event":"run.queued","scheduled_at":"2026-02-28T23:30:00Z")").run->scheduled_at, at("2026-02-28T23:30:00Z"));
+}
+
+TEST_F(DeriverTest, OneDqLineMayCarrySeveralObservations) {
+  const Derived& derived = derive(R"("event":"dq","table":"stg.orders","row_count":5,"null_rates":{"email":0.12},"columns":[{"name":"id","type":"int"}])");
+  ASSERT_EQ(derived.dq.size(), 3u);
+  EXPECT_EQ(derived.dq[0].row_count, 5);
+  EXPECT_EQ(derived.dq[1].data, R"({"email":0.12})");
+  EXPECT_TRUE(derived.has(Table::kDqObservations));
+  EXPECT_FALSE(derived.has(Table::kDqCheckResults));
+}
+
+TEST_F(DeriverTest, AReportedCheckNeverFailsTheRun) {
+  const Derived& derived = derive(R"("event":"dq","table":"t","check":"freshness","status":"error")");
+  ASSERT_EQ(derived.dq.size(), 1u);
+  EXPECT_EQ(derived.dq[0].kind, DqKind::kReported);
+  EXPECT_EQ(derived.dq[0].status, DqStatus::kFail);
+  EXPECT_EQ(derived.run->status, RunStatus::kRunning);
+}
+
+TEST_F(DeriverTest, SuccessWithADatasetUpdatesIt) {
+  EXPECT_TRUE(derive(R"("event":"run.finished","status":"success","dataset":"orders_clean")").dataset);
+  EXPECT_FALSE(derive(R"("event":"run.finished","status":"failed","dataset":"orders_clean")").dataset);
+}
+
+}  // namespace
+}  // namespace runtail
