@@ -11,8 +11,13 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --postgres) postgres=1 ;;
     --keep) keep=1 ;;
-    --binary) runtail="$(realpath -e "${2:?--binary needs a file}")"; shift ;;
-    *) sed -n '2,6s/^# //p' demo.sh; if [ "$1" = --help ]; then exit 0; else exit 2; fi ;;
+    --binary)
+      [ -x "${2:-}" ] && [ -f "$2" ] || { echo "demo: --binary needs a program, not \"${2:-}\"" >&2; exit 2; }
+      runtail="$(realpath "$2")"
+      shift
+      ;;
+    -h | --help) sed -n '2,6s/^# //p' demo.sh; exit 0 ;;
+    *) echo "demo: no option $1; ./demo.sh --help lists them" >&2; exit 2 ;;
   esac
   shift
 done
@@ -89,14 +94,15 @@ kill -0 "$agent" 2>/dev/null || { cat "$dir/agent.log" >&2; fail "the agent ende
 echo "ready: http://127.0.0.1:$port/readyz   buffer: $RUNTAIL_BUFFER_DIRECTORY"
 
 title "Workers"
+code=0
 echo "\$ runtail exec -- worker.py orders         (a retry, data quality, secrets in the log)"
-"$runtail" exec --job orders -- /usr/bin/python3 demo/worker.py orders >"$dir/orders.out" 2>"$dir/orders.err"
+"$runtail" exec --job orders -- /usr/bin/python3 demo/worker.py orders >"$dir/orders.out" 2>"$dir/orders.err" || code=$?
+[ "$code" = 0 ] || { cat "$dir/orders.err" >&2; fail "exec returned $code, not 0, for a worker that succeeds"; }
 echo "  exit code 0, $(wc -l <"$dir/orders.out") lines passed through"
 echo "\$ worker.py customers logs/customers.log   (the agent tails the file: one run succeeds, one fails)"
 /usr/bin/python3 demo/worker.py customers "$dir/logs/customers.log"
 echo "  $(wc -l <"$dir/logs/customers.log") lines written"
 echo "\$ runtail exec -- worker.py inventory      (killed with SIGKILL in the middle)"
-code=0
 "$runtail" exec --job inventory -- /usr/bin/python3 demo/worker.py inventory \
   >"$dir/inventory.out" 2>"$dir/inventory.err" || code=$?
 echo "  exit code $code = 128 + SIGKILL"

@@ -73,9 +73,9 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
   auto chunks = buffer_.read_after(cursor_.delivered.sequence, settings_.batch_lines_max);
   if (!chunks) {
     if (chunks.error().code != ErrorCode::kCorrupt) return fail(chunks.error().message, kLongestBackoff, true);
-    // A damaged chunk cannot be delivered by anyone; what it covered is read again from the source where that still is.
-    log(true, chunks.error().message + "; it is skipped and counted in runtail_buffer_lost_total");
-    metrics_.add(Metric::kBufferLostTotal, {}, 1);
+    // A damaged chunk cannot be delivered by anyone. Its range stays open in source_files: a replay of the file fills it.
+    log(true, chunks.error().message + "; it is skipped and counted in runtail_dead_letters_total{reason=\"corrupt_chunk\"}");
+    metrics_.add(Metric::kDeadLettersTotal, {"corrupt_chunk"}, 1);
     ++cursor_.delivered.sequence;
     return true;
   }

@@ -26,7 +26,8 @@ Result<std::unique_ptr<DurableBuffer>> open_buffer(const Config& config, bool& l
 
 Engine::Engine(const Config& config, PublishedMetrics& published) : config_(config), published_(published) {}
 
-Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMetrics& published, std::stop_token stop) {
+Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMetrics& published, std::stop_token stop,
+                                              const std::function<void(const std::string&)>& waits) {
   std::unique_ptr<Engine> engine(new Engine(config, published));
   bool lost = false;
   auto buffer = open_buffer(config, lost);
@@ -39,7 +40,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
     if (identity.error().code != ErrorCode::kUnavailable) return identity.error();
     if (identity.error().message != waiting) {
       waiting = identity.error().message;
-      log_warn("files wait: their identity needs the database's key: " + waiting);
+      waits("files wait, their identity needs the database's key: " + waiting);
     }
     std::mutex mutex;
     std::unique_lock lock(mutex);

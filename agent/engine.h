@@ -19,7 +19,9 @@ class Engine {
  public:
   // Opens the buffer, settles the identity key, starts reading and delivering. `stop` cuts a wait for the database.
   // kUnavailable: try again later. kInvalidInput: a person must act.
-  static Result<std::unique_ptr<Engine>> start(const Config& config, PublishedMetrics& published, std::stop_token stop);
+  // `waits` is told, once each, what the start waits for.
+  static Result<std::unique_ptr<Engine>> start(const Config& config, PublishedMetrics& published, std::stop_token stop,
+                                               const std::function<void(const std::string&)>& waits);
   ~Engine();  // stop()
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

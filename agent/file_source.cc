@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fnmatch.h>
 #include <set>
+#include <utility>
 
 namespace runtail {
 namespace {
@@ -18,8 +19,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kReadBytes = 1 << 20;
-constexpr std::size_t kConfirmBytes = 1024;      // DATA: HMAC of the <= 1 KiB before the covered end
-constexpr std::chrono::seconds kRenamedGrace{30};
+constexpr std::size_t kConfirmBytes = 1024;      // HMAC of the <= 1 KiB before the covered end
+constexpr std::chrono::seconds kRenamedGrace{30}, kIdleGrace{300};
+constexpr std::size_t kOpenFilesMany = 128;
+// A line without end is looked through in pieces of this many reads, so that others get their turn.
+constexpr int kLongLineReads = 64;
 
 std::int64_t mtime_ns(const struct stat& status) {
   return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
@@ -40,15 +44,17 @@ ssize_t read_at(int fd, char* into, std::size_t size, std::uint64_t offset) {
 
 }  // namespace
 
-bool is_rotated_sibling(std::string_view name, std::string_view live) {
-  if (name.size() < live.size() + 2 || !name.starts_with(live)) return false;
-  const std::string_view suffix = name.substr(live.size());
-  if (suffix[0] != '.' && suffix[0] != '-') return false;
-  if (suffix[1] < '0' || suffix[1] > '9') return false;
-  for (const std::string_view packed : {".gz", ".zst", ".xz", ".bz2", ".lz4"}) {
-    if (suffix.ends_with(packed)) return false;
+bool is_packed(std::string_view name) {
+  for (const std::string_view suffix : {".gz", ".zst", ".xz", ".bz2", ".lz4"}) {
+    if (name.ends_with(suffix)) return true;
   }
-  return true;
+  return false;
+}
+
+bool is_rotated_sibling(std::string_view name, std::string_view live) {
+  if (name.size() < live.size() + 2 || !name.starts_with(live) || is_packed(name)) return false;
+  const std::string_view suffix = name.substr(live.size());
+  return (suffix[0] == '.' || suffix[0] == '-') && suffix[1] >= '0' && suffix[1] <= '9';
 }
 
 ReadBuffer::ReadBuffer(std::size_t line_bytes_max)
@@ -69,6 +75,7 @@ struct FileSource::File {
   std::string tail;                   // the <= 1 KiB before position.emitted
   std::uint64_t size = 0;             // at the last look
   TimePoint grown_at{};               // when it last had something new
+  std::int64_t mtime_ns = 0;          // when it was last found read to its end
   std::uint64_t long_line_end = 0;    // while in a line that is too long: scanned up to here; 0: not in one
 };
 
@@ -86,11 +93,18 @@ void FileSource::scan(TimePoint now) {
   for (auto& file : files_) file->present = false;
   faults_.clear();
   std::set<std::string> live;
+  bool looked_everywhere = true;
   for (const std::string& pattern : settings_.source.include) {
     glob_t found{};
-    if (glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0) {
+    const int globbed = glob(pattern.c_str(), GLOB_NOSORT | GLOB_ERR, nullptr, &found);
+    if (globbed != 0 && globbed != GLOB_NOMATCH) {
+      faults_[pattern] = "look for " + pattern + ": " + std::strerror(errno) + "; let the user of runtail list that directory";
+      looked_everywhere = false;
+    }
+    if (globbed == 0) {
       for (std::size_t i = 0; i < found.gl_pathc; ++i) {
         const std::string path = found.gl_pathv[i];
+        if (is_packed(path)) continue;
         const auto excluded = [&](const std::string& exclude) { return fnmatch(exclude.c_str(), path.c_str(), 0) == 0; };
         if (std::none_of(settings_.source.exclude.begin(), settings_.source.exclude.end(), excluded)) live.insert(path);
       }
@@ -124,12 +138,19 @@ void FileSource::scan(TimePoint now) {
 
   for (auto& file : files_) {
     struct stat status{};
-    if (fstat(file->fd, &status) == 0) file->size = static_cast<std::uint64_t>(status.st_size);
-    if (file->position.emitted < file->size) file->grown_at = now;
-    if (!file->present) file->live_name = false;
+    // A file that shrank keeps the size it was seen with: the next read counts what is lost.
+    if (fstat(file->fd, &status) == 0 && static_cast<std::uint64_t>(status.st_size) > file->size) {
+      file->size = static_cast<std::uint64_t>(status.st_size);
+      file->grown_at = now;
+    }
+    // A directory that could not be listed says nothing about its files.
+    if (!file->present && looked_everywhere) file->live_name = false;
   }
+  // A renamed file may still be written to for a while; any other that rests is opened again when it grows. Many open
+  // files rest for a shorter time.
+  const auto rest = files_.size() > kOpenFilesMany ? kRenamedGrace : kIdleGrace;
   for (auto& file : files_) {
-    if (!file->live_name && file->position.emitted >= file->size && now - file->grown_at > kRenamedGrace) let_go(*file);
+    if (file->position.emitted >= file->size && now - file->grown_at > (file->live_name ? rest : kRenamedGrace)) let_go(*file);
   }
   std::erase_if(files_, [](const auto& file) { return file->fd < 0; });
   std::erase_if(done_, [&](const auto& done) { return done.second.seen_in != scans_; });
@@ -140,7 +161,11 @@ void FileSource::look_at(const std::string& path, bool is_live_name, TimePoint n
     if (path.starts_with(own.string() + "/")) return;
   }
   struct stat status{};
-  if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  if (stat(path.c_str(), &status) != 0) {
+    if (errno != ENOENT) faults_[path] = "look at " + path + ": " + std::strerror(errno);
+    return;
+  }
+  if (!S_ISREG(status.st_mode)) return;
   const Inode inode{status.st_dev, status.st_ino};
   for (auto& file : files_) {
     if (file->inode != inode) continue;
@@ -182,24 +207,30 @@ bool FileSource::identify(File& file, TimePoint now) {
   const std::string_view head(buffer_.data(), static_cast<std::size_t>(have));
   std::size_t end = head.find('\n');
   if (end == std::string_view::npos) {
-    // A first line too long to hold is known by as much of it as a line may have.
-    if (head.size() <= settings_.line_bytes_max) return false;
-    end = settings_.line_bytes_max;
+    // A file nobody writes to any more is complete as it stands.
+    if (head.size() <= settings_.line_bytes_max && !is_final(file, now)) return false;
+    end = head.size();
   }
-  const Bytes16 key = hmac16(settings_.key, head.substr(0, end));
+  // A first line too long to hold is known by as much of it as a line may have.
+  const Bytes16 key = hmac16(settings_.key, head.substr(0, std::min<std::size_t>(end, settings_.line_bytes_max)));
   std::vector<Position>& same_head = positions_[key];
 
   // The longest read generation whose bytes before its offset are in this file, and which no open file is.
   const Position* best = nullptr;
   std::string tail;
   for (const Position& known : same_head) {
-    const auto is_this = [&](const auto& other) { return other->fd >= 0 && other->identified && other->position.file == known.file; };
-    if (std::any_of(files_.begin(), files_.end(), is_this)) continue;
-    if (known.emitted > file.size || (best && known.emitted <= best->emitted)) continue;
+    if (known.emitted > file.size || known.emitted == 0 || (best && known.emitted <= best->emitted)) continue;
     const std::size_t size = std::min<std::uint64_t>(kConfirmBytes, known.emitted);
     std::string before(size, '\0');
     if (read_at(file.fd, before.data(), size, known.emitted - size) != static_cast<ssize_t>(size)) continue;
     if (hmac_sha256(settings_.key, before) != known.confirm) continue;
+    const auto is_open = [&](const auto& other) { return other->fd >= 0 && other->identified && other->position.file == known.file; };
+    if (std::any_of(files_.begin(), files_.end(), is_open)) {
+      // A copy beside the file it was made from, as copytruncate makes it before it truncates: it waits. Once the
+      // original starts anew, the copy is the file, and what was not read yet is read from it.
+      if (!file.live_name) return false;
+      continue;
+    }
     best = &known;
     tail = std::move(before);
   }
@@ -216,7 +247,6 @@ bool FileSource::identify(File& file, TimePoint now) {
     same_head.push_back(file.position);
   }
   file.position.source = settings_.source.name;
-  file.position.path = file.path;
   file.identified = true;
   return true;
 }
@@ -242,15 +272,26 @@ std::optional<LineBlock> FileSource::read_file(File& file, TimePoint now) {
   struct stat status{};
   if (fstat(file.fd, &status) != 0) return std::nullopt;
   const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size < file.position.emitted) {
-    if (file.size > file.position.emitted) count_lost(file.size - file.position.emitted, "truncated");
-    file.size = size;
+  if (size < file.position.emitted || size < file.long_line_end) {
+    const std::uint64_t seen = std::max(file.size, file.long_line_end);
+    if (seen > file.position.emitted) count_lost(seen - file.position.emitted, "truncated");
     restart(file, now);
   }
+  if (file.size != size) file.grown_at = now;
   file.size = size;
   if (!file.identified && !identify(file, now)) return std::nullopt;
-  if (file.position.emitted == size) return std::nullopt;
-  if (file.long_line_end > 0) return long_line(file, file.long_line_end);
+  if (file.position.emitted == size) {
+    // Nothing new, unless it was rewritten to the same length.
+    if (std::exchange(file.mtime_ns, mtime_ns(status)) == mtime_ns(status) || is_unchanged(file)) return std::nullopt;
+    count_lost(0, "truncated");
+    restart(file, now);
+    return std::nullopt;
+  }
+  if (file.long_line_end > 0) {
+    if (is_unchanged(file)) return long_line(file, file.long_line_end, now);
+    restart(file, now);
+    return std::nullopt;
+  }
 
   // The bytes before the offset come along: they show whether this is still what was read before.
   const std::uint64_t from = file.position.emitted - file.tail.size();
@@ -269,10 +310,8 @@ std::optional<LineBlock> FileSource::read_file(File& file, TimePoint now) {
   const std::string_view fresh = bytes.substr(file.tail.size());
   std::size_t end = fresh.rfind('\n');
   if (end == std::string_view::npos) {
-    if (fresh.size() > settings_.line_bytes_max) return long_line(file, file.position.emitted);
-    // The last line of a file nobody writes to any more is complete as it stands.
-    const bool final = !file.live_name && !fresh.empty() && now - file.grown_at > kRenamedGrace / 2;
-    if (!final) return std::nullopt;
+    if (fresh.size() > settings_.line_bytes_max) return long_line(file, file.position.emitted, now);
+    if (fresh.empty() || !is_final(file, now)) return std::nullopt;
     end = fresh.size() - 1;
   }
   LineBlock block = block_of(file, file.position.emitted, file.position.emitted + end + 1);
@@ -295,19 +334,22 @@ std::optional<LineBlock> FileSource::read_file(File& file, TimePoint now) {
 }
 
 // A line longer than we hold: its end is looked for in pieces, its bytes are counted and forgotten.
-std::optional<LineBlock> FileSource::long_line(File& file, std::uint64_t have) {
-  while (true) {
-    const ssize_t got = read_at(file.fd, buffer_.data(), buffer_.size(), have);
-    if (got <= 0) {
+std::optional<LineBlock> FileSource::long_line(File& file, std::uint64_t have, TimePoint now) {
+  for (int reads = 0;; ++reads) {
+    const ssize_t got = reads < kLongLineReads ? read_at(file.fd, buffer_.data(), buffer_.size(), have) : 0;
+    if (got < 0) faults_[file.path] = "read " + file.path + " at " + std::to_string(have) + ": " + std::strerror(errno);
+    const bool at_end = got == 0 && reads < kLongLineReads;
+    if (got <= 0 && !(at_end && is_final(file, now))) {
       file.long_line_end = have;
       return std::nullopt;
     }
     const void* newline = std::memchr(buffer_.data(), '\n', static_cast<std::size_t>(got));
-    if (!newline) {
+    if (!newline && !at_end) {
       have += static_cast<std::uint64_t>(got);
       continue;
     }
-    const std::uint64_t end = have + static_cast<std::uint64_t>(static_cast<const char*>(newline) - buffer_.data()) + 1;
+    const std::uint64_t end =
+        newline ? have + static_cast<std::uint64_t>(static_cast<const char*>(newline) - buffer_.data()) + 1 : have;
     LineBlock block = block_of(file, file.position.emitted, end);
     block.lines.push_back({file.position.emitted, end - file.position.emitted, {}, true, {}});
     file.long_line_end = 0;
@@ -320,6 +362,18 @@ std::optional<LineBlock> FileSource::long_line(File& file, std::uint64_t have) {
     remember(file);
     return block;
   }
+}
+
+// Nobody writes to it any more: renamed or deleted, and quiet for a while. Its last line is complete as it stands.
+bool FileSource::is_final(const File& file, TimePoint now) const {
+  return !file.live_name && now - file.grown_at > kRenamedGrace / 2;
+}
+
+// The bytes before the offset are still those that were read.
+bool FileSource::is_unchanged(const File& file) {
+  const std::size_t size = file.tail.size();
+  return read_at(file.fd, buffer_.data(), size, file.position.emitted - size) == static_cast<ssize_t>(size) &&
+         std::string_view(buffer_.data(), size) == file.tail;
 }
 
 void FileSource::remember(const File& file) {

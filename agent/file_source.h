@@ -1,7 +1,8 @@
 // Follows the files of one configured source through rotation and truncation.
 //
-// A file is known by content (DESIGN: identity): a keyed hash of its first complete line, a generation among files with
+// A file is known by content: a keyed hash of its first complete line, a generation among files with
 // the same first line, and a keyed hash of the <= 1 KiB before the offset read. So it survives rename and inode reuse.
+// Copies:     a rotated copy of a file that is still open under its live name (copytruncate) waits until that starts anew.
 // Rotation:   etl.log.1 [==read==|late]   etl.log [new..]   both stay open; the renamed one is read to its end, and let go
 //             after kRenamedGrace without growth, since its worker may still hold it.
 // While away: rotated siblings (etl.log.1, etl.log-20260301) are looked at like the file itself; what is known is not
@@ -64,6 +65,8 @@ class FileSource {
   const SourceConfig& config() const { return settings_.source; }
   std::uint64_t lag_bytes() const;            // seen by size at the last scan and not yet read
   std::vector<std::string> directories() const;  // to watch for changes
+  // Some file is closed because it rested: its growth shows only in a scan.
+  bool has_resting() const { return !done_.empty(); }
   // Faults of our own, for health: "open /var/log/etl.log: Permission denied".
   std::vector<std::string> faults() const;
 
@@ -80,8 +83,10 @@ class FileSource {
   bool identify(File& file, TimePoint now);
   void restart(File& file, TimePoint now);
   std::optional<LineBlock> read_file(File& file, TimePoint now);
-  std::optional<LineBlock> long_line(File& file, std::uint64_t have);
+  std::optional<LineBlock> long_line(File& file, std::uint64_t have, TimePoint now);
   LineBlock block_of(File& file, std::uint64_t from, std::uint64_t to);
+  bool is_final(const File& file, TimePoint now) const;
+  bool is_unchanged(const File& file);
   void remember(const File& file);
   void let_go(File& file);
   void count_lost(std::uint64_t bytes, std::string_view reason);
@@ -96,6 +101,9 @@ class FileSource {
   std::size_t next_ = 0;                      // files take turns
   std::uint64_t scans_ = 0;
 };
+
+// Compressed: .gz, .zst, .xz, .bz2, .lz4. Not read.
+bool is_packed(std::string_view name);
 
 // True for the names log rotation gives to a file once called `live`: live.1, live-20260301, live.2026-03-01 and
 // further digits; false for compressed ones (.gz, .zst, .xz, .bz2).

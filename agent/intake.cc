@@ -115,8 +115,9 @@ void Intake::wait(std::chrono::milliseconds timeout) {
     for (ssize_t got; (got = ::read(inotify_, events, sizeof events)) > 0;) {
       for (ssize_t at = 0; at < got;) {
         const auto* event = reinterpret_cast<const inotify_event*>(events + at);
-        // Growth needs no look around; a new, renamed or lost event does.
-        if ((event->mask & ~static_cast<std::uint32_t>(IN_MODIFY)) != 0) scan_due_ = true;
+        // Growth of an open file needs no look around; all else does.
+        const bool resting = std::any_of(files_.begin(), files_.end(), [](const auto& source) { return source->has_resting(); });
+        if (resting || (event->mask & ~static_cast<std::uint32_t>(IN_MODIFY)) != 0) scan_due_ = true;
         at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
       }
     }

@@ -155,7 +155,6 @@ void PipeSource::greet(Connection& connection, const ExecHello& hello) {
     pipe.position.first_seen = hello.started_at;
   }
   pipe.position.source = "exec";
-  pipe.position.path = "runtail exec " + pipe.default_job;
   connection.pipe = &pipe;
   connection.acked = pipe.durable;
   append_resume(connection.out, pipe.durable);

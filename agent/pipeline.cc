@@ -153,6 +153,8 @@ void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& c
     const std::string_view job = run_id == block.wrapper_run ? std::string_view(block.wrapper_job) : std::string_view{};
     take(own_facts_.run_ended(run_id, job, attempt, note.exit, note.at), block, place++, 1, chunk);
   }
+  wrapped_.erase(block.position.file);
+  commit_.forget.push_back(wrapped_key(block.position.file));
 }
 
 Pipeline::WrappedRuns& Pipeline::wrapped_runs(const FileIdentity& pipe) {
@@ -160,13 +162,13 @@ Pipeline::WrappedRuns& Pipeline::wrapped_runs(const FileIdentity& pipe) {
   WrappedRuns& wrapped = at->second;
   if (is_new) {
     // An agent that came back finds what the one before it knew.
-    const std::string bytes = buffer_.get(wrapped_key(pipe)).value_or("");
-    ByteReader reader(bytes);
+    const std::optional<std::string> bytes = buffer_.get(wrapped_key(pipe));
+    wrapped.named_any = bytes.has_value();
+    ByteReader reader(bytes ? std::string_view(*bytes) : std::string_view());
     while (!reader.at_end() && !reader.failed()) {
       Uuid run_id;
       reader.raw(run_id.bytes.data(), run_id.bytes.size());
       wrapped.open[run_id] = static_cast<int>(reader.varint());
-      wrapped.named_any = true;
     }
   }
   wrapped.changed = true;

@@ -1,10 +1,13 @@
 // `runtail agent`: load config, start the engine, serve metrics and health, wait for a signal, stop in reverse.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <thread>
 
 #include "agent/config_file.h"
@@ -14,6 +17,7 @@
 #include "agent/http_server.h"
 #include "agent/log.h"
 #include "agent/look.h"
+#include "agent/preflight.h"
 #include "agent/verbs.h"
 #include "core/build_info.h"
 #include "core/exit_code.h"
@@ -24,25 +28,26 @@ namespace {
 
 // From SIGTERM to the end: the delivery's share of the 8 s the design allows.
 constexpr std::chrono::milliseconds kStopDeadline{5'000};
-constexpr std::chrono::milliseconds kTick{200}, kListenEvery{5'000};
+constexpr std::chrono::milliseconds kTick{200}, kStartEvery{1'000}, kListenEvery{5'000};
 // The agent before this one may still be on its way out.
 constexpr std::chrono::seconds kHandOver{9};
 
-// The engine of the moment, for those who ask from other threads.
-class CurrentEngine {
+// What is true at the moment, for those who ask from other threads.
+template <typename T>
+class Current {
  public:
-  void set(std::shared_ptr<Engine> engine) {
+  void set(T value) {
     const std::lock_guard lock(mutex_);
-    engine_ = std::move(engine);
+    value_ = std::move(value);
   }
-  std::shared_ptr<Engine> get() const {
+  T get() const {
     const std::lock_guard lock(mutex_);
-    return engine_;
+    return value_;
   }
 
  private:
-  mutable std::mutex mutex_;   // guards engine_
-  std::shared_ptr<Engine> engine_;
+  mutable std::mutex mutex_;   // guards value_
+  T value_{};
 };
 
 class Agent {
@@ -56,11 +61,18 @@ class Agent {
     for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
+    // Many sources mean many open files; what the system allows is ours to use.
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+      files.rlim_cur = files.rlim_max;
+      setrlimit(RLIMIT_NOFILE, &files);
+    }
 
     published_.set(Metric::kRuntailBuildInfo, {build_version(), build_git_sha()}, 1);
     published_.set(Metric::kBuildInfo, {"runtail", build_version(), build_git_sha()}, 1);
     published_.set(Metric::kLedgerImbalance, {}, 0);
     log_info("runtail " + std::string(build_version()) + " starts as " + config_.name);
+    for (const std::string& warning : preflight(config_)) log_warn(warning);
 
     std::stop_source stop;
     std::jthread starter;
@@ -68,39 +80,48 @@ class Agent {
     ControlSocket control(control_socket_path(config_.buffer.directory), [this](const auto& words) { return answer(words); });
     bool control_started = false;
     auto listen_again = std::chrono::steady_clock::now();
-    std::optional<Error> start_error;
+    auto start_again = std::chrono::steady_clock::now();
+    std::optional<Error> start_error;   // these two are the starter's while it runs
+    std::string last_error;
     std::atomic<bool> starting{false};
     int exit_code = kExitOk;
+    bool had_engine = false;   // one that failed: a scrape may hold it, and with it the directory, a moment longer
 
     while (true) {
-      const auto engine = current_.get();
-      if (engine && engine->failure()) {
+      if (auto engine = current_.get(); engine && engine->failure()) {
+        had_engine = true;
         current_.set(nullptr);
         engine->stop(std::chrono::milliseconds(0));
       }
-      if (!current_.get() && !starting) {
+      if (!current_.get() && !starting && std::chrono::steady_clock::now() >= start_again) {
+        start_again = std::chrono::steady_clock::now() + kStartEvery;
         if (start_error && start_error->code == ErrorCode::kInvalidInput) {
           exit_code = kExitConfig;
           break;
         }
-        if (start_error && start_error->code == ErrorCode::kInUse && clock_.now() - started_at_ > kHandOver) {
+        if (start_error && start_error->code == ErrorCode::kInUse && !had_engine && clock_.now() - started_at_ > kHandOver) {
           exit_code = kExitUnreachable;
           break;
         }
         starting = true;
         start_error.reset();
         starter = std::jthread([&, token = stop.get_token()] {
-          auto made = Engine::start(config_, published_, token);
+          auto made = Engine::start(config_, published_, token, [this](const std::string& reason) {
+            log_warn(reason);
+            wait_reason_.set(reason);
+          });
           if (made) {
             current_.set(std::shared_ptr<Engine>(std::move(*made)));
+            last_error.clear();
           } else {
-            if (!token.stop_requested()) log_error(made.error().message);
+            if (!token.stop_requested() && std::exchange(last_error, made.error().message) != made.error().message) log_error(last_error);
             start_error = made.error();
           }
+          wait_reason_.set({});
           starting = false;
         });
       }
-      if (!control_started && current_.get()) {
+      if (!control_started && (current_.get() || !wait_reason_.get().empty())) {
         control_started = true;
         if (const auto listening = control.start(); !listening) log_warn(listening.error().message);
       }
@@ -116,9 +137,7 @@ class Agent {
         }
       }
       const timespec tick{0, std::chrono::nanoseconds(kTick).count()};
-      const bool start_failed = !starting && start_error;   // start_error is the starter's while it runs
-      const timespec retry{start_failed ? 1 : 0, start_failed ? 0 : tick.tv_nsec};
-      if (const int signal = sigtimedwait(&signals, nullptr, &retry); signal > 0) {
+      if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) {
         log_info(std::string("stopping on ") + strsignal(signal));
         break;
       }
@@ -158,6 +177,9 @@ class Agent {
 
   std::vector<HealthCheck> checks() const {
     if (const auto engine = current_.get()) return engine->health();
+    if (const std::string reason = wait_reason_.get(); !reason.empty()) {
+      return {{"buffer", CheckKind::kOwn, CheckStatus::kOk, ""}, {"postgres", CheckKind::kOutside, CheckStatus::kUnavailable, reason}};
+    }
     return {{"buffer", CheckKind::kOwn, CheckStatus::kUnavailable, "not open yet; see the log"}};
   }
 
@@ -173,7 +195,11 @@ class Agent {
 
   Result<std::string> answer(const std::vector<std::string>& words) {
     const auto engine = current_.get();
-    if (!engine) return Error{ErrorCode::kUnavailable, "the agent's buffer is not open; see its log"};
+    if (!engine) {
+      const std::string reason = wait_reason_.get();
+      if (words.front() == "status" && !reason.empty()) return reason + "\n";
+      return Error{ErrorCode::kUnavailable, reason.empty() ? "the agent's buffer is not open; see its log" : reason};
+    }
     if (words.front() == "status") {
       refresh();
       return engine->describe(clock_.now());
@@ -185,7 +211,8 @@ class Agent {
   SystemClock clock_;
   const TimePoint started_at_;
   PublishedMetrics published_;
-  CurrentEngine current_;
+  Current<std::shared_ptr<Engine>> current_;
+  Current<std::string> wait_reason_;   // why there is no engine yet, if the start waits for something
 };
 
 }  // namespace
@@ -195,9 +222,10 @@ void add_agent_verb(CLI::App& app, int& exit_code) {
   auto path = std::make_shared<std::string>();
   add_config_option(*verb, *path);
   verb->footer(
-      "Example: RUNTAIL_SOURCE_INCLUDE=/var/log/etl/*.log runtail agent\n"
+      "Example: RUNTAIL_SOURCE_INCLUDE='/var/log/etl/*.log' runtail agent\n"
       "Without a database the history stays in the buffer directory: see `runtail runs`.\n"
-      "SIGTERM and SIGINT: what was read is durable and the agent is gone within 8 s.");
+      "SIGTERM and SIGINT: what was read is durable and the agent is gone within 8 s.\n"
+      "Exit codes: 0 stopped by a signal, 3 configuration, 4 another agent holds the buffer directory.");
   verb->callback([path, &exit_code] {
     const auto config = config_or_complain(*path);
     if (!config) {

@@ -90,7 +90,7 @@ void add_check_verb(CLI::App& app, int& exit_code) {
                  "Print the settings in force as YAML, passwords masked, instead of the summary");
   verb->footer(
       "Mistakes go to stderr, one a line, and the exit code is 3. What is valid but will not work on this\n"
-      "machine (a directory that is missing, a file that cannot be read) is a warning.\n"
+      "machine (a directory that is missing, a file that cannot be read) is a warning. No connection is opened.\n"
       "\n"
       "Example:\n"
       "  runtail check --config /etc/runtail/runtail.yaml");

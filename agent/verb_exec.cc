@@ -21,6 +21,7 @@
 
 #include "agent/config_file.h"
 #include "agent/exec_holder.h"
+#include "agent/state_directory.h"
 #include "agent/verbs.h"
 #include "core/exit_code.h"
 
@@ -37,22 +38,6 @@ struct ExecOptions {
   bool fail_closed = false;
   std::vector<std::string> command;
 };
-
-// Could this user write into `directory`, once it is made?
-bool is_writable(fs::path directory) {
-  std::error_code ignored;
-  while (!fs::exists(directory, ignored) && directory.has_relative_path()) directory = directory.parent_path();
-  return faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
-}
-
-// --buffer-directory, else the configured one; a user who may not write the default has one of his own.
-fs::path directory_of(const ExecOptions& options, const fs::path& configured) {
-  if (!options.buffer_directory.empty()) return fs::absolute(options.buffer_directory);
-  if (configured != BufferConfig{}.directory || is_writable(configured)) return configured;
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state) return fs::path(state) / "runtail";
-  if (const char* home = std::getenv("HOME"); home && *home) return fs::path(home) / ".local/state/runtail";
-  return configured;
-}
 
 // An agent for the directory, in a session of its own, so that keys on the terminal are not for it; it ends with us.
 pid_t start_agent(const fs::path& directory, const std::string& config_path) {
@@ -119,7 +104,7 @@ int exec(ExecOptions options) {
   for (const ConfigProblem& problem : file.loaded.problems) {
     std::fprintf(stderr, "runtail exec: %s\n", to_string(problem).c_str());
   }
-  const fs::path directory = directory_of(options, file.loaded.config.buffer.directory);
+  const fs::path directory = state_directory(options.buffer_directory, file.loaded.config.buffer.directory);
 
   HolderSettings settings;
   settings.command = options.command;
@@ -151,7 +136,7 @@ void add_exec_verb(CLI::App& app, int& exit_code) {
       });
   verb->add_option("--buffer-directory", options->buffer_directory,
                    "Where the agent to use keeps its buffer. Default: the configured one; for a user who may not write "
-                   "that, $XDG_STATE_HOME/runtail or ~/.local/state/runtail")
+                   "the default directory, $XDG_STATE_HOME/runtail or ~/.local/state/runtail")
       ->type_name("DIR");
   add_config_option(*verb, options->config_path);
   verb->add_option("--run-id", options->run_id, "Id of the run. Default: a random one")
@@ -171,7 +156,8 @@ void add_exec_verb(CLI::App& app, int& exit_code) {
       "it.\n"
       "The worker finds RUNTAIL_RUN_ID and RUNTAIL_JOB_ID in its environment. Its stdout is a pipe: a program that\n"
       "buffers more then, as Python does, shows its lines sooner with PYTHONUNBUFFERED=1.\n"
-      "TERM, INT, HUP, QUIT, USR1 and USR2 are handed on to the worker.\n"
+      "TERM, INT, HUP, QUIT, USR1 and USR2 are handed on to the worker. When it has ended, exec waits up to 8 s for\n"
+      "the agent to have everything, and says on stderr what was lost.\n"
       "\n"
       "Exit code: the worker's own; 128+N if signal N ended it; 127 command not found; 126 not executable;\n"
       "125 no agent (only with --fail-closed).\n"

@@ -5,6 +5,7 @@
 
 #include "agent/config_file.h"
 #include "agent/look.h"
+#include "agent/state_directory.h"
 #include "agent/verbs.h"
 #include "core/exit_code.h"
 
@@ -19,7 +20,8 @@ struct LookOptions {
 
 void add_where(CLI::App& verb, LookOptions& options) {
   add_config_option(verb, options.config);
-  verb.add_option("--directory", options.directory, "Buffer directory of the agent (default: the configuration's)");
+  verb.add_option("--directory", options.directory, "Buffer directory of the agent. Default: the configured one")
+      ->type_name("DIR");
 }
 
 int print(const LookOptions& options, const std::vector<std::string>& words) {
@@ -27,7 +29,7 @@ int print(const LookOptions& options, const std::vector<std::string>& words) {
   if (directory.empty()) {
     const auto config = config_or_complain(options.config);
     if (!config) return kExitConfig;
-    directory = config->buffer.directory;
+    directory = state_directory("", config->buffer.directory);
   }
   const auto answer = look_in(directory, words);
   if (!answer) {
@@ -44,11 +46,21 @@ void add_runs_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("runs", "Show runs: job, run, status, end reason, duration, rows");
   auto options = std::make_shared<LookOptions>();
   add_where(*verb, *options);
-  verb->add_option("--output", options->output, "table, csv or json (csv and json have every column)")->capture_default_str();
-  verb->add_option("--limit", options->limit, "Newest runs to show")->capture_default_str();
-  verb->add_option("--job", options->job, "Only this job");
-  verb->add_option("--status", options->status, "Only queued, running, success, failed, cancelled or skipped");
-  verb->footer("Example: runtail runs --status failed --output json");
+  verb->add_option("--output", options->output, "table, csv or json (csv and json have every column)")->check(CLI::IsMember({"table", "csv", "json"}))
+      ->type_name("WORD")
+      ->capture_default_str();
+  verb->add_option("--limit", options->limit, "Newest runs to show")->check(CLI::PositiveNumber)->type_name("N")->capture_default_str();
+  verb->add_option("--job", options->job, "Only this job")->type_name("NAME");
+  verb->add_option("--status", options->status, "Only queued, running, success, failed, cancelled or skipped")
+      ->type_name("WORD");
+  verb->footer(
+      "Asks the agent that runs in the directory; where none runs the directory itself is read. A user who may not\n"
+      "write /var/lib/runtail has the runs of `runtail exec` in ~/.local/state/runtail: name it with --directory.\n"
+      "Exit code 4: no buffer there.\n"
+      "\n"
+      "Examples:\n"
+      "  runtail runs --status failed --output json\n"
+      "  runtail runs --directory ~/.local/state/runtail");
   verb->callback([options, &exit_code] {
     std::vector<std::string> words = {"runs", "output=" + options->output, "limit=" + std::to_string(options->limit)};
     if (!options->job.empty()) words.push_back("job=" + options->job);
@@ -61,18 +73,22 @@ void add_status_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("status", "Show sources, sinks, buffer and both ledgers of the running agent");
   auto options = std::make_shared<LookOptions>();
   add_where(*verb, *options);
-  verb->footer("Example: runtail status --directory /var/lib/runtail/buffer");
+  verb->footer(
+      "Where no agent runs it says so, and which chunks the directory holds. Exit code 4: no buffer there.\n"
+      "\n"
+      "Example: runtail status --directory /var/lib/runtail/buffer");
   verb->callback([options, &exit_code] { exit_code = print(*options, {"status"}); });
 }
 
 void add_buffer_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("buffer", "Look into the buffer");
   verb->require_subcommand(1);
+  verb->footer("Example: runtail buffer ls --limit 10");
   auto options = std::make_shared<LookOptions>();
   CLI::App* ls = verb->add_subcommand("ls", "Chunks that are kept, oldest first; --events prints their redacted lines");
   add_where(*ls, *options);
-  ls->add_option("--output", options->output, "table, csv or json")->capture_default_str();
-  ls->add_option("--limit", options->limit, "Chunks (or events) to show")->capture_default_str();
+  ls->add_option("--output", options->output, "table, csv or json")->check(CLI::IsMember({"table", "csv", "json"}))->type_name("WORD")->capture_default_str();
+  ls->add_option("--limit", options->limit, "Chunks (or events) to show")->check(CLI::PositiveNumber)->type_name("N")->capture_default_str();
   ls->add_flag("--events", options->events, "Print every event as one JSON line, as it is stored");
   ls->footer("Example: runtail buffer ls --events --limit 1000 | jq .msg");
   ls->callback([options, &exit_code] {
@@ -84,9 +100,12 @@ void add_buffer_verb(CLI::App& app, int& exit_code) {
   });
   CLI::App* letters = verb->add_subcommand("dead-letters", "Lines set aside before the buffer, with the reason");
   add_where(*letters, *options);
-  letters->add_option("--output", options->output, "table, csv or json")->capture_default_str();
-  letters->add_option("--limit", options->limit, "Letters to show")->capture_default_str();
-  letters->footer("Example: runtail buffer dead-letters --output json");
+  letters->add_option("--output", options->output, "table, csv or json")->check(CLI::IsMember({"table", "csv", "json"}))->type_name("WORD")->capture_default_str();
+  letters->add_option("--limit", options->limit, "Letters to show")->check(CLI::PositiveNumber)->type_name("N")->capture_default_str();
+  letters->footer(
+      "Records that PostgreSQL refused are in its table dead_letters.\n"
+      "\n"
+      "Example: runtail buffer dead-letters --output json");
   letters->callback([options, &exit_code] {
     exit_code = print(*options, {"buffer", "dead-letters", "output=" + options->output, "limit=" + std::to_string(options->limit)});
   });

@@ -26,7 +26,7 @@ constexpr char kFooter[] =
     "  redacted  true if anything was masked\n"
     "  state     clean, masked, failed_closed (the line could not be redacted: only its typed fields are shown)\n"
     "  counts    masked spans by kind\n"
-    "  ts, level, event, status, msg, ...  the fields of the log contract, by their names\n"
+    "  ts, level, event, status, msg, ...  the fields of the log contract, by their names; level INFO if not stated\n"
     "  context   members outside the contract that redaction.allow lists; others are dropped\n"
     "  text      a line that is no JSON object\n"
     "A line longer than line_bytes_max gives state failed_closed and no content.\n"

@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 
 // Of the directory as a whole. A newer version reads this and the one before; an older refuses.
 constexpr std::uint32_t kFormat = 1;
+// Long lines: what a reader holds at once is bounded by bytes, too (one chunk more at most).
+constexpr std::uint64_t kReadBytesMax = 16 << 20;
 constexpr std::string_view kFormatKey = "m/format";
 constexpr std::string_view kAppendedKey = "m/appended";
 
@@ -37,8 +39,10 @@ Sequence sequence_of(const rocksdb::Slice& key) {
 }
 
 Error from(const rocksdb::Status& status, const std::string& what) {
-  const bool corrupt = status.IsCorruption() || status.IsInvalidArgument();
-  return {corrupt ? ErrorCode::kCorrupt : ErrorCode::kUnavailable, what + ": " + status.ToString()};
+  if (status.IsInvalidArgument()) {
+    return {ErrorCode::kInvalidInput, what + ": " + status.ToString() + "; if a newer runtail wrote it, run that one again"};
+  }
+  return {status.IsCorruption() ? ErrorCode::kCorrupt : ErrorCode::kUnavailable, what + ": " + status.ToString()};
 }
 
 rocksdb::BlockBasedTableOptions table_options() {
@@ -151,6 +155,7 @@ struct DurableBuffer::State {
   std::uint64_t bytes_since_usage = 0;                 // append() only
   unsigned appends_since_usage = 0;                    // append() only
   std::atomic<std::uint64_t> usage{0};
+  std::atomic<std::int64_t> measured_at{0};            // second of has_room()'s last look
 
   mutable std::mutex mutex;                            // guards all below
   Watermark appended;
@@ -167,11 +172,12 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
   fs::create_directories(config.directory, error);
   if (error) return Error{ErrorCode::kUnavailable, what + ": " + error.message() + "; set buffer.directory to a place this user may write"};
   fs::permissions(config.directory, fs::perms::owner_all, error);
+  if (error) return Error{ErrorCode::kUnavailable, what + ": " + error.message() + "; it must belong to the user runtail runs as"};
   const fs::path database = config.directory / "rocksdb";
 
   auto state = std::make_unique<State>();
   state->directory = config.directory;
-  state->created = !fs::exists(database / "CURRENT");
+  state->created = !fs::exists(database / "CURRENT", error);
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened =
       rocksdb::DB::Open(db_options(), database.string(), families(), &state->handles, &db);
@@ -208,7 +214,8 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
 
 Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open_read_only(const BufferConfig& config) {
   const fs::path database = config.directory / "rocksdb";
-  if (!fs::exists(database / "CURRENT")) {
+  if (std::error_code error; !fs::exists(database / "CURRENT", error)) {
+    if (error) return Error{ErrorCode::kUnavailable, "read buffer " + config.directory.string() + ": " + error.message()};
     return Error{ErrorCode::kNotFound, "no buffer in " + config.directory.string() + "; name its directory with --directory"};
   }
   auto state = std::make_unique<State>();
@@ -243,7 +250,14 @@ Result<std::string> DurableBuffer::set_aside(const BufferConfig& config) {
   return Error{ErrorCode::kUnavailable, "set aside " + config.directory.string() + ": a thousand corrupt buffers are there already; remove them"};
 }
 
-bool DurableBuffer::has_room() const { return state_->usage < state_->bytes_max; }
+bool DurableBuffer::has_room() const {
+  if (state_->usage < state_->bytes_max) return true;
+  // Full: what others freed meanwhile counts, looked up at most once a second.
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const std::int64_t second = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+  if (state_->measured_at.exchange(second) != second) state_->usage = disk_usage(state_->directory);
+  return state_->usage < state_->bytes_max;
+}
 std::uint64_t DurableBuffer::bytes_on_disk() const { return state_->usage; }
 std::uint64_t DurableBuffer::bytes_max() const { return state_->bytes_max; }
 bool DurableBuffer::created() const { return state_->created; }
@@ -268,6 +282,7 @@ Result<Sequence> DurableBuffer::append(const Commit& commit) {
     bytes += s.packed.size();
   }
   for (const Position& position : commit.positions) batch.Put(s.state, position_key(position.file), encode_position(position));
+  for (const std::string& key : commit.forget) batch.Delete(s.state, key);
   for (const StateEntry& entry : commit.state) {
     batch.Put(s.state, entry.key, entry.value);
     bytes += entry.value.size();
@@ -299,7 +314,7 @@ Watermark DurableBuffer::appended() const {
 
 Result<std::vector<SequencedChunk>> DurableBuffer::read_after(Sequence after, std::uint64_t lines_max) const {
   std::vector<SequencedChunk> out;
-  std::uint64_t lines = 0;
+  std::uint64_t lines = 0, bytes = 0;
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator(options, state_->queue));
@@ -316,8 +331,9 @@ Result<std::vector<SequencedChunk>> DurableBuffer::read_after(Sequence after, st
     }
     if (!out.empty() && lines + unpacked->chunk.lines > lines_max) break;
     lines += unpacked->chunk.lines;
+    bytes += unpacked->chunk.events.size();
     out.push_back({sequence, std::move(unpacked->chunk)});
-    if (lines >= lines_max) break;
+    if (lines >= lines_max || bytes >= kReadBytesMax) break;
   }
   if (!at->status().ok()) return from(at->status(), "read buffer " + state_->directory.string());
   return out;
@@ -365,21 +381,19 @@ std::optional<Cursor> DurableBuffer::cursor(std::string_view sink) const {
 }
 
 void DurableBuffer::release(Sequence sequence) {
-  Sequence from = 0;
   {
     const std::lock_guard lock(state_->mutex);
     if (sequence <= state_->released) return;
     state_->released = sequence;
     // Looking for whole files to drop costs a manifest write: not at every delivery.
     if (sequence - state_->dropped < 64 && state_->usage < state_->bytes_max / 2) return;
-    from = state_->dropped;
     state_->dropped = sequence;
   }
   if (state_->usage >= state_->bytes_max / 2) {
     // Near the limit what is delivered must leave the log and the memtable, too.
     state_->db->Flush({}, {state_->state, state_->queue});
   }
-  const std::string first = sequence_key(from > 4096 ? from - 4096 : 0), last = sequence_key(sequence);
+  const std::string first = sequence_key(0), last = sequence_key(sequence);
   const rocksdb::Slice begin(first), end(last);
   // Files that lie wholly in the range go; the one the cursor stands in stays until it has passed.
   rocksdb::DeleteFilesInRange(state_->db.get(), state_->queue, &begin, &end, true);
@@ -399,6 +413,12 @@ Result<void> DurableBuffer::put(std::string_view key, std::string_view value) {
                                                   rocksdb::Slice(value.data(), value.size()));
   if (!written.ok()) return from(written, "write " + std::string(key));
   return {};
+}
+
+void DurableBuffer::forget(const std::vector<std::string>& keys) {
+  rocksdb::WriteBatch batch;
+  for (const std::string& key : keys) batch.Delete(state_->state, key);
+  state_->db->Write({}, &batch);
 }
 
 std::vector<StateEntry> DurableBuffer::scan(std::string_view prefix) const {

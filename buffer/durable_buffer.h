@@ -41,6 +41,7 @@ struct Commit {
   std::vector<Chunk> chunks;
   std::vector<Position> positions;   // one per file read; never past the lines whose effect is in this commit
   std::vector<StateEntry> state;     // changed runs and counters
+  std::vector<std::string> forget;   // state keys that are no longer needed; before `state`
   bool empty() const { return chunks.empty() && positions.empty() && state.empty(); }
 };
 
@@ -72,8 +73,8 @@ class DurableBuffer {
   Result<Sequence> append(const Commit& commit);
   Watermark appended() const;            // the last chunk appended, 0 if none ever was
 
-  // Chunks after `after`, in order, as many as hold at most `lines_max` lines, but at least one; empty: caught up.
-  // kCorrupt names the sequence; skip_to() goes past it.
+  // Chunks after `after`, in order, as many as hold at most `lines_max` lines and about 16 MiB, but at least one; empty:
+  // caught up. kCorrupt names the sequence of the first one, which cannot be read.
   Result<std::vector<SequencedChunk>> read_after(Sequence after, std::uint64_t lines_max) const;
   // The first sequence still kept, 0 if none.
   Sequence oldest() const;
@@ -88,6 +89,7 @@ class DurableBuffer {
 
   std::optional<std::string> get(std::string_view key) const;
   Result<void> put(std::string_view key, std::string_view value);  // synced
+  void forget(const std::vector<std::string>& keys);               // not synced; what comes back is forgotten again
   std::vector<StateEntry> scan(std::string_view prefix) const;     // in order of key
   std::vector<Position> positions() const;
 

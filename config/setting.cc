@@ -110,7 +110,7 @@ const Setting<Config> kSettings[] = {
     {"ignore_older", [](Config& c) -> Member { return &c.ignore_older; }, duration(kHour, kTenYears)},
     {"line_bytes_max", [](Config& c) -> Member { return &c.line_bytes_max; }, bytes(1 << 10, 16 << 20)},
     {"buffer.directory", [](Config& c) -> Member { return &c.buffer.directory; }, {}, check_not_empty},
-    {"buffer.bytes_max", [](Config& c) -> Member { return &c.buffer.bytes_max; }, bytes_or_zero(1 << 20, 1ull << 50)},
+    {"buffer.bytes_max", [](Config& c) -> Member { return &c.buffer.bytes_max; }, bytes_or_zero(64 << 20, 1ull << 50)},
     {"buffer.history_bytes_max", [](Config& c) -> Member { return &c.buffer.history_bytes_max; },
      bytes(1 << 20, 1ull << 50)},
     {"buffer.history_age_max", [](Config& c) -> Member { return &c.buffer.history_age_max; },
@@ -140,7 +140,7 @@ const Setting<Config> kSettings[] = {
      nullptr,
      false,
      "OBS_METRICS_ENABLED"},
-    {"metrics.max_series", [](Config& c) -> Member { return &c.metrics.max_series; }, count(1, 1'000'000)},
+    {"metrics.max_series", [](Config& c) -> Member { return &c.metrics.max_series; }, count(100, 1'000'000)},
     {"log.level", [](Config& c) -> Member { return &c.log.level; }, {}, check_log_level},
     {"log.format", [](Config& c) -> Member { return &c.log.format; }, {}, check_log_format},
 };

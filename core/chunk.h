@@ -47,7 +47,7 @@ struct DeadLetter {
   TimePoint at{};
   FileIdentity file;
   ByteRange bytes;
-  std::string reason;         // too_long, redaction_failed, bad_value, ... (DATA section 4)
+  std::string reason;         // too_long, redaction_failed, bad_value, ...
   std::string sqlstate, target_table, body;
 };
 

@@ -121,7 +121,7 @@ struct LogEvent {
   EventKind kind = EventKind::kPlain;
   Level level = Level::kInfo;
   bool level_stated = false;
-  std::optional<RunStatus> status;         // the status word, mapped (DATA section 6)
+  std::optional<RunStatus> status;         // the status word, mapped
   bool attempt_failed = false;             // the word says: this attempt failed, the run goes on ("up for retry")
   std::optional<TimePoint> ts;             // what the line itself states
   FieldSet fields;
@@ -134,7 +134,7 @@ struct LogEvent {
   std::uint32_t violations = 0;            // bits of ContractViolation
 };
 
-// What the log contract asks for and the line lacks (REQUIREMENTS L9); bit numbers of LogEvent::violations.
+// What the log contract asks for and the line lacks (docs/log-contract.md); bit numbers of LogEvent::violations.
 enum class ContractViolation : std::uint8_t { kTs, kLevel, kMsg, kJobId, kRunId, kBadType, kUnknownStatus };
 inline constexpr std::size_t kContractViolationCount = 7;
 std::string_view to_string(ContractViolation violation);  // "ts", "level", ..., "type", "status"

@@ -1,4 +1,4 @@
-// The fields a line can carry (REQUIREMENTS L1, L6; DATA section 1), declared once: name, type, and how redaction
+// The fields a line can carry (docs/log-contract.md), declared once: name, type, and how redaction
 // treats it. A dialect maps a tool's own paths to these names.
 #pragma once
 

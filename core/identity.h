@@ -1,4 +1,4 @@
-// How things are named (DATA: identity). Nothing here holds content: raw bytes enter only through a keyed hash.
+// How things are named. Nothing here holds content: raw bytes enter only through a keyed hash.
 #pragma once
 
 #include <compare>

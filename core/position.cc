@@ -17,7 +17,6 @@ std::string encode_position(const Position& position) {
   writer.u8(position.last_ts.has_value());
   writer.fixed(position.last_ts ? to_micros(*position.last_ts) : std::int64_t{0});
   writer.text(position.source);
-  writer.text(position.path);
   return out;
 }
 
@@ -35,7 +34,6 @@ std::optional<Position> decode_position(std::string_view bytes) {
   const std::int64_t last_ts = reader.fixed<std::int64_t>();
   if (timed) position.last_ts = from_micros(last_ts);
   position.source = reader.text();
-  position.path = reader.text();
   if (reader.failed()) return std::nullopt;
   return position;
 }

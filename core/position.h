@@ -1,4 +1,4 @@
-// How far a source has been read, durable together with what was read (DESIGN: a position never runs ahead).
+// How far a source has been read, durable together with what was read: a position never runs ahead of what it covers.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,6 @@ struct Position {
   TimePoint first_seen{};
   std::optional<TimePoint> last_ts;  // of the last line that stated a time: untimed lines take it
   std::string source;                // name of the source that reads it
-  std::string path;                  // where it was last seen; a hint for people, never identity
 };
 
 std::string encode_position(const Position& position);

@@ -1,4 +1,4 @@
-// The run fold: how many facts about one run, attempt or task become one row (DATA sections 0, 2.2).
+// The run fold: how many facts about one run, attempt or task become one row.
 // Every rule is commutative and associative, and all but the sums idempotent: the order of lines does not matter.
 // One definition: used by the agent, the local history, and the tests of the SQL upsert.
 #pragma once

@@ -22,7 +22,7 @@ struct Uuid {
 std::optional<Uuid> parse_uuid(std::string_view text);
 std::string to_string(const Uuid& uuid);  // lower case
 
-// RFC 9562 version 5 of `parts` joined by byte 0x1F (DATA: identity).
+// RFC 9562 version 5 of `parts` joined by byte 0x1F.
 Uuid uuid_v5(const Uuid& name_space, std::initializer_list<std::string_view> parts);
 // The same from the SHA-1 of namespace and name.
 Uuid uuid_v5_of(const std::array<std::uint8_t, 20>& digest);

@@ -1,4 +1,4 @@
-// The closed sets of words (DATA sections 1, 2, 4, 6), their spelling in every store, and back.
+// The closed sets of words, their spelling in every store, and back.
 #pragma once
 
 #include <cstdint>

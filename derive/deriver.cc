@@ -14,7 +14,7 @@ bool is_run_end(EventKind kind) { return kind == EventKind::kRunFinished || kind
 
 bool is_task_kind(EventKind kind) { return kind == EventKind::kTaskStarted || kind == EventKind::kTaskFinished; }
 
-// What the line's kind and status word say about run, attempt and task (DATA section 1).
+// What the line's kind and status word say about run, attempt and task.
 void read_statuses(const RedactedEvent& event, RunFact& fact) {
   const FieldSet& fields = event.fields;
   switch (event.kind) {

@@ -72,7 +72,7 @@ class Deriver {
 };
 
 // The category of an error by the first hit of: the word itself, error_code, http_status >= 400, error_type, words of
-// the message, System (DATA section 6).
+// the message, System.
 ErrorCategory categorise_error(const FieldSet& fields);
 
 }  // namespace runtail

@@ -12,7 +12,7 @@ struct WordRule {
   ErrorCategory category;
 };
 
-// DATA section 6, column "words": used for the word itself and for words of the message. The first hit wins, so the
+// Words: used for the word itself and for words of the message. The first hit wins, so the
 // order is the order of the table.
 constexpr WordRule kWords[] = {
     {"api", ErrorCategory::kApi}, {"http", ErrorCategory::kApi}, {"upstream", ErrorCategory::kApi},

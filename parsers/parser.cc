@@ -193,6 +193,7 @@ const LogEvent& Parser::State::parse(std::string_view line) {
   event.kind = EventKind::kPlain;
   event.level = Level::kInfo;
   event.violations = 0;
+  if (line[first] == '{' && line.find('\\') != std::string_view::npos) line = keep(decode_escapes(line));
   event.text = is_clean_text(line) ? line : keep(repair_text(line, event.repaired));
   return event;
 }

@@ -117,6 +117,38 @@ std::string repair_json(std::string_view line) {
   return out;
 }
 
+std::string decode_escapes(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] != '\\' || at + 1 == text.size()) {
+      out += text[at++];
+      continue;
+    }
+    const int unit = text[at + 1] == 'u' ? hex4(text, at + 2) : -1;
+    if (unit > 0 && (unit < 0xD800 || unit > 0xDFFF)) {
+      if (unit < 0x80) {
+        out += static_cast<char>(unit);
+      } else if (unit < 0x800) {
+        out += static_cast<char>(0xC0 | unit >> 6);
+        out += static_cast<char>(0x80 | (unit & 0x3F));
+      } else {
+        out += static_cast<char>(0xE0 | unit >> 12);
+        out += static_cast<char>(0x80 | (unit >> 6 & 0x3F));
+        out += static_cast<char>(0x80 | (unit & 0x3F));
+      }
+      at += 6;
+    } else if (text[at + 1] == '/') {
+      out += '/';
+      at += 2;
+    } else {
+      out += text.substr(at, 2);
+      at += 2;
+    }
+  }
+  return out;
+}
+
 std::string repair_text(std::string_view text, bool& changed) {
   std::string out;
   out.reserve(text.size() + 16);

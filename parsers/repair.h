@@ -11,6 +11,9 @@ namespace runtail {
 // Structure is never invented: cut or broken JSON stays broken.
 std::string repair_json(std::string_view line);
 
+// The text with \uXXXX and \/ decoded, so that a secret in broken JSON is seen as what it is. Other escapes stay.
+std::string decode_escapes(std::string_view text);
+
 // Valid UTF-8 without NUL: bad bytes and NUL become U+FFFD. `changed` is set if anything did.
 std::string repair_text(std::string_view text, bool& changed);
 // True if repair_text would change nothing.

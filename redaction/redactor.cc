@@ -1,6 +1,8 @@
 #include "redaction/redactor.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cmath>
 #include <bit>
 #include <limits>
 #include <stdexcept>
@@ -12,6 +14,11 @@
 
 namespace runtail {
 namespace {
+
+// Ids and names are kept in memory with their runs and indexed in the database: longer ones are cut.
+constexpr std::size_t kNameBytesMax = 512;
+// From nine digits on a number may be a card or an id.
+constexpr double kLongNumber = 1e8;
 
 constexpr bool is_typed(FieldValue::Kind kind) {
   return kind != FieldValue::Kind::kText && kind != FieldValue::Kind::kJson;
@@ -60,7 +67,7 @@ struct Redactor::State {
   void write_user_id(const FieldValue& value);
   void write_rest(const LogEvent& event);
   void fail_closed(const LogEvent& event);
-  std::string_view mask_and_cut(std::string_view text);
+  std::string_view mask_and_cut(std::string_view text, std::size_t bytes_max);
 };
 
 // Nothing in it comes from text.
@@ -95,10 +102,18 @@ void Redactor::State::write(const LogEvent& event) {
 void Redactor::State::write_field(Field field, const FieldValue& value) {
   if (field == Field::kIp) return write_ip(value);
   if (field == Field::kUserId) return write_user_id(value);
+  if (value.kind == FieldValue::Kind::kReal && std::abs(value.real) >= kLongNumber) {
+    char digits[64];
+    const int size = std::snprintf(digits, sizeof digits, "%.0f", value.real);
+    const std::string_view text(digits, std::min<std::size_t>(static_cast<std::size_t>(size), sizeof digits - 1));
+    if (masker.mask(text) != text) return;   // the mask is counted; a number has no place for a marker
+  }
   if (is_typed(value.kind)) {
     out.fields.put(field) = value;
   } else if (value.kind == FieldValue::Kind::kText) {
-    out.fields.put_text(field, field == Field::kErrorMessage ? mask_and_cut(value.text) : masker.mask(value.text));
+    const bool is_free = spec_of(field).type == FieldType::kFreeText && field != Field::kErrorMessage;
+    const std::size_t bytes_max = field == Field::kErrorMessage ? config.error_message_bytes_max : kNameBytesMax;
+    out.fields.put_text(field, is_free ? masker.mask(value.text) : mask_and_cut(value.text, bytes_max));
   }
   // JSON text no one has scanned: the parser makes none, so nothing is lost.
 }
@@ -163,10 +178,10 @@ void Redactor::State::write_rest(const LogEvent& event) {
 // Cut only after masking: a cut through a secret would leave its head behind. What the cut brings to an end may itself
 // look like something to mask (a longer number cut to the size of an SSN), so both alternate until neither changes
 // anything. Each round leaves fewer bytes outside markers, so it ends.
-std::string_view Redactor::State::mask_and_cut(std::string_view text) {
+std::string_view Redactor::State::mask_and_cut(std::string_view text, std::size_t bytes_max) {
   text = masker.mask(text);
-  while (text.size() > config.error_message_bytes_max) {
-    text = masker.mask(truncate_redacted(text, config.error_message_bytes_max));
+  while (text.size() > bytes_max) {
+    text = masker.mask(truncate_redacted(text, bytes_max));
   }
   return text;
 }

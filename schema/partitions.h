@@ -15,7 +15,7 @@ namespace runtail {
 
 enum class PartitionSpan { kDay, kMonth };
 
-// Partitions exist from `back` spans before today's to `ahead` spans after it, both included (DATA section 2).
+// Partitions exist from `back` spans before today's to `ahead` spans after it, both included.
 struct PartitionRule {
   const char* table;
   PartitionSpan span;

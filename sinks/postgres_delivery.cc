@@ -10,7 +10,7 @@
 namespace runtail {
 namespace {
 
-// DATA: an event further ahead of now is set aside.
+// An event further ahead of now is set aside.
 constexpr std::chrono::hours kFutureMax{48};
 constexpr std::size_t kBodyBytesMax = 8192;
 

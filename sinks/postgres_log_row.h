@@ -1,4 +1,4 @@
-// One log_events row, as binary COPY takes it (DATA: lines).
+// One log_events row, as binary COPY takes it.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
-// Which bytes of which files are in the database: read, locked and advanced in the writer's transaction (DATA: one
-// writer transaction, step 2).
+// Which bytes of which files are in the database: read, locked and advanced in the writer's
+// transaction, before any row.
 #pragma once
 
 #include <map>

@@ -10,7 +10,7 @@
 namespace runtail {
 namespace {
 
-// How the value of a column and that of a new row become one (DATA: merge rules); core/run_state.h says the same in
+// How the value of a column and that of a new row become one; core/run_state.h says the same in
 // C++, and a test holds the two together.
 enum class Merge {
   kKeep,  // key columns, and what never changes

@@ -1,4 +1,4 @@
-// What follows from an SQLSTATE (DATA: SQLSTATE -> what follows), and what to tell the operator.
+// What follows from an SQLSTATE, and what to tell the operator.
 #pragma once
 
 #include <string>

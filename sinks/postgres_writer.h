@@ -1,4 +1,5 @@
-// Writes a fold in an open transaction, statement by statement in the order of DATA (one writer transaction, 3 to 12).
+// Writes a fold in an open transaction, statement by statement parents before children, keys in order: two
+// writers cannot deadlock.
 #pragma once
 
 #include <cstdint>

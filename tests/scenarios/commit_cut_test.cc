@@ -46,9 +46,9 @@ void CommitCut::expect_exactly_once(bool killed_after_each_cut, int cuts) {
   expect_delivered(scene.sql, scene.agent, workload.expected());
 }
 
-TEST_P(CommitCut, LosesNothingAndRepeatsNothing) { expect_exactly_once(false, by_scale(5, 100)); }
+TEST_P(CommitCut, LosesNothingAndRepeatsNothing) { expect_exactly_once(false, by_scale(5, 30)); }
 
-TEST_P(CommitCut, AndTheAgentKilledBeforeItTriesAgain) { expect_exactly_once(true, by_scale(4, 60)); }
+TEST_P(CommitCut, AndTheAgentKilledBeforeItTriesAgain) { expect_exactly_once(true, by_scale(4, 20)); }
 
 INSTANTIATE_TEST_SUITE_P(BothSides, CommitCut,
                          testing::Values(CommitProxy::Cut::kBeforeServer, CommitProxy::Cut::kAfterServer),

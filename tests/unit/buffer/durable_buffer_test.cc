@@ -143,6 +143,44 @@ TEST_F(DurableBufferTest, DeliveredChunksLeaveTheDiskWithoutBeingRewritten) {
   EXPECT_TRUE(buffer->has_room());
 }
 
+TEST_F(DurableBufferTest, ManySmallChunksLeaveTheDiskToo) {
+  config_.bytes_max = 64 << 20;
+  const auto buffer = open();
+  Sequence last = 0;
+  for (std::uint64_t n = 0; n < 300; ++n) {
+    Commit many;
+    for (std::uint64_t k = 0; k < 100; ++k) {
+      Chunk small = chunk(k, k + 1);
+      small.events.resize(1500);
+      for (char& c : small.events) c = static_cast<char>(rand());
+      many.chunks.push_back(std::move(small));
+    }
+    last = *buffer->append(many);
+    buffer->release(last);
+  }
+  // 45 MB went through in files of five thousand chunks each.
+  EXPECT_LT(buffer->bytes_on_disk(), 30u << 20);
+}
+
+TEST_F(DurableBufferTest, OneReadIsBoundedByBytes) {
+  const auto buffer = open();
+  for (std::uint64_t n = 0; n < 4; ++n) {
+    Commit big = commit(n * 10, n * 10 + 10);
+    big.chunks[0].events.assign(9 << 20, 'x');
+    ASSERT_TRUE(buffer->append(big));
+  }
+  EXPECT_EQ(buffer->read_after(0, ~std::uint64_t{0})->size(), 2u);
+}
+
+TEST_F(DurableBufferTest, ForgottenStateIsGone) {
+  const auto buffer = open();
+  ASSERT_TRUE(buffer->put("w/1", "x"));
+  Commit forgetful;
+  forgetful.forget = {"w/1"};
+  ASSERT_TRUE(buffer->append(forgetful));
+  EXPECT_FALSE(buffer->get("w/1"));
+}
+
 TEST_F(DurableBufferTest, ADamagedChunkIsNamedAndNotGivenOut) {
   const Chunk good = chunk(0, 1000);
   ChunkPacker packer;

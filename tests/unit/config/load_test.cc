@@ -224,10 +224,10 @@ TEST(LoadConfigTest, LimitsAreInclusive) {
        {RangeCase{"line_bytes_max: 1KiB", true}, RangeCase{"line_bytes_max: 1023", false},
         RangeCase{"line_bytes_max: 16MiB", true}, RangeCase{"line_bytes_max: 16777217", false},
         RangeCase{"line_bytes_max: 9999999999999", false}, RangeCase{"buffer: {bytes_max: 0}", true},
-        RangeCase{"buffer: {bytes_max: 1}", false}, RangeCase{"buffer: {bytes_max: 1MiB}", true},
+        RangeCase{"buffer: {bytes_max: 63MiB}", false}, RangeCase{"buffer: {bytes_max: 64MiB}", true},
         RangeCase{"ignore_older: 0", false}, RangeCase{"ignore_older: 1h", true},
         RangeCase{"postgres: {lock_timeout: 99ms}", false}, RangeCase{"postgres: {lock_timeout: 100ms}", true},
-        RangeCase{"metrics: {max_series: -1}", false}, RangeCase{"metrics: {max_series: 1}", true},
+        RangeCase{"metrics: {max_series: 99}", false}, RangeCase{"metrics: {max_series: 100}", true},
         RangeCase{"metrics: {max_series: 1e3}", false}}) {
     EXPECT_EQ(problems(range.yaml).empty(), range.good) << range.yaml;
   }
