@@ -55,12 +55,12 @@ void add_runs_verb(CLI::App& app, int& exit_code) {
       ->type_name("WORD");
   verb->footer(
       "Asks the agent that runs in the directory; where none runs the directory itself is read. A user who may not\n"
-      "write /var/lib/runtail has the runs of `runtail exec` in ~/.local/state/runtail: name it with --directory.\n"
+      "write /var/lib/runtail has the runs of `runtail exec` in ~/.local/state/runtail: that is looked into then.\n"
       "Exit code 4: no buffer there.\n"
       "\n"
       "Examples:\n"
       "  runtail runs --status failed --output json\n"
-      "  runtail runs --directory ~/.local/state/runtail");
+      "  runtail runs --directory /var/lib/runtail/buffer");
   verb->callback([options, &exit_code] {
     std::vector<std::string> words = {"runs", "output=" + options->output, "limit=" + std::to_string(options->limit)};
     if (!options->job.empty()) words.push_back("job=" + options->job);
