@@ -15,7 +15,8 @@ constexpr std::chrono::seconds kDrainAtStop{3};
 
 }  // namespace
 
-DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock, DeliverySettings settings)
+DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock,
+                           DeliverySettings settings)
     : buffer_(buffer),
       sink_(sink),
       published_(published),
@@ -57,7 +58,8 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
   const auto fail = [&](const std::string& reason, std::chrono::milliseconds wait, bool is_error) {
     // Jitter keeps a fleet from knocking at the same moment.
     static thread_local std::minstd_rand random(std::random_device{}());
-    backoff_ = std::chrono::milliseconds(wait.count() / 2 + static_cast<std::int64_t>(random() % static_cast<unsigned>(wait.count() + 1)));
+    backoff_ = std::chrono::milliseconds(wait.count() / 2 +
+                                         static_cast<std::int64_t>(random() % static_cast<unsigned>(wait.count() + 1)));
     bool is_news = false;
     {
       const std::lock_guard lock(mutex_);
@@ -73,8 +75,10 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
   auto chunks = buffer_.read_after(cursor_.delivered.sequence, settings_.batch_lines_max);
   if (!chunks) {
     if (chunks.error().code != ErrorCode::kCorrupt) return fail(chunks.error().message, kLongestBackoff, true);
-    // A damaged chunk cannot be delivered by anyone. Its range stays open in source_files: a replay of the file fills it.
-    log(true, chunks.error().message + "; it is skipped and counted in runtail_dead_letters_total{reason=\"corrupt_chunk\"}");
+    // A damaged chunk cannot be delivered by anyone. Its range stays open in source_files: a replay of the file fills
+    // it.
+    log(true,
+        chunks.error().message + "; it is skipped and counted in runtail_dead_letters_total{reason=\"corrupt_chunk\"}");
     metrics_.add(Metric::kDeadLettersTotal, {"corrupt_chunk"}, 1);
     ++cursor_.delivered.sequence;
     return true;
@@ -94,15 +98,19 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
   }
   if (cursor_.intent != chunks->back().sequence) {
     cursor_.intent = chunks->back().sequence;
-    if (const auto kept = buffer_.put_cursor(sink_.name(), cursor_, {}); !kept) return fail(kept.error().message, kLongestBackoff, true);
+    if (const auto kept = buffer_.put_cursor(sink_.name(), cursor_, {}); !kept)
+      return fail(kept.error().message, kLongestBackoff, true);
   }
   const Delivery answer = sink_.deliver(*chunks, maybe_delivered_);
   switch (answer.status) {
-    case Delivery::Status::kDelivered: settle(*chunks, answer); return true;
+    case Delivery::Status::kDelivered:
+      settle(*chunks, answer);
+      return true;
     case Delivery::Status::kRetry:
       maybe_delivered_ = maybe_delivered_ || answer.unknown;
       return fail(answer.reason, std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff), false);
-    case Delivery::Status::kOperator: return fail(answer.reason, kOperatorBackoff, true);
+    case Delivery::Status::kOperator:
+      return fail(answer.reason, kOperatorBackoff, true);
   }
   return false;
 }
@@ -113,18 +121,21 @@ void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Deliv
   backoff_ = std::chrono::milliseconds(0);
   cursor_.delivered.sequence = chunks.back().sequence;
   for (const SequencedChunk& each : chunks) cursor_.delivered.records += each.chunk.records;
-  const std::pair<const RecordCounts*, RecordOutcome> parts[] = {{&outcomes.applied, RecordOutcome::kApplied},
-                                                                 {&outcomes.duplicate, RecordOutcome::kDuplicate},
-                                                                 {&outcomes.expired, RecordOutcome::kExpired},
-                                                                 {&outcomes.dead_lettered, RecordOutcome::kDeadLettered}};
+  const std::pair<const RecordCounts*, RecordOutcome> parts[] = {
+      {&outcomes.applied, RecordOutcome::kApplied},
+      {&outcomes.duplicate, RecordOutcome::kDuplicate},
+      {&outcomes.expired, RecordOutcome::kExpired},
+      {&outcomes.dead_lettered, RecordOutcome::kDeadLettered}};
   for (const auto& [counts, outcome] : parts) {
     for (std::size_t i = 0; i < kTableCount; ++i) {
       const auto table = static_cast<Table>(i);
       if ((*counts)[table] == 0) continue;
-      metrics_.add(Metric::kRecordsTotal, {sink_.name(), to_string(table), to_string(outcome)}, static_cast<double>((*counts)[table]));
+      metrics_.add(Metric::kRecordsTotal, {sink_.name(), to_string(table), to_string(outcome)},
+                   static_cast<double>((*counts)[table]));
     }
   }
-  for (const auto& [reason, letters] : delivered.set_aside) metrics_.add(Metric::kDeadLettersTotal, {reason}, static_cast<double>(letters));
+  for (const auto& [reason, letters] : delivered.set_aside)
+    metrics_.add(Metric::kDeadLettersTotal, {reason}, static_cast<double>(letters));
   std::vector<Series> changed = metrics_.take_changed();
   std::vector<StateEntry> entries;
   for (const Series& series : changed) entries.push_back({state_prefix_ + series_key(series), encode_series(series)});
@@ -149,8 +160,10 @@ void DeliveryLoop::show() {
   std::uint64_t imbalance = 0;
   for (std::size_t i = 0; i < kTableCount; ++i) {
     double outcomes = 0;
-    for (const RecordOutcome outcome : {RecordOutcome::kApplied, RecordOutcome::kDuplicate, RecordOutcome::kExpired, RecordOutcome::kDeadLettered}) {
-      outcomes += metrics_.value(Metric::kRecordsTotal, {sink_.name(), to_string(static_cast<Table>(i)), to_string(outcome)});
+    for (const RecordOutcome outcome :
+         {RecordOutcome::kApplied, RecordOutcome::kDuplicate, RecordOutcome::kExpired, RecordOutcome::kDeadLettered}) {
+      outcomes +=
+          metrics_.value(Metric::kRecordsTotal, {sink_.name(), to_string(static_cast<Table>(i)), to_string(outcome)});
     }
     const auto settled = static_cast<std::uint64_t>(outcomes);
     const std::uint64_t delivered = cursor_.delivered.records.by_table[i];

@@ -15,8 +15,8 @@
 namespace runtail {
 
 struct DeliveryStatus {
-  bool up = false;                       // the last delivery worked
-  std::string reason;                    // why not
+  bool up = false;     // the last delivery worked
+  std::string reason;  // why not
   std::uint64_t records_pending = 0;
   Sequence delivered = 0;
   std::optional<TimePoint> last_success_at;
@@ -30,10 +30,11 @@ struct DeliverySettings {
 
 class DeliveryLoop {
  public:
-  DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock, DeliverySettings settings);
+  DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock,
+               DeliverySettings settings);
 
-  // Until stop is asked for; then what is in the buffer already is still delivered for up to 3 s. `log` gets what a person should
-  // read, once per change.
+  // Until stop is asked for; then what is in the buffer already is still delivered for up to 3 s. `log` gets what a
+  // person should read, once per change.
   void run(std::stop_token stop, const std::function<void(bool is_error, const std::string& message)>& log);
   // Something was appended. Threads: any.
   void wake();
@@ -48,9 +49,9 @@ class DeliveryLoop {
   void settle(const std::vector<SequencedChunk>& chunks, const Delivery& delivered);
   void show();
 
-  DurableBuffer& buffer_;                // not owned, outlives this
-  Sink& sink_;                           // not owned, outlives this
-  PublishedMetrics& published_;          // not owned, outlives this
+  DurableBuffer& buffer_;        // not owned, outlives this
+  Sink& sink_;                   // not owned, outlives this
+  PublishedMetrics& published_;  // not owned, outlives this
   const Clock& clock_;
   const DeliverySettings settings_;
   const std::string state_prefix_;
@@ -59,10 +60,10 @@ class DeliveryLoop {
   bool maybe_delivered_ = false;
   std::chrono::milliseconds backoff_{0};
 
-  mutable std::mutex mutex_;             // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::condition_variable_any woken_;
   bool work_ = false;
-  DeliveryStatus status_;                // without records_pending
+  DeliveryStatus status_;  // without records_pending
   RecordCounts delivered_records_;
   std::uint64_t imbalance_ = 0;
 };

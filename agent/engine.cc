@@ -45,7 +45,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable_any().wait_for(lock, stop, std::chrono::milliseconds(500), [] { return false; });
-    if (stop.stop_requested()) return Error{ErrorCode::kUnavailable, "stopped while waiting for the database's identity key"};
+    if (stop.stop_requested())
+      return Error{ErrorCode::kUnavailable, "stopped while waiting for the database's identity key"};
     identity = settle_identity(config, *engine->buffer_);
   }
   if (!identity->known.empty()) {
@@ -73,21 +74,25 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   deriver.ruleset = redactor->ruleset();
   deriver.environment = config.environment;
   deriver.service = config.service;
-  engine->pipeline_ = std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
-                                                 engine->clock_, published, config.metrics.max_series, local);
+  engine->pipeline_ =
+      std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
+                                 engine->clock_, published, config.metrics.max_series, local);
   if (lost) engine->pipeline_->metrics().add(Metric::kBufferLostTotal, {}, 1);
   if (!local) {
     engine->postgres_ = std::make_unique<PostgresSink>(config.postgres, deriver, engine->kinds_, engine->clock_);
     DeliverySettings settings{config.postgres.batch_rows_max, config.metrics.max_series, config.postgres.idle_timeout};
-    engine->delivery_ = std::make_unique<DeliveryLoop>(*engine->buffer_, *engine->postgres_, published, engine->clock_, settings);
+    engine->delivery_ =
+        std::make_unique<DeliveryLoop>(*engine->buffer_, *engine->postgres_, published, engine->clock_, settings);
   }
   Engine* self = engine.get();
-  engine->intake_ = std::make_unique<Intake>(config, identity->key, *engine->buffer_, *engine->pipeline_, engine->clock_, published, [self] {
-    if (self->delivery_) self->delivery_->wake();
-  });
+  engine->intake_ = std::make_unique<Intake>(config, identity->key, *engine->buffer_, *engine->pipeline_,
+                                             engine->clock_, published, [self] {
+                                               if (self->delivery_) self->delivery_->wake();
+                                             });
   if (engine->delivery_) {
     engine->delivery_thread_ = std::jthread([self](std::stop_token token) {
-      self->delivery_->run(token, [](bool is_error, const std::string& message) { is_error ? log_error(message) : log_warn(message); });
+      self->delivery_->run(
+          token, [](bool is_error, const std::string& message) { is_error ? log_error(message) : log_warn(message); });
       self->delivery_ended_ = true;
     });
   }
@@ -111,7 +116,8 @@ void Engine::stop(std::chrono::milliseconds deadline) {
   }
   if (!delivery_thread_.joinable()) return;
   delivery_thread_.request_stop();
-  while (!delivery_ended_ && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while (!delivery_ended_ && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   // A statement that does not come back must not hold the exit: it is repeated after the next start.
   if (!delivery_ended_ && deadline.count() > 0) {
     log_warn("a delivery is still on its way; it is repeated at the next start");
@@ -129,8 +135,13 @@ std::vector<HealthCheck> Engine::health() const {
   std::vector<HealthCheck> checks;
   const auto failed = failure();
   const bool room = buffer_->has_room();
-  checks.push_back({"buffer", CheckKind::kOwn, failed ? CheckStatus::kUnavailable : room ? CheckStatus::kOk : CheckStatus::kDegraded,
-                    failed ? *failed : room ? "" : "full: sources wait; see runtail_buffer_size_bytes and the sinks"});
+  checks.push_back({"buffer", CheckKind::kOwn,
+                    failed ? CheckStatus::kUnavailable
+                    : room ? CheckStatus::kOk
+                           : CheckStatus::kDegraded,
+                    failed ? *failed
+                    : room ? ""
+                           : "full: sources wait; see runtail_buffer_size_bytes and the sinks"});
   HealthCheck inputs{"inputs", CheckKind::kOwn, CheckStatus::kOk, ""};
   for (const SourceStatus& source : intake_->status()) {
     if (source.faults.empty()) continue;
@@ -142,7 +153,8 @@ std::vector<HealthCheck> Engine::health() const {
   if (delivery_) {
     const DeliveryStatus status = delivery_->status();
     const bool ok = status.up || status.reason.empty();
-    checks.push_back({"postgres", CheckKind::kOutside, ok ? CheckStatus::kOk : CheckStatus::kUnavailable, status.reason});
+    checks.push_back(
+        {"postgres", CheckKind::kOutside, ok ? CheckStatus::kOk : CheckStatus::kUnavailable, status.reason});
   }
   return checks;
 }
@@ -180,18 +192,24 @@ std::string Engine::describe(TimePoint now) const {
   }
   if (delivery_) {
     const DeliveryStatus status = delivery_->status();
-    out += "sink postgres: " + std::string(status.up ? "up" : status.reason.empty() ? "not used yet" : "degraded") + ", " +
-           std::to_string(status.records_pending) + " records pending";
+    out += "sink postgres: " +
+           std::string(status.up               ? "up"
+                       : status.reason.empty() ? "not used yet"
+                                               : "degraded") +
+           ", " + std::to_string(status.records_pending) + " records pending";
     if (!status.reason.empty()) out += "; " + status.reason;
     if (status.last_success_at) {
-      out += "; last success " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - *status.last_success_at).count()) + " s ago";
+      out += "; last success " +
+             std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - *status.last_success_at).count()) +
+             " s ago";
     }
     out += '\n';
   } else {
     out += "sink: none; history is kept in the buffer directory\n";
   }
-  out += "buffer: " + std::to_string(buffer_->bytes_on_disk() >> 10) + " of " + std::to_string(buffer_->bytes_max() >> 10) + " KiB" +
-         (buffer_->has_room() ? "" : "; full: sources wait") + '\n';
+  out += "buffer: " + std::to_string(buffer_->bytes_on_disk() >> 10) + " of " +
+         std::to_string(buffer_->bytes_max() >> 10) + " KiB" + (buffer_->has_room() ? "" : "; full: sources wait") +
+         '\n';
   std::map<std::string, double> lines;
   double read = 0, imbalance = 0;
   std::map<std::string, double> records;
@@ -203,7 +221,8 @@ std::string Engine::describe(TimePoint now) const {
   }
   const auto list = [](const std::map<std::string, double>& counts) {
     std::string text;
-    for (const auto& [name, count] : counts) text += (text.empty() ? "" : " + ") + std::to_string(static_cast<std::uint64_t>(count)) + " " + name;
+    for (const auto& [name, count] : counts)
+      text += (text.empty() ? "" : " + ") + std::to_string(static_cast<std::uint64_t>(count)) + " " + name;
     return text.empty() ? std::string("none") : text;
   };
   out += "lines: " + std::to_string(static_cast<std::uint64_t>(read)) + " read = " + list(lines) + '\n';

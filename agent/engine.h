@@ -43,18 +43,18 @@ class Engine {
   Engine(const Config& config, PublishedMetrics& published);
 
   const Config config_;
-  PublishedMetrics& published_;                // not owned, outlives this
+  PublishedMetrics& published_;  // not owned, outlives this
   SystemClock clock_;
   std::unique_ptr<DurableBuffer> buffer_;
   std::vector<std::string> kinds_;
   std::unique_ptr<Pipeline> pipeline_;
-  std::unique_ptr<PostgresSink> postgres_;     // null: history is local
+  std::unique_ptr<PostgresSink> postgres_;  // null: history is local
   std::unique_ptr<DeliveryLoop> delivery_;
   std::unique_ptr<Intake> intake_;
   std::jthread delivery_thread_, intake_thread_;
   std::atomic<bool> delivery_ended_{false};
 
-  mutable std::mutex mutex_;                   // guards failure_
+  mutable std::mutex mutex_;  // guards failure_
   std::optional<std::string> failure_;
 };
 

@@ -5,11 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fnmatch.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fnmatch.h>
 #include <set>
 #include <utility>
 
@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kReadBytes = 1 << 20;
-constexpr std::size_t kConfirmBytes = 1024;      // HMAC of the <= 1 KiB before the covered end
+constexpr std::size_t kConfirmBytes = 1024;  // HMAC of the <= 1 KiB before the covered end
 constexpr std::chrono::seconds kRenamedGrace{30}, kIdleGrace{300};
 constexpr std::size_t kOpenFilesMany = 128;
 // A line without end is looked through in pieces of this many reads, so that others get their turn.
@@ -68,21 +68,23 @@ struct FileSource::File {
   int fd = -1;
   Inode inode{};
   std::string path;
-  bool live_name = true;              // found under a name the include patterns match
-  bool present = true;                // seen by the last scan
+  bool live_name = true;  // found under a name the include patterns match
+  bool present = true;    // seen by the last scan
   bool identified = false;
-  Position position;                  // emitted: next byte to read
-  std::string tail;                   // the <= 1 KiB before position.emitted
-  std::uint64_t size = 0;             // at the last look
-  TimePoint grown_at{};               // when it last had something new
-  std::int64_t mtime_ns = 0;          // when it was last found read to its end
-  std::uint64_t long_line_end = 0;    // while in a line that is too long: scanned up to here; 0: not in one
+  Position position;                // emitted: next byte to read
+  std::string tail;                 // the <= 1 KiB before position.emitted
+  std::uint64_t size = 0;           // at the last look
+  TimePoint grown_at{};             // when it last had something new
+  std::int64_t mtime_ns = 0;        // when it was last found read to its end
+  std::uint64_t long_line_end = 0;  // while in a line that is too long: scanned up to here; 0: not in one
 };
 
-FileSource::FileSource(FileSourceSettings settings, std::vector<Position> positions, ReadBuffer& buffer, MetricTable& metrics)
+FileSource::FileSource(FileSourceSettings settings, std::vector<Position> positions, ReadBuffer& buffer,
+                       MetricTable& metrics)
     : settings_(std::move(settings)), buffer_(buffer), metrics_(metrics) {
   for (Position& position : positions) {
-    if (position.file.stream == settings_.source.stream) positions_[position.file.file_key].push_back(std::move(position));
+    if (position.file.stream == settings_.source.stream)
+      positions_[position.file.file_key].push_back(std::move(position));
   }
 }
 
@@ -98,14 +100,17 @@ void FileSource::scan(TimePoint now) {
     glob_t found{};
     const int globbed = glob(pattern.c_str(), GLOB_NOSORT | GLOB_ERR, nullptr, &found);
     if (globbed != 0 && globbed != GLOB_NOMATCH) {
-      faults_[pattern] = "look for " + pattern + ": " + std::strerror(errno) + "; let the user of runtail list that directory";
+      faults_[pattern] =
+          "look for " + pattern + ": " + std::strerror(errno) + "; let the user of runtail list that directory";
       looked_everywhere = false;
     }
     if (globbed == 0) {
       for (std::size_t i = 0; i < found.gl_pathc; ++i) {
         const std::string path = found.gl_pathv[i];
         if (is_packed(path)) continue;
-        const auto excluded = [&](const std::string& exclude) { return fnmatch(exclude.c_str(), path.c_str(), 0) == 0; };
+        const auto excluded = [&](const std::string& exclude) {
+          return fnmatch(exclude.c_str(), path.c_str(), 0) == 0;
+        };
         if (std::none_of(settings_.source.exclude.begin(), settings_.source.exclude.end(), excluded)) live.insert(path);
       }
     }
@@ -125,19 +130,20 @@ void FileSource::scan(TimePoint now) {
   for (const auto& [directory, live_names] : names) {
     std::error_code error;
     std::vector<std::pair<fs::file_time_type, std::string>> siblings;
-    for (fs::directory_iterator at(directory.empty() ? "." : directory, error), end; !error && at != end; at.increment(error)) {
+    for (fs::directory_iterator at(directory.empty() ? "." : directory, error), end; !error && at != end;
+         at.increment(error)) {
       const std::string name = at->path().filename();
       const auto rotated = [&](const std::string& each) { return is_rotated_sibling(name, each); };
       if (live.contains(at->path()) || std::none_of(live_names.begin(), live_names.end(), rotated)) continue;
       std::error_code gone;
       siblings.emplace_back(at->last_write_time(gone), at->path());
     }
-    std::sort(siblings.begin(), siblings.end());   // oldest first
+    std::sort(siblings.begin(), siblings.end());  // oldest first
     for (const auto& [time, path] : siblings) look_at(path, false, now);
   }
 
   for (auto& file : files_) {
-    struct stat status{};
+    struct stat status {};
     // A file that shrank keeps the size it was seen with: the next read counts what is lost.
     if (fstat(file->fd, &status) == 0 && static_cast<std::uint64_t>(status.st_size) > file->size) {
       file->size = static_cast<std::uint64_t>(status.st_size);
@@ -150,7 +156,8 @@ void FileSource::scan(TimePoint now) {
   // files rest for a shorter time.
   const auto rest = files_.size() > kOpenFilesMany ? kRenamedGrace : kIdleGrace;
   for (auto& file : files_) {
-    if (file->position.emitted >= file->size && now - file->grown_at > (file->live_name ? rest : kRenamedGrace)) let_go(*file);
+    if (file->position.emitted >= file->size && now - file->grown_at > (file->live_name ? rest : kRenamedGrace))
+      let_go(*file);
   }
   std::erase_if(files_, [](const auto& file) { return file->fd < 0; });
   std::erase_if(done_, [&](const auto& done) { return done.second.seen_in != scans_; });
@@ -160,7 +167,7 @@ void FileSource::look_at(const std::string& path, bool is_live_name, TimePoint n
   for (const fs::path& own : settings_.never) {
     if (path.starts_with(own.string() + "/")) return;
   }
-  struct stat status{};
+  struct stat status {};
   if (stat(path.c_str(), &status) != 0) {
     if (errno != ENOENT) faults_[path] = "look at " + path + ": " + std::strerror(errno);
     return;
@@ -187,10 +194,11 @@ void FileSource::look_at(const std::string& path, bool is_live_name, TimePoint n
   auto file = std::make_unique<File>();
   file->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file->fd < 0) {
-    if (errno != ENOENT) faults_[path] = "open " + path + ": " + std::strerror(errno) + "; give the user of runtail the right to read it";
+    if (errno != ENOENT)
+      faults_[path] = "open " + path + ": " + std::strerror(errno) + "; give the user of runtail the right to read it";
     return;
   }
-  struct stat opened{};
+  struct stat opened {};
   if (fstat(file->fd, &opened) != 0 || !S_ISREG(opened.st_mode)) return;
   file->inode = {opened.st_dev, opened.st_ino};
   file->path = path;
@@ -224,7 +232,9 @@ bool FileSource::identify(File& file, TimePoint now) {
     std::string before(size, '\0');
     if (read_at(file.fd, before.data(), size, known.emitted - size) != static_cast<ssize_t>(size)) continue;
     if (hmac_sha256(settings_.key, before) != known.confirm) continue;
-    const auto is_open = [&](const auto& other) { return other->fd >= 0 && other->identified && other->position.file == known.file; };
+    const auto is_open = [&](const auto& other) {
+      return other->fd >= 0 && other->identified && other->position.file == known.file;
+    };
     if (std::any_of(files_.begin(), files_.end(), is_open)) {
       // A copy beside the file it was made from, as copytruncate makes it before it truncates: it waits. Once the
       // original starts anew, the copy is the file, and what was not read yet is read from it.
@@ -269,7 +279,7 @@ std::optional<LineBlock> FileSource::read(TimePoint now) {
 }
 
 std::optional<LineBlock> FileSource::read_file(File& file, TimePoint now) {
-  struct stat status{};
+  struct stat status {};
   if (fstat(file.fd, &status) != 0) return std::nullopt;
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size < file.position.emitted || size < file.long_line_end) {
@@ -320,7 +330,11 @@ std::optional<LineBlock> FileSource::read_file(File& file, TimePoint now) {
     const std::size_t stop = newline ? static_cast<std::size_t>(newline - fresh.data()) : end + 1;
     const std::size_t next = newline ? stop + 1 : stop;
     const bool too_long = stop - at > settings_.line_bytes_max;
-    block.lines.push_back({file.position.emitted + at, next - at, too_long ? std::string_view{} : fresh.substr(at, stop - at), too_long, {}});
+    block.lines.push_back({file.position.emitted + at,
+                           next - at,
+                           too_long ? std::string_view{} : fresh.substr(at, stop - at),
+                           too_long,
+                           {}});
     at = next;
   }
   const std::string_view read = bytes.substr(0, file.tail.size() + end + 1);
@@ -393,7 +407,7 @@ LineBlock FileSource::block_of(File& file, std::uint64_t from, std::uint64_t to)
 }
 
 void FileSource::let_go(File& file) {
-  struct stat status{};
+  struct stat status {};
   if (fstat(file.fd, &status) == 0) {
     const auto size = static_cast<std::uint64_t>(status.st_size);
     if (status.st_nlink > 0) done_[file.inode] = {size, mtime_ns(status), scans_};

@@ -2,8 +2,9 @@
 //
 // A file is known by content: a keyed hash of its first complete line, a generation among files with
 // the same first line, and a keyed hash of the <= 1 KiB before the offset read. So it survives rename and inode reuse.
-// Copies:     a rotated copy of a file that is still open under its live name (copytruncate) waits until that starts anew.
-// Rotation:   etl.log.1 [==read==|late]   etl.log [new..]   both stay open; the renamed one is read to its end, and let go
+// Copies:     a rotated copy of a file that is still open under its live name (copytruncate) waits until that starts
+// anew. Rotation:   etl.log.1 [==read==|late]   etl.log [new..]   both stay open; the renamed one is read to its end,
+// and let go
 //             after kRenamedGrace without growth, since its worker may still hold it.
 // While away: rotated siblings (etl.log.1, etl.log-20260301) are looked at like the file itself; what is known is not
 //             read again, what is unread is.
@@ -37,7 +38,7 @@ class ReadBuffer {
   std::size_t size() const { return size_; }
 
  private:
-  std::unique_ptr<char[]> bytes_;     // not zeroed: pages that are never read into cost nothing
+  std::unique_ptr<char[]> bytes_;  // not zeroed: pages that are never read into cost nothing
   std::size_t size_;
 };
 
@@ -46,7 +47,7 @@ struct FileSourceSettings {
   HashKey key;
   std::uint64_t line_bytes_max = 1 << 20;
   std::chrono::hours ignore_older{24 * 7};
-  std::vector<std::filesystem::path> never;   // directories of our own: runtail never tails itself
+  std::vector<std::filesystem::path> never;  // directories of our own: runtail never tails itself
 };
 
 // Threads: one.
@@ -63,7 +64,7 @@ class FileSource {
   std::optional<LineBlock> read(TimePoint now);
 
   const SourceConfig& config() const { return settings_.source; }
-  std::uint64_t lag_bytes() const;            // seen by size at the last scan and not yet read
+  std::uint64_t lag_bytes() const;               // seen by size at the last scan and not yet read
   std::vector<std::string> directories() const;  // to watch for changes
   // Some file is closed because it rested: its growth shows only in a scan.
   bool has_resting() const { return !done_.empty(); }
@@ -72,10 +73,10 @@ class FileSource {
 
  private:
   struct File;
-  struct Known {                              // a file read to its end and closed
+  struct Known {  // a file read to its end and closed
     std::uint64_t size = 0;
     std::int64_t mtime_ns = 0;
-    std::uint64_t seen_in = 0;                // scan that last saw it
+    std::uint64_t seen_in = 0;  // scan that last saw it
   };
   using Inode = std::pair<dev_t, ino_t>;
 
@@ -92,13 +93,13 @@ class FileSource {
   void count_lost(std::uint64_t bytes, std::string_view reason);
 
   const FileSourceSettings settings_;
-  ReadBuffer& buffer_;                        // not owned, outlives this
-  MetricTable& metrics_;                      // not owned, outlives this
-  std::map<Bytes16, std::vector<Position>> positions_;   // every known identity of the stream, by file_key
-  std::deque<std::unique_ptr<File>> files_;   // open files, oldest first
+  ReadBuffer& buffer_;                                  // not owned, outlives this
+  MetricTable& metrics_;                                // not owned, outlives this
+  std::map<Bytes16, std::vector<Position>> positions_;  // every known identity of the stream, by file_key
+  std::deque<std::unique_ptr<File>> files_;             // open files, oldest first
   std::map<Inode, Known> done_;
-  std::map<std::string, std::string> faults_; // by path
-  std::size_t next_ = 0;                      // files take turns
+  std::map<std::string, std::string> faults_;  // by path
+  std::size_t next_ = 0;                       // files take turns
   std::uint64_t scans_ = 0;
 };
 

@@ -16,7 +16,8 @@ namespace {
 Result<void> keep_key(const std::filesystem::path& path, const HashKey& key) {
   const std::string hex = to_hex(key.bytes) + "\n", part = path.string() + ".part";
   const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const bool written = fd >= 0 && write(fd, hex.data(), hex.size()) == static_cast<ssize_t>(hex.size()) && fsync(fd) == 0;
+  const bool written =
+      fd >= 0 && write(fd, hex.data(), hex.size()) == static_cast<ssize_t>(hex.size()) && fsync(fd) == 0;
   if (fd >= 0) close(fd);
   if (!written || rename(part.c_str(), path.c_str()) != 0) {
     return Error{ErrorCode::kUnavailable, "write " + path.string() + ": " + std::strerror(errno)};
@@ -56,10 +57,12 @@ Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer&
     auto database = read_start(config.postgres, streams);
     if (database) {
       if (key && key->bytes != database->identity_key.bytes) {
-        return Error{ErrorCode::kInvalidInput,
-                     "the identity key in " + origin + " is not the database's, so the database would not know these files again; give a new database this key "
-                     "(`runtail migrate --identity-key-file " + origin + "`), or move " + config.buffer.directory.string() +
-                         " away to start with the database's key"};
+        return Error{ErrorCode::kInvalidInput, "the identity key in " + origin +
+                                                   " is not the database's, so the database would not know these files "
+                                                   "again; give a new database this key "
+                                                   "(`runtail migrate --identity-key-file " +
+                                                   origin + "`), or move " + config.buffer.directory.string() +
+                                                   " away to start with the database's key"};
       }
       key = database->identity_key;
       std::set<FileIdentity> have;

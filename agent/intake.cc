@@ -36,7 +36,8 @@ Intake::Intake(const Config& config, const HashKey& key, DurableBuffer& buffer, 
     FileSourceSettings settings{source, key, config.line_bytes_max, config.ignore_older, {config.buffer.directory}};
     files_.push_back(std::make_unique<FileSource>(std::move(settings), positions, read_buffer_, pipeline_.metrics()));
   }
-  pipes_ = std::make_unique<PipeSource>(config.buffer.directory, config.name, positions, pipeline_.metrics(), config.line_bytes_max);
+  pipes_ = std::make_unique<PipeSource>(config.buffer.directory, config.name, positions, pipeline_.metrics(),
+                                        config.line_bytes_max);
 }
 
 Intake::~Intake() {
@@ -97,7 +98,8 @@ void Intake::scan() {
     if (inotify_ < 0) continue;
     // Watching a directory twice gives the same watch.
     for (const std::string& directory : source->directories()) {
-      inotify_add_watch(inotify_, directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+      inotify_add_watch(inotify_, directory.c_str(),
+                        IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
     }
   }
   show();
@@ -116,7 +118,8 @@ void Intake::wait(std::chrono::milliseconds timeout) {
       for (ssize_t at = 0; at < got;) {
         const auto* event = reinterpret_cast<const inotify_event*>(events + at);
         // Growth of an open file needs no look around; all else does.
-        const bool resting = std::any_of(files_.begin(), files_.end(), [](const auto& source) { return source->has_resting(); });
+        const bool resting =
+            std::any_of(files_.begin(), files_.end(), [](const auto& source) { return source->has_resting(); });
         if (resting || (event->mask & ~static_cast<std::uint32_t>(IN_MODIFY)) != 0) scan_due_ = true;
         at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
       }

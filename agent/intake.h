@@ -45,10 +45,10 @@ class Intake {
   void trim_history();
   void show();
 
-  DurableBuffer& buffer_;               // not owned, outlives this
-  Pipeline& pipeline_;                  // not owned, outlives this
+  DurableBuffer& buffer_;  // not owned, outlives this
+  Pipeline& pipeline_;     // not owned, outlives this
   const Clock& clock_;
-  PublishedMetrics& published_;         // not owned, outlives this
+  PublishedMetrics& published_;  // not owned, outlives this
   const std::function<void()> on_commit_;
   const bool history_is_local_;
   const BufferConfig buffer_config_;
@@ -57,12 +57,12 @@ class Intake {
   std::unique_ptr<PipeSource> pipes_;
   std::size_t turn_ = 0;
   int inotify_ = -1;
-  int wake_ = -1;                       // eventfd: stop was asked for
+  int wake_ = -1;  // eventfd: stop was asked for
   bool scan_due_ = true;
   std::chrono::steady_clock::time_point scanned_at_{}, trimmed_at_{};
   std::atomic<std::int64_t> progress_at_{0};
 
-  mutable std::mutex mutex_;            // guards status_
+  mutable std::mutex mutex_;  // guards status_
   std::vector<SourceStatus> status_;
 };
 

@@ -25,8 +25,9 @@ void write(spdlog::level::level_enum level, std::string_view message) {
 void init_log(const LogConfig& config) {
   auto logger = std::make_shared<spdlog::logger>("runtail", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   as_json = config.format == "json" || (config.format == "auto" && isatty(STDERR_FILENO) == 0);
-  logger->set_pattern(as_json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","msg":%v})" : "%Y-%m-%dT%H:%M:%SZ %-7l %v",
-                      spdlog::pattern_time_type::utc);
+  logger->set_pattern(
+      as_json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","msg":%v})" : "%Y-%m-%dT%H:%M:%SZ %-7l %v",
+      spdlog::pattern_time_type::utc);
   logger->set_level(spdlog::level::from_str(config.level));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));

@@ -1,5 +1,5 @@
-// runtail's own log, to stderr. info: an operator's action worked; warn: odd, nothing lost; error: data lost or a person
-// is needed. Never the content of a tailed line.
+// runtail's own log, to stderr. info: an operator's action worked; warn: odd, nothing lost; error: data lost or a
+// person is needed. Never the content of a tailed line.
 #pragma once
 
 #include <string_view>

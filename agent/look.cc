@@ -30,12 +30,14 @@ Result<Options> read_options(std::span<const std::string> words) {
       options.output = *output;
     } else if (name == "limit") {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.limit);
-      if (error != std::errc() || end != value.data() + value.size()) return Error{ErrorCode::kInvalidInput, "limit \"" + value + "\" is not a number"};
+      if (error != std::errc() || end != value.data() + value.size())
+        return Error{ErrorCode::kInvalidInput, "limit \"" + value + "\" is not a number"};
     } else if (name == "job") {
       options.job = value;
     } else if (name == "status") {
       if (!parse_run_status(value)) {
-        return Error{ErrorCode::kInvalidInput, "status \"" + value + "\": choose queued, running, success, failed, cancelled or skipped"};
+        return Error{ErrorCode::kInvalidInput,
+                     "status \"" + value + "\": choose queued, running, success, failed, cancelled or skipped"};
       }
       options.status = value;
     } else {
@@ -71,13 +73,33 @@ std::string runs(const DurableBuffer& buffer, const Options& options) {
   std::sort(found.begin(), found.end(), newer);
   if (found.size() > options.limit) found.resize(options.limit);
   TextTable table;
-  table.columns = {{"job_id"}, {"run"}, {"run_id", false, false}, {"external_run_id", false, false}, {"status"}, {"end_reason"},
-                   {"attempts", true}, {"attempt_count", true, false}, {"started", false, true}, {"started_at", false, false},
-                   {"finished_at", false, false}, {"scheduled_at", false, false}, {"duration"}, {"duration_ms", true, false},
-                   {"rows", true}, {"records_extracted", true, false}, {"records_loaded", true, false}, {"tasks", true},
-                   {"error_category"}, {"error_code", false, false}, {"error_message", false, false}, {"exit_code", true, false},
-                   {"exit_signal", true, false}, {"verdict_source", false, false}, {"environment", false, false},
-                   {"service", false, false}, {"correlation_id", false, false}};
+  table.columns = {{"job_id"},
+                   {"run"},
+                   {"run_id", false, false},
+                   {"external_run_id", false, false},
+                   {"status"},
+                   {"end_reason"},
+                   {"attempts", true},
+                   {"attempt_count", true, false},
+                   {"started", false, true},
+                   {"started_at", false, false},
+                   {"finished_at", false, false},
+                   {"scheduled_at", false, false},
+                   {"duration"},
+                   {"duration_ms", true, false},
+                   {"rows", true},
+                   {"records_extracted", true, false},
+                   {"records_loaded", true, false},
+                   {"tasks", true},
+                   {"error_category"},
+                   {"error_code", false, false},
+                   {"error_message", false, false},
+                   {"exit_code", true, false},
+                   {"exit_signal", true, false},
+                   {"verdict_source", false, false},
+                   {"environment", false, false},
+                   {"service", false, false},
+                   {"correlation_id", false, false}};
   for (const RunRecord& record : found) {
     const RunState& run = record.run;
     const std::string id = to_string(run.run_id);
@@ -86,22 +108,41 @@ std::string runs(const DurableBuffer& buffer, const Options& options) {
     const ErrorGroup none, &error = failed ? run.error : none;
     const bool terminal = is_terminal(run.state.status);
     const auto started = run.started_at ? run.started_at : run.first_event_at;
-    table.rows.push_back({run.job_id, external.empty() ? id.substr(0, 8) : external, id, external, std::string(to_string(run.state.status)),
-                          std::string(to_string(run.state.end_reason)), std::to_string(run.attempt_count), std::to_string(run.attempt_count),
-                          started ? to_rfc3339(*started).substr(0, 19) + "Z" : "", time_text(run.started_at), time_text(run.state.finished_at),
-                          time_text(run.scheduled_at()), terminal ? duration_text(run.duration_ms()) : "",
-                          terminal ? number(run.duration_ms()) : "", number(run.records_loaded()), number(run.records_extracted()),
-                          number(run.records_loaded()), std::to_string(record.tasks.size()), std::string(to_string(error.category)),
-                          error.code, error.message, number(run.exit_code), number(run.exit_signal),
-                          terminal ? std::string(to_string(run.state.verdict_source)) : "", std::string(run.text(RunText::kEnvironment)),
-                          std::string(run.text(RunText::kService)), std::string(run.text(RunText::kCorrelationId))});
+    table.rows.push_back({run.job_id,
+                          external.empty() ? id.substr(0, 8) : external,
+                          id,
+                          external,
+                          std::string(to_string(run.state.status)),
+                          std::string(to_string(run.state.end_reason)),
+                          std::to_string(run.attempt_count),
+                          std::to_string(run.attempt_count),
+                          started ? to_rfc3339(*started).substr(0, 19) + "Z" : "",
+                          time_text(run.started_at),
+                          time_text(run.state.finished_at),
+                          time_text(run.scheduled_at()),
+                          terminal ? duration_text(run.duration_ms()) : "",
+                          terminal ? number(run.duration_ms()) : "",
+                          number(run.records_loaded()),
+                          number(run.records_extracted()),
+                          number(run.records_loaded()),
+                          std::to_string(record.tasks.size()),
+                          std::string(to_string(error.category)),
+                          error.code,
+                          error.message,
+                          number(run.exit_code),
+                          number(run.exit_signal),
+                          terminal ? std::string(to_string(run.state.verdict_source)) : "",
+                          std::string(run.text(RunText::kEnvironment)),
+                          std::string(run.text(RunText::kService)),
+                          std::string(run.text(RunText::kCorrelationId))});
   }
   return render(table, options.output);
 }
 
 Result<std::string> buffer_ls(const DurableBuffer& buffer, const Options& options) {
   TextTable table;
-  table.columns = {{"sequence", true}, {"stream"}, {"file"}, {"generation", true}, {"from", true}, {"to", true}, {"lines", true}, {"read_at"}};
+  table.columns = {{"sequence", true}, {"stream"},   {"file"},        {"generation", true},
+                   {"from", true},     {"to", true}, {"lines", true}, {"read_at"}};
   Sequence after = 0;
   if (const Sequence oldest = buffer.oldest(); oldest > 0) after = oldest - 1;
   while (table.rows.size() < options.limit) {
@@ -110,14 +151,16 @@ Result<std::string> buffer_ls(const DurableBuffer& buffer, const Options& option
     if (chunks->empty()) break;
     const SequencedChunk& each = chunks->front();
     after = each.sequence;
-    table.rows.push_back({std::to_string(each.sequence), each.chunk.file.stream, to_hex(each.chunk.file.file_key).substr(0, 8),
-                          std::to_string(each.chunk.file.generation), std::to_string(each.chunk.covers.from),
-                          std::to_string(each.chunk.covers.to), std::to_string(each.chunk.lines), to_rfc3339(each.chunk.read_at)});
+    table.rows.push_back({std::to_string(each.sequence), each.chunk.file.stream,
+                          to_hex(each.chunk.file.file_key).substr(0, 8), std::to_string(each.chunk.file.generation),
+                          std::to_string(each.chunk.covers.from), std::to_string(each.chunk.covers.to),
+                          std::to_string(each.chunk.lines), to_rfc3339(each.chunk.read_at)});
   }
   return render(table, options.output);
 }
 
-Result<std::string> buffer_events(const DurableBuffer& buffer, const Options& options, const std::vector<std::string>& kinds) {
+Result<std::string> buffer_events(const DurableBuffer& buffer, const Options& options,
+                                  const std::vector<std::string>& kinds) {
   std::string out;
   Sequence after = 0;
   if (const Sequence oldest = buffer.oldest(); oldest > 0) after = oldest - 1;
@@ -137,14 +180,16 @@ Result<std::string> buffer_events(const DurableBuffer& buffer, const Options& op
 
 std::string dead_letters(const DurableBuffer& buffer, const Options& options) {
   TextTable table;
-  table.columns = {{"id", false, false}, {"at"}, {"reason"}, {"stream"}, {"file"}, {"generation", true, false}, {"from", true}, {"bytes", true}, {"body"}};
+  table.columns = {{"id", false, false},        {"at"},         {"reason"},      {"stream"}, {"file"},
+                   {"generation", true, false}, {"from", true}, {"bytes", true}, {"body"}};
   for (const StateEntry& entry : buffer.scan("d/")) {
     const auto chunk = decode_chunk(entry.value);
     if (!chunk) continue;
     for (const DeadLetter& letter : chunk->dead_letters) {
-      table.rows.push_back({to_string(letter.id), to_rfc3339(letter.at), letter.reason, chunk->file.stream, to_hex(chunk->file.file_key).substr(0, 8),
-                            std::to_string(chunk->file.generation), std::to_string(letter.bytes.from),
-                            std::to_string(letter.bytes.to - letter.bytes.from), letter.body});
+      table.rows.push_back({to_string(letter.id), to_rfc3339(letter.at), letter.reason, chunk->file.stream,
+                            to_hex(chunk->file.file_key).substr(0, 8), std::to_string(chunk->file.generation),
+                            std::to_string(letter.bytes.from), std::to_string(letter.bytes.to - letter.bytes.from),
+                            letter.body});
     }
   }
   if (table.rows.size() > options.limit) table.rows.resize(options.limit);
@@ -155,8 +200,11 @@ std::string dead_letters(const DurableBuffer& buffer, const Options& options) {
 
 std::filesystem::path control_socket_path(const std::filesystem::path& directory) { return directory / "control.sock"; }
 
-Result<std::string> look(const DurableBuffer& buffer, std::span<const std::string> words, const std::vector<std::string>& kinds) {
-  const auto word = [&](std::size_t at) { return at < words.size() ? std::string_view(words[at]) : std::string_view{}; };
+Result<std::string> look(const DurableBuffer& buffer, std::span<const std::string> words,
+                         const std::vector<std::string>& kinds) {
+  const auto word = [&](std::size_t at) {
+    return at < words.size() ? std::string_view(words[at]) : std::string_view{};
+  };
   const bool is_buffer = word(0) == "buffer";
   const auto options = read_options(words.subspan(std::min<std::size_t>(words.size(), is_buffer ? 2 : 1)));
   if (!options) return options.error();
@@ -175,8 +223,8 @@ Result<std::string> look_in(const std::filesystem::path& directory, const std::v
   const auto buffer = DurableBuffer::open_read_only(config);
   if (!buffer) return buffer.error();
   if (words.front() == "status") {
-    return "no agent runs in " + directory.string() + "; its buffer holds chunks " + std::to_string((*buffer)->oldest()) + " to " +
-           std::to_string((*buffer)->appended().sequence) + "\n";
+    return "no agent runs in " + directory.string() + "; its buffer holds chunks " +
+           std::to_string((*buffer)->oldest()) + " to " + std::to_string((*buffer)->appended().sequence) + "\n";
   }
   const auto redactor = Redactor::make({});
   return look(**buffer, words, redactor ? redactor->kinds() : std::vector<std::string>{});

@@ -12,9 +12,11 @@
 namespace runtail {
 
 // words: {"runs", "output=table", "limit=50", "job=NAME", "status=WORD"}
-//        {"buffer", "ls", "output=table"} · {"buffer", "events", "limit=N"} · {"buffer", "dead-letters", "output=table"}
+//        {"buffer", "ls", "output=table"} · {"buffer", "events", "limit=N"} · {"buffer", "dead-letters",
+//        "output=table"}
 // `kinds`: Redactor::kinds(). kInvalidInput names the word that is not understood.
-Result<std::string> look(const DurableBuffer& buffer, std::span<const std::string> words, const std::vector<std::string>& kinds);
+Result<std::string> look(const DurableBuffer& buffer, std::span<const std::string> words,
+                         const std::vector<std::string>& kinds);
 
 // Asks the agent that runs in `directory`; if none does, opens the buffer there for reading.
 Result<std::string> look_in(const std::filesystem::path& directory, const std::vector<std::string>& words);

@@ -82,12 +82,12 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     set_aside(block, line, "too_long", chunk);
     return;
   }
-  const LogEvent& event = parser_.parse(line.bytes);           // never fails: unknown text is an event too
+  const LogEvent& event = parser_.parse(line.bytes);  // never fails: unknown text is an event too
   if (event.shape == LineShape::kEmpty) {
     ++outcomes_[static_cast<int>(LineOutcome::kDropped)];
     return;
   }
-  RedactedEvent& safe = redactor_.redact(event);               // the only way to make one from a line
+  RedactedEvent& safe = redactor_.redact(event);  // the only way to make one from a line
   set_time(line, safe);
   count_line(event, safe);
   take(safe, block, line.offset, line.length, chunk);
@@ -95,9 +95,10 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
 }
 
 // From here on nothing has ever seen an unmasked value.
-void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length, Chunk& chunk) {
+void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length,
+                    Chunk& chunk) {
   const Origin origin{&*ids_, offset, block.default_job_id, block.default_job_rank};
-  deriver_.derive(event, origin, derived_);                    // same event, same facts: the sink derives again
+  deriver_.derive(event, origin, derived_);  // same event, same facts: the sink derives again
   runs_.apply(derived_, event);
   for (std::size_t i = 0; i < kTableCount; ++i) chunk.records.by_table[i] += derived_.tables >> i & 1;
   chunk.covers_until = std::max(chunk.covers_until, event.ts);
@@ -117,8 +118,8 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
   }
 }
 
-// The line's own time, else the envelope's, else the last timed line before it in the file, else the first after it, else
-// first sight of the file.
+// The line's own time, else the envelope's, else the last timed line before it in the file, else the first after it,
+// else first sight of the file.
 void Pipeline::set_time(const Line& line, RedactedEvent& event) {
   if (event.ts_source == TsSource::kLine && event.ts != TimePoint{}) {
     last_ts_ = event.ts;
@@ -137,8 +138,8 @@ void Pipeline::set_time(const Line& line, RedactedEvent& event) {
   }
 }
 
-// A wrapper's worker lives on or ended. The wrapper's own run is opened only if the worker has named none by then, so that
-// a worker with runs of its own is not counted twice.
+// A wrapper's worker lives on or ended. The wrapper's own run is opened only if the worker has named none by then, so
+// that a worker with runs of its own is not counted twice.
 void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk) {
   WrappedRuns& wrapped = wrapped_runs(block.position.file);
   if (wrapped.open.empty() && !wrapped.named_any) {
@@ -210,8 +211,9 @@ void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
     }
   } else if (safe.kind == EventKind::kPool) {
     const std::string_view component = safe.fields.text(Field::kComponent);
-    for (const auto& [field, metric] : {std::pair(Field::kInUse, Metric::kDbPoolInUse), std::pair(Field::kSize, Metric::kDbPoolSize),
-                                        std::pair(Field::kWaiters, Metric::kDbPoolWaiters)}) {
+    for (const auto& [field, metric] :
+         {std::pair(Field::kInUse, Metric::kDbPoolInUse), std::pair(Field::kSize, Metric::kDbPoolSize),
+          std::pair(Field::kWaiters, Metric::kDbPoolWaiters)}) {
       if (const auto value = safe.fields.integer(field)) metrics_.set(metric, {component}, static_cast<double>(*value));
     }
   }
@@ -223,7 +225,8 @@ void Pipeline::flush_counts(const LineBlock& block) {
   metrics_.add(Metric::kLinesReadTotal, {source}, static_cast<double>(block.lines.size()));
   for (int i = 0; i < 6; ++i) {
     if (outcomes_[i] == 0) continue;
-    metrics_.add(Metric::kLinesTotal, {source, to_string(static_cast<LineOutcome>(i))}, static_cast<double>(outcomes_[i]));
+    metrics_.add(Metric::kLinesTotal, {source, to_string(static_cast<LineOutcome>(i))},
+                 static_cast<double>(outcomes_[i]));
   }
   if (const std::uint64_t empty = outcomes_[static_cast<int>(LineOutcome::kDropped)]; empty > 0) {
     metrics_.add(Metric::kLinesDroppedTotal, {"empty"}, static_cast<double>(empty));
@@ -235,7 +238,8 @@ void Pipeline::flush_counts(const LineBlock& block) {
   by_level_.clear();
   for (std::size_t i = 0; i < kContractViolationCount; ++i) {
     if (violations_[i] == 0) continue;
-    metrics_.add(Metric::kContractViolationsTotal, {to_string(static_cast<ContractViolation>(i))}, static_cast<double>(violations_[i]));
+    metrics_.add(Metric::kContractViolationsTotal, {to_string(static_cast<ContractViolation>(i))},
+                 static_cast<double>(violations_[i]));
     violations_[i] = 0;
   }
   for (std::size_t i = 0; i < redactions_.size(); ++i) {
@@ -265,9 +269,9 @@ Result<Sequence> Pipeline::commit() {
   for (const Series& series : changed) {
     commit_.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});
   }
-  const auto sequence = buffer_.append(commit_);               // one synced write: all of it, or none
+  const auto sequence = buffer_.append(commit_);  // one synced write: all of it, or none
   if (!sequence) return sequence.error();
-  published_.publish(std::move(changed));                      // a scrape shows only what is durable
+  published_.publish(std::move(changed));  // a scrape shows only what is durable
   commit_ = {};
   pending_lines_ = pending_bytes_ = 0;
   return sequence;

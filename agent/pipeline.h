@@ -36,7 +36,7 @@ class Pipeline {
  private:
   // Runs a wrapper's pipe has named, so that its exit can end them.
   struct WrappedRuns {
-    std::map<Uuid, int> open;                          // run -> attempt last seen
+    std::map<Uuid, int> open;  // run -> attempt last seen
     bool named_any = false;
     bool changed = false;
   };
@@ -44,18 +44,19 @@ class Pipeline {
   void add_line(const LineBlock& block, const Line& line, Chunk& chunk);
   void add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
   WrappedRuns& wrapped_runs(const FileIdentity& pipe);
-  void take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length, Chunk& chunk);
+  void take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length,
+            Chunk& chunk);
   void set_time(const Line& line, RedactedEvent& event);
   void set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk);
   void count_line(const LogEvent& event, const RedactedEvent& safe);
   void flush_counts(const LineBlock& block);
 
-  DurableBuffer& buffer_;                              // not owned, outlives this
+  DurableBuffer& buffer_;  // not owned, outlives this
   Parser parser_;
   Redactor redactor_;
   const Deriver deriver_;
-  const Clock& clock_;                                 // for read_at only
-  PublishedMetrics& published_;                        // not owned, outlives this
+  const Clock& clock_;           // for read_at only
+  PublishedMetrics& published_;  // not owned, outlives this
   const bool history_is_local_;
   MetricTable metrics_;
   RunBook runs_;
@@ -66,8 +67,8 @@ class Pipeline {
 
   // Of the block being added.
   std::optional<EventIds> ids_;
-  std::optional<TimePoint> last_ts_;                   // of the last timed line of the file
-  std::optional<TimePoint> next_ts_;                   // of the first timed line, while none came before
+  std::optional<TimePoint> last_ts_;  // of the last timed line of the file
+  std::optional<TimePoint> next_ts_;  // of the first timed line, while none came before
   TimePoint first_seen_{};
   Derived derived_;
   OwnFacts own_facts_;
@@ -77,9 +78,9 @@ class Pipeline {
     std::uint64_t lines;
   };
   std::vector<ServiceLevel> by_level_;
-  std::uint64_t outcomes_[6] = {};                     // by LineOutcome
+  std::uint64_t outcomes_[6] = {};  // by LineOutcome
   std::uint64_t violations_[kContractViolationCount] = {};
-  std::vector<std::uint64_t> redactions_;              // by kind
+  std::vector<std::uint64_t> redactions_;  // by kind
   std::uint64_t failed_closed_ = 0;
 };
 

@@ -76,7 +76,8 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
   if (derived.dataset) {
     const DatasetFact& fact = *derived.dataset;
     if (fact.success_at) metrics_.raise(Metric::kDatasetLastSuccess, {fact.dataset}, seconds(*fact.success_at));
-    if (fact.record_count) metrics_.set(Metric::kDatasetRecords, {fact.dataset}, static_cast<double>(*fact.record_count));
+    if (fact.record_count)
+      metrics_.set(Metric::kDatasetRecords, {fact.dataset}, static_cast<double>(*fact.record_count));
   }
   const std::string_view job = derived.run ? derived.run->job_id : event.fields.text(Field::kJobId);
   for (const DqFact& fact : derived.dq) {
@@ -94,7 +95,8 @@ void RunBook::show_job(std::string_view job_id) {
   for (const RunStatus status : {RunStatus::kSuccess, RunStatus::kFailed, RunStatus::kCancelled, RunStatus::kSkipped}) {
     metrics_.add(Metric::kJobsTotal, {job_id, to_string(status)}, 0);
   }
-  for (const ErrorCategory category : {ErrorCategory::kApi, ErrorCategory::kDb, ErrorCategory::kData, ErrorCategory::kSystem}) {
+  for (const ErrorCategory category :
+       {ErrorCategory::kApi, ErrorCategory::kDb, ErrorCategory::kData, ErrorCategory::kSystem}) {
     metrics_.add(Metric::kJobFailuresTotal, {job_id, to_string(category)}, 0);
   }
 }
@@ -145,7 +147,8 @@ void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
       duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(end - *record.run.started_at).count();
     }
   }
-  if (duration_ms) metrics_.observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms));
+  if (duration_ms)
+    metrics_.observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms));
   if (*fact.status == RunStatus::kSuccess) {
     metrics_.raise(Metric::kJobLastSuccess, {job_of(record)}, seconds(fact.finished_at.value_or(fact.at)));
   }

@@ -41,13 +41,13 @@ class RunBook {
   void count_verdict(const RunFact& fact, RunRecord& record);
   void count_columns(const DqFact& fact, std::string_view job_id);
 
-  const DurableBuffer& buffer_;   // not owned, outlives this
-  MetricTable& metrics_;          // not owned, outlives this
+  const DurableBuffer& buffer_;  // not owned, outlives this
+  MetricTable& metrics_;         // not owned, outlives this
   const std::size_t runs_max_;
   std::unordered_map<Uuid, Held> held_;
-  std::list<Uuid> recent_;        // most recently used first
+  std::list<Uuid> recent_;  // most recently used first
   std::vector<Uuid> changed_;
-  std::vector<StateEntry> digests_;                       // changed digests of column lists
+  std::vector<StateEntry> digests_;  // changed digests of column lists
   std::unordered_map<std::string, std::string> known_digests_;
 };
 

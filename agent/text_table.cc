@@ -46,7 +46,8 @@ std::string as_table(const TextTable& table) {
     for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return name;
   });
-  for (const auto& row : table.rows) line([&](std::size_t i) { return row[i].empty() ? std::string("-") : printable(row[i]); });
+  for (const auto& row : table.rows)
+    line([&](std::size_t i) { return row[i].empty() ? std::string("-") : printable(row[i]); });
   return out;
 }
 
@@ -104,9 +105,12 @@ Result<Output> parse_output(std::string_view text) {
 
 std::string render(const TextTable& table, Output output) {
   switch (output) {
-    case Output::kTable: return as_table(table);
-    case Output::kCsv: return as_csv(table);
-    case Output::kJson: break;
+    case Output::kTable:
+      return as_table(table);
+    case Output::kCsv:
+      return as_csv(table);
+    case Output::kJson:
+      break;
   }
   return as_json(table);
 }

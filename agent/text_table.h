@@ -14,9 +14,9 @@ Result<Output> parse_output(std::string_view text);  // "table", "csv", "json"
 
 struct TextTable {
   struct Column {
-    std::string name;       // JSON key and CSV header; the table shows it in capitals
-    bool is_number = false; // right-aligned; unquoted in JSON
-    bool in_table = true;   // wide columns only stand in CSV and JSON
+    std::string name;        // JSON key and CSV header; the table shows it in capitals
+    bool is_number = false;  // right-aligned; unquoted in JSON
+    bool in_table = true;    // wide columns only stand in CSV and JSON
   };
   std::vector<Column> columns;
   std::vector<std::vector<std::string>> rows;  // "" is null

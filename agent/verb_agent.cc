@@ -7,8 +7,8 @@
 #include <iostream>
 #include <memory>
 #include <mutex>
-#include <utility>
 #include <thread>
+#include <utility>
 
 #include "agent/config_file.h"
 #include "agent/control_socket.h"
@@ -46,7 +46,7 @@ class Current {
   }
 
  private:
-  mutable std::mutex mutex_;   // guards value_
+  mutable std::mutex mutex_;  // guards value_
   T value_{};
 };
 
@@ -77,15 +77,16 @@ class Agent {
     std::stop_source stop;
     std::jthread starter;
     std::unique_ptr<HttpServer> http;
-    ControlSocket control(control_socket_path(config_.buffer.directory), [this](const auto& words) { return answer(words); });
+    ControlSocket control(control_socket_path(config_.buffer.directory),
+                          [this](const auto& words) { return answer(words); });
     bool control_started = false;
     auto listen_again = std::chrono::steady_clock::now();
     auto start_again = std::chrono::steady_clock::now();
-    std::optional<Error> start_error;   // these two are the starter's while it runs
+    std::optional<Error> start_error;  // these two are the starter's while it runs
     std::string last_error;
     std::atomic<bool> starting{false};
     int exit_code = kExitOk;
-    bool had_engine = false;   // one that failed: a scrape may hold it, and with it the directory, a moment longer
+    bool had_engine = false;  // one that failed: a scrape may hold it, and with it the directory, a moment longer
 
     while (true) {
       if (auto engine = current_.get(); engine && engine->failure()) {
@@ -99,7 +100,8 @@ class Agent {
           exit_code = kExitConfig;
           break;
         }
-        if (start_error && start_error->code == ErrorCode::kInUse && !had_engine && clock_.now() - started_at_ > kHandOver) {
+        if (start_error && start_error->code == ErrorCode::kInUse && !had_engine &&
+            clock_.now() - started_at_ > kHandOver) {
           exit_code = kExitUnreachable;
           break;
         }
@@ -114,7 +116,8 @@ class Agent {
             current_.set(std::shared_ptr<Engine>(std::move(*made)));
             last_error.clear();
           } else {
-            if (!token.stop_requested() && std::exchange(last_error, made.error().message) != made.error().message) log_error(last_error);
+            if (!token.stop_requested() && std::exchange(last_error, made.error().message) != made.error().message)
+              log_error(last_error);
             start_error = made.error();
           }
           wait_reason_.set({});
@@ -145,7 +148,8 @@ class Agent {
     stop.request_stop();
     // A start that waits for the database's answer must not hold the exit: nothing was read yet.
     const auto until = std::chrono::steady_clock::now() + kStopDeadline;
-    while (starting && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (starting && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     if (starting) {
       log_info("stopped");
       std::quick_exit(kExitOk);
@@ -178,7 +182,8 @@ class Agent {
   std::vector<HealthCheck> checks() const {
     if (const auto engine = current_.get()) return engine->health();
     if (const std::string reason = wait_reason_.get(); !reason.empty()) {
-      return {{"buffer", CheckKind::kOwn, CheckStatus::kOk, ""}, {"postgres", CheckKind::kOutside, CheckStatus::kUnavailable, reason}};
+      return {{"buffer", CheckKind::kOwn, CheckStatus::kOk, ""},
+              {"postgres", CheckKind::kOutside, CheckStatus::kUnavailable, reason}};
     }
     return {{"buffer", CheckKind::kOwn, CheckStatus::kUnavailable, "not open yet; see the log"}};
   }
@@ -212,7 +217,7 @@ class Agent {
   const TimePoint started_at_;
   PublishedMetrics published_;
   Current<std::shared_ptr<Engine>> current_;
-  Current<std::string> wait_reason_;   // why there is no engine yet, if the start waits for something
+  Current<std::string> wait_reason_;  // why there is no engine yet, if the start waits for something
 };
 
 }  // namespace

@@ -46,10 +46,14 @@ void add_runs_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("runs", "Show runs: job, run, status, end reason, duration, rows");
   auto options = std::make_shared<LookOptions>();
   add_where(*verb, *options);
-  verb->add_option("--output", options->output, "table, csv or json (csv and json have every column)")->check(CLI::IsMember({"table", "csv", "json"}))
+  verb->add_option("--output", options->output, "table, csv or json (csv and json have every column)")
+      ->check(CLI::IsMember({"table", "csv", "json"}))
       ->type_name("WORD")
       ->capture_default_str();
-  verb->add_option("--limit", options->limit, "Newest runs to show")->check(CLI::PositiveNumber)->type_name("N")->capture_default_str();
+  verb->add_option("--limit", options->limit, "Newest runs to show")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
   verb->add_option("--job", options->job, "Only this job")->type_name("NAME");
   verb->add_option("--status", options->status, "Only queued, running, success, failed, cancelled or skipped")
       ->type_name("WORD");
@@ -87,27 +91,41 @@ void add_buffer_verb(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<LookOptions>();
   CLI::App* ls = verb->add_subcommand("ls", "Chunks that are kept, oldest first; --events prints their redacted lines");
   add_where(*ls, *options);
-  ls->add_option("--output", options->output, "table, csv or json")->check(CLI::IsMember({"table", "csv", "json"}))->type_name("WORD")->capture_default_str();
-  ls->add_option("--limit", options->limit, "Chunks (or events) to show")->check(CLI::PositiveNumber)->type_name("N")->capture_default_str();
+  ls->add_option("--output", options->output, "table, csv or json")
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->type_name("WORD")
+      ->capture_default_str();
+  ls->add_option("--limit", options->limit, "Chunks (or events) to show")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
   ls->add_flag("--events", options->events, "Print every event as one JSON line, as it is stored");
   ls->footer("Example: runtail buffer ls --events --limit 1000 | jq .msg");
   ls->callback([options, &exit_code] {
     if (options->events) {
       exit_code = print(*options, {"buffer", "events", "limit=" + std::to_string(options->limit)});
     } else {
-      exit_code = print(*options, {"buffer", "ls", "output=" + options->output, "limit=" + std::to_string(options->limit)});
+      exit_code =
+          print(*options, {"buffer", "ls", "output=" + options->output, "limit=" + std::to_string(options->limit)});
     }
   });
   CLI::App* letters = verb->add_subcommand("dead-letters", "Lines set aside before the buffer, with the reason");
   add_where(*letters, *options);
-  letters->add_option("--output", options->output, "table, csv or json")->check(CLI::IsMember({"table", "csv", "json"}))->type_name("WORD")->capture_default_str();
-  letters->add_option("--limit", options->limit, "Letters to show")->check(CLI::PositiveNumber)->type_name("N")->capture_default_str();
+  letters->add_option("--output", options->output, "table, csv or json")
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->type_name("WORD")
+      ->capture_default_str();
+  letters->add_option("--limit", options->limit, "Letters to show")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
   letters->footer(
       "Records that PostgreSQL refused are in its table dead_letters.\n"
       "\n"
       "Example: runtail buffer dead-letters --output json");
   letters->callback([options, &exit_code] {
-    exit_code = print(*options, {"buffer", "dead-letters", "output=" + options->output, "limit=" + std::to_string(options->limit)});
+    exit_code = print(
+        *options, {"buffer", "dead-letters", "output=" + options->output, "limit=" + std::to_string(options->limit)});
   });
 }
 

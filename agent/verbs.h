@@ -1,4 +1,5 @@
-// Each verb of the command line lives in agent/verb_<name>.cc: it adds its sub-command, and when chosen sets `exit_code`.
+// Each verb of the command line lives in agent/verb_<name>.cc: it adds its sub-command, and when chosen sets
+// `exit_code`.
 #pragma once
 
 namespace CLI {

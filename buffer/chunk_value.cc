@@ -31,7 +31,8 @@ Result<Opened> open_value(std::string_view value) {
   opened.totals.sequence = reader.fixed<std::uint64_t>();
   for (std::uint64_t& count : opened.totals.records.by_table) count = reader.varint();
   opened.plain_size = reader.fixed<std::uint32_t>();
-  if (reader.failed() || opened.plain_size > kPlainBytesMax) return Error{ErrorCode::kCorrupt, "chunk header is damaged"};
+  if (reader.failed() || opened.plain_size > kPlainBytesMax)
+    return Error{ErrorCode::kCorrupt, "chunk header is damaged"};
   opened.frame = reader.rest();
   return opened;
 }

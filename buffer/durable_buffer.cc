@@ -40,7 +40,8 @@ Sequence sequence_of(const rocksdb::Slice& key) {
 
 Error from(const rocksdb::Status& status, const std::string& what) {
   if (status.IsInvalidArgument()) {
-    return {ErrorCode::kInvalidInput, what + ": " + status.ToString() + "; if a newer runtail wrote it, run that one again"};
+    return {ErrorCode::kInvalidInput,
+            what + ": " + status.ToString() + "; if a newer runtail wrote it, run that one again"};
   }
   return {status.IsCorruption() ? ErrorCode::kCorrupt : ErrorCode::kUnavailable, what + ": " + status.ToString()};
 }
@@ -59,8 +60,8 @@ rocksdb::DBOptions db_options() {
   options.create_missing_column_families = true;
   options.max_background_jobs = 2;
   options.max_total_wal_size = 64 << 20;
-  options.atomic_flush = true;          // both families move on together, so old logs can go
-  options.recycle_log_file_num = 0;     // a recycled log may hide where the last write ended
+  options.atomic_flush = true;       // both families move on together, so old logs can go
+  options.recycle_log_file_num = 0;  // a recycled log may hide where the last write ended
   options.track_and_verify_wals_in_manifest = true;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.keep_log_file_num = 2;
@@ -75,7 +76,7 @@ rocksdb::DBOptions db_options() {
 
 std::vector<rocksdb::ColumnFamilyDescriptor> families() {
   rocksdb::ColumnFamilyOptions queue;
-  queue.compression = rocksdb::kNoCompression;    // values are compressed already
+  queue.compression = rocksdb::kNoCompression;  // values are compressed already
   queue.write_buffer_size = 8 << 20;
   queue.max_write_buffer_number = 3;
   queue.arena_block_size = 256 << 10;
@@ -107,7 +108,7 @@ std::uint64_t disk_usage(const fs::path& directory) {
   std::uint64_t bytes = 0;
   std::error_code error;
   for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    struct stat status{};
+    struct stat status {};
     if (lstat(at->path().c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
   }
   return bytes;
@@ -145,22 +146,22 @@ struct DurableBuffer::State {
   std::uint64_t bytes_max = 0;
   bool created = false;
   std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;   // state, queue; destroyed before db
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // state, queue; destroyed before db
   rocksdb::ColumnFamilyHandle* state = nullptr;
   rocksdb::ColumnFamilyHandle* queue = nullptr;
 
-  ChunkPacker packer;                                  // append() only
-  std::string packed;                                  // append() only
-  bool failed = false;                                 // append() only
-  std::uint64_t bytes_since_usage = 0;                 // append() only
-  unsigned appends_since_usage = 0;                    // append() only
+  ChunkPacker packer;                   // append() only
+  std::string packed;                   // append() only
+  bool failed = false;                  // append() only
+  std::uint64_t bytes_since_usage = 0;  // append() only
+  unsigned appends_since_usage = 0;     // append() only
   std::atomic<std::uint64_t> usage{0};
-  std::atomic<std::int64_t> measured_at{0};            // second of has_room()'s last look
+  std::atomic<std::int64_t> measured_at{0};  // second of has_room()'s last look
 
-  mutable std::mutex mutex;                            // guards all below
+  mutable std::mutex mutex;  // guards all below
   Watermark appended;
   Sequence released = 0;
-  Sequence dropped = 0;                                // files dropped up to here
+  Sequence dropped = 0;  // files dropped up to here
 };
 
 DurableBuffer::DurableBuffer(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -170,21 +171,25 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
   const std::string what = "open buffer " + config.directory.string();
   std::error_code error;
   fs::create_directories(config.directory, error);
-  if (error) return Error{ErrorCode::kUnavailable, what + ": " + error.message() + "; set buffer.directory to a place this user may write"};
+  if (error)
+    return Error{ErrorCode::kUnavailable,
+                 what + ": " + error.message() + "; set buffer.directory to a place this user may write"};
   fs::permissions(config.directory, fs::perms::owner_all, error);
-  if (error) return Error{ErrorCode::kUnavailable, what + ": " + error.message() + "; it must belong to the user runtail runs as"};
+  if (error)
+    return Error{ErrorCode::kUnavailable,
+                 what + ": " + error.message() + "; it must belong to the user runtail runs as"};
   const fs::path database = config.directory / "rocksdb";
 
   auto state = std::make_unique<State>();
   state->directory = config.directory;
   state->created = !fs::exists(database / "CURRENT", error);
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options(), database.string(), families(), &state->handles, &db);
+  const rocksdb::Status opened = rocksdb::DB::Open(db_options(), database.string(), families(), &state->handles, &db);
   if (!opened.ok()) {
     const std::string text = opened.ToString();
     if (text.find("lock") != std::string::npos || text.find("LOCK") != std::string::npos) {
-      return Error{ErrorCode::kInUse, what + ": another runtail holds it; stop it, or give this one a buffer.directory of its own"};
+      return Error{ErrorCode::kInUse,
+                   what + ": another runtail holds it; stop it, or give this one a buffer.directory of its own"};
     }
     return from(opened, what);
   }
@@ -197,7 +202,8 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
 
   if (const auto format = buffer->get(kFormatKey)) {
     if (*format > std::to_string(kFormat)) {
-      return Error{ErrorCode::kInvalidInput, what + ": it has format " + *format + ", this version knows up to " + std::to_string(kFormat) +
+      return Error{ErrorCode::kInvalidInput, what + ": it has format " + *format + ", this version knows up to " +
+                                                 std::to_string(kFormat) +
                                                  "; run the newer runtail again, or drain the buffer with it first"};
     }
   } else if (const auto put = buffer->put(kFormatKey, std::to_string(kFormat)); !put) {
@@ -208,15 +214,18 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
     buffer->state_->appended = read_watermark(reader);
   }
   buffer->state_->released = buffer->state_->dropped = 0;
-  if (const Sequence oldest = buffer->oldest(); oldest > 0) buffer->state_->released = buffer->state_->dropped = oldest - 1;
+  if (const Sequence oldest = buffer->oldest(); oldest > 0)
+    buffer->state_->released = buffer->state_->dropped = oldest - 1;
   return buffer;
 }
 
 Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open_read_only(const BufferConfig& config) {
   const fs::path database = config.directory / "rocksdb";
   if (std::error_code error; !fs::exists(database / "CURRENT", error)) {
-    if (error) return Error{ErrorCode::kUnavailable, "read buffer " + config.directory.string() + ": " + error.message()};
-    return Error{ErrorCode::kNotFound, "no buffer in " + config.directory.string() + "; name its directory with --directory"};
+    if (error)
+      return Error{ErrorCode::kUnavailable, "read buffer " + config.directory.string() + ": " + error.message()};
+    return Error{ErrorCode::kNotFound,
+                 "no buffer in " + config.directory.string() + "; name its directory with --directory"};
   }
   auto state = std::make_unique<State>();
   state->directory = config.directory;
@@ -247,7 +256,8 @@ Result<std::string> DurableBuffer::set_aside(const BufferConfig& config) {
     if (error) return Error{ErrorCode::kUnavailable, "set aside " + config.directory.string() + ": " + error.message()};
     return aside.string();
   }
-  return Error{ErrorCode::kUnavailable, "set aside " + config.directory.string() + ": a thousand corrupt buffers are there already; remove them"};
+  return Error{ErrorCode::kUnavailable, "set aside " + config.directory.string() +
+                                            ": a thousand corrupt buffers are there already; remove them"};
 }
 
 bool DurableBuffer::has_room() const {
@@ -264,7 +274,8 @@ bool DurableBuffer::created() const { return state_->created; }
 
 Result<Sequence> DurableBuffer::append(const Commit& commit) {
   State& s = *state_;
-  if (s.failed) return Error{ErrorCode::kUnavailable, "append to buffer: an earlier write failed; it must be opened again"};
+  if (s.failed)
+    return Error{ErrorCode::kUnavailable, "append to buffer: an earlier write failed; it must be opened again"};
   Watermark mark = appended();
   rocksdb::WriteBatch batch;
   std::uint64_t bytes = 0;
@@ -281,13 +292,15 @@ Result<Sequence> DurableBuffer::append(const Commit& commit) {
     }
     bytes += s.packed.size();
   }
-  for (const Position& position : commit.positions) batch.Put(s.state, position_key(position.file), encode_position(position));
+  for (const Position& position : commit.positions)
+    batch.Put(s.state, position_key(position.file), encode_position(position));
   for (const std::string& key : commit.forget) batch.Delete(s.state, key);
   for (const StateEntry& entry : commit.state) {
     batch.Put(s.state, entry.key, entry.value);
     bytes += entry.value.size();
   }
-  if (!commit.chunks.empty()) batch.Put(s.state, rocksdb::Slice(kAppendedKey.data(), kAppendedKey.size()), encode_watermark(mark));
+  if (!commit.chunks.empty())
+    batch.Put(s.state, rocksdb::Slice(kAppendedKey.data(), kAppendedKey.size()), encode_watermark(mark));
   rocksdb::WriteOptions options;
   options.sync = true;
   const rocksdb::Status written = s.db->Write(options, &batch);
@@ -327,7 +340,8 @@ Result<std::vector<SequencedChunk>> DurableBuffer::read_after(Sequence after, st
     if (!unpacked || unpacked->totals.sequence != sequence) {
       if (!out.empty()) break;
       const std::string why = unpacked ? "it carries another number" : unpacked.error().message;
-      return Error{ErrorCode::kCorrupt, "buffer " + state_->directory.string() + ", chunk " + std::to_string(sequence) + ": " + why};
+      return Error{ErrorCode::kCorrupt,
+                   "buffer " + state_->directory.string() + ", chunk " + std::to_string(sequence) + ": " + why};
     }
     if (!out.empty() && lines + unpacked->chunk.lines > lines_max) break;
     lines += unpacked->chunk.lines;
@@ -358,7 +372,8 @@ std::optional<TimePoint> DurableBuffer::oldest_read_at() const {
   return chunks->front().chunk.read_at;
 }
 
-Result<void> DurableBuffer::put_cursor(std::string_view sink, const Cursor& cursor, const std::vector<StateEntry>& counters) {
+Result<void> DurableBuffer::put_cursor(std::string_view sink, const Cursor& cursor,
+                                       const std::vector<StateEntry>& counters) {
   std::string value = encode_watermark(cursor.delivered);
   ByteWriter(value).varint(cursor.intent);
   rocksdb::WriteBatch batch;

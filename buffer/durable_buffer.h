@@ -1,12 +1,15 @@
 // Durable queue between the pipeline and the sinks, with the agent's small state beside it, kept in RocksDB.
 //
 // Two column families on one write-ahead log:
-//   queue  key: sequence, 8 bytes big-endian   value: one chunk (below). Never rewritten: files move down a level as they
+//   queue  key: sequence, 8 bytes big-endian   value: one chunk (below). Never rewritten: files move down a level as
+//   they
 //          are and are dropped whole once every cursor has passed them.
 //   state  small keys, only what changed: "m/..." about the buffer, "p/..." positions, "c/<owner>/..." counters,
 //          "r/..." runs, "s/<sink>" cursors, "d/..." dead letters, "x/..." digests of column lists.
-// Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  7 x varint running totals of records  u32 plain size
-//          zstd frame of core/chunk.h's bytes. The running number and the CRC show damage or a gap the log's own check missed.
+// Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  7 x varint running totals of records  u32 plain
+// size
+//          zstd frame of core/chunk.h's bytes. The running number and the CRC show damage or a gap the log's own check
+//          missed.
 //
 // Order:    chunks leave as they entered; sequences start at 1 and have no gaps.
 // Crash:    append() returns after the whole Commit is synced in one write: all of it is there afterwards, or none.
@@ -39,22 +42,22 @@ struct StateEntry {
 // All that one append changes.
 struct Commit {
   std::vector<Chunk> chunks;
-  std::vector<Position> positions;   // one per file read; never past the lines whose effect is in this commit
-  std::vector<StateEntry> state;     // changed runs and counters
-  std::vector<std::string> forget;   // state keys that are no longer needed; before `state`
+  std::vector<Position> positions;  // one per file read; never past the lines whose effect is in this commit
+  std::vector<StateEntry> state;    // changed runs and counters
+  std::vector<std::string> forget;  // state keys that are no longer needed; before `state`
   bool empty() const { return chunks.empty() && positions.empty() && state.empty(); }
 };
 
 // How far one sink has come.
 struct Cursor {
-  Watermark delivered;               // everything up to and including this is final there
-  Sequence intent = 0;               // delivery of everything up to here was begun and may have happened
+  Watermark delivered;  // everything up to and including this is final there
+  Sequence intent = 0;  // delivery of everything up to here was begun and may have happened
 };
 
 class DurableBuffer {
  public:
-  // Takes the directory for itself, making it (0700) if need be. kInUse: another process holds it. kUnavailable: the disk
-  // refuses. kCorrupt: what is there does not decode; see set_aside(). kInvalidInput: a newer version wrote it.
+  // Takes the directory for itself, making it (0700) if need be. kInUse: another process holds it. kUnavailable: the
+  // disk refuses. kCorrupt: what is there does not decode; see set_aside(). kInvalidInput: a newer version wrote it.
   static Result<std::unique_ptr<DurableBuffer>> open(const BufferConfig& config);
   // Opens beside a running owner or after it, for looking only. kNotFound if there is none.
   static Result<std::unique_ptr<DurableBuffer>> open_read_only(const BufferConfig& config);
@@ -65,16 +68,16 @@ class DurableBuffer {
   DurableBuffer& operator=(const DurableBuffer&) = delete;
 
   bool has_room() const;
-  std::uint64_t bytes_on_disk() const;   // as du sees it; refreshed at most every 64 appends or 8 MiB
+  std::uint64_t bytes_on_disk() const;  // as du sees it; refreshed at most every 64 appends or 8 MiB
   std::uint64_t bytes_max() const;
-  bool created() const;                  // this open() found nothing and made it new
+  bool created() const;  // this open() found nothing and made it new
 
   // Returns the sequence of the last chunk appended so far. Sequences of the commit's chunks are the ones up to it.
   Result<Sequence> append(const Commit& commit);
-  Watermark appended() const;            // the last chunk appended, 0 if none ever was
+  Watermark appended() const;  // the last chunk appended, 0 if none ever was
 
-  // Chunks after `after`, in order, as many as hold at most `lines_max` lines and about 16 MiB, but at least one; empty:
-  // caught up. kCorrupt names the sequence of the first one, which cannot be read.
+  // Chunks after `after`, in order, as many as hold at most `lines_max` lines and about 16 MiB, but at least one;
+  // empty: caught up. kCorrupt names the sequence of the first one, which cannot be read.
   Result<std::vector<SequencedChunk>> read_after(Sequence after, std::uint64_t lines_max) const;
   // The first sequence still kept, 0 if none.
   Sequence oldest() const;

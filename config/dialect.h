@@ -15,7 +15,7 @@ namespace runtail {
 
 struct StatusWord {
   RunStatus status = RunStatus::kRunning;
-  bool attempt_failed = false;             // "up for retry": the attempt failed, the run goes on
+  bool attempt_failed = false;  // "up for retry": the attempt failed, the run goes on
   EndReason end_reason = EndReason::kNone;
 };
 
@@ -23,11 +23,12 @@ struct DialectSpec {
   std::string name;
   // Dotted path of a member -> field. Paths: "error.message"; a top-level name wins over a dotted path.
   std::map<std::string, Field> fields;
-  std::vector<std::string> ts, level, event;        // members that hold time, level, kind; the first present wins
-  std::map<std::string, EventKind> events;          // words of `event`; keys folded by fold_word()
-  std::map<std::string, EventKind> phase_events;    // `phase` words that mean the run's lifecycle where no event is stated
-  std::map<std::string, StatusWord> statuses;       // keys folded
-  std::map<std::string, Level> levels;              // keys folded
+  std::vector<std::string> ts, level, event;  // members that hold time, level, kind; the first present wins
+  std::map<std::string, EventKind> events;    // words of `event`; keys folded by fold_word()
+  std::map<std::string, EventKind>
+      phase_events;                            // `phase` words that mean the run's lifecycle where no event is stated
+  std::map<std::string, StatusWord> statuses;  // keys folded
+  std::map<std::string, Level> levels;         // keys folded
 };
 
 // Case-folded, with space, '-' and '_' equal ('_').

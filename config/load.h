@@ -20,7 +20,7 @@ std::string to_string(const ConfigProblem& problem);  // "place: key: message"
 
 struct LoadedConfig {
   Config config;
-  std::vector<ConfigProblem> problems;   // every problem at once; empty: the config is usable
+  std::vector<ConfigProblem> problems;  // every problem at once; empty: the config is usable
 };
 
 // Looks up one environment variable; std::nullopt if unset.

@@ -19,7 +19,13 @@ using Sequence = std::uint64_t;
 
 // Tables a line can give a record for; one bit each in Derived::tables, one counter each in RecordCounts.
 enum class Table : std::uint8_t {
-  kLogEvents, kJobRuns, kRunAttempts, kTaskRuns, kDatasetStatus, kDqObservations, kDqCheckResults,
+  kLogEvents,
+  kJobRuns,
+  kRunAttempts,
+  kTaskRuns,
+  kDatasetStatus,
+  kDqObservations,
+  kDqCheckResults,
 };
 inline constexpr std::size_t kTableCount = 7;
 std::string_view to_string(Table table);  // "log_events"
@@ -43,26 +49,26 @@ struct ByteRange {
 
 // What was set aside instead of stored. `body` is redacted, or empty where redaction failed or could not be tried.
 struct DeadLetter {
-  Uuid id;                    // event_id of the line
+  Uuid id;  // event_id of the line
   TimePoint at{};
   FileIdentity file;
   ByteRange bytes;
-  std::string reason;         // too_long, redaction_failed, bad_value, ...
+  std::string reason;  // too_long, redaction_failed, bad_value, ...
   std::string sqlstate, target_table, body;
 };
 
 // Lines of one file, redacted and packed. Immutable once appended.
 struct Chunk {
   FileIdentity file;
-  ByteRange covers;           // from the first byte of the first line to the byte after the last line's newline
-  Bytes32 confirm{};          // HMAC of the <= 1 KiB before covers.to
-  TimePoint covers_until{};   // latest event time or scheduled_at in it
-  TimePoint read_at{};        // when it was read; for bookkeeping columns only
-  std::string default_job_id; // configured for the source, or the stream
+  ByteRange covers;            // from the first byte of the first line to the byte after the last line's newline
+  Bytes32 confirm{};           // HMAC of the <= 1 KiB before covers.to
+  TimePoint covers_until{};    // latest event time or scheduled_at in it
+  TimePoint read_at{};         // when it was read; for bookkeeping columns only
+  std::string default_job_id;  // configured for the source, or the stream
   std::int16_t default_job_rank = 4;
   RecordCounts records;
-  std::uint32_t lines = 0;    // lines read, whatever their outcome
-  std::string events;         // core/event_codec.h; offsets within are relative to covers.from
+  std::uint32_t lines = 0;               // lines read, whatever their outcome
+  std::string events;                    // core/event_codec.h; offsets within are relative to covers.from
   std::vector<DeadLetter> dead_letters;  // decided before the buffer (too long, redaction failed)
 };
 

@@ -22,7 +22,7 @@ class Sha1 {
   Bytes20 with(std::string_view rest) const;  // of beginning + rest
 
  private:
-  std::array<std::uint32_t, 24> state_;       // an OpenSSL SHA_CTX
+  std::array<std::uint32_t, 24> state_;  // an OpenSSL SHA_CTX
 };
 
 Bytes32 sha256(std::string_view data);

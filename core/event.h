@@ -20,12 +20,12 @@ namespace runtail {
 struct FieldValue {
   enum class Kind : std::uint8_t { kText, kUuid, kInt, kReal, kBool, kTime, kJson };
   Kind kind = Kind::kText;
-  std::string_view text;     // kText; kUuid: the 36 characters as written; kJson: JSON text (RedactedEvent only)
+  std::string_view text;  // kText; kUuid: the 36 characters as written; kJson: JSON text (RedactedEvent only)
   union {
     std::int64_t integer = 0;  // kInt, kBool (0 or 1), kTime (microseconds since 1970)
     double real;               // kReal
   };
-  Uuid uuid;                 // kUuid
+  Uuid uuid;  // kUuid
 };
 
 // The contract fields present on a line. clear() is cheap: values are not touched.
@@ -67,8 +67,9 @@ class FieldSet {
   // Text of a kText or kUuid value; "" if absent or of another kind.
   std::string_view text(Field field) const {
     const FieldValue* value = find(field);
-    return value && (value->kind == FieldValue::Kind::kText || value->kind == FieldValue::Kind::kUuid) ? value->text
-                                                                                                        : std::string_view{};
+    return value && (value->kind == FieldValue::Kind::kText || value->kind == FieldValue::Kind::kUuid)
+               ? value->text
+               : std::string_view{};
   }
   std::optional<std::int64_t> integer(Field field) const {
     const FieldValue* value = find(field);
@@ -98,9 +99,9 @@ class FieldSet {
 struct JsonNode {
   enum class Kind : std::uint8_t { kObject, kArray, kString, kInt, kUint, kReal, kBool, kNull };
   Kind kind = Kind::kNull;
-  std::uint32_t end = 0;       // index after the last descendant; own index + 1 for a leaf
-  std::string_view key;        // decoded; empty inside an array
-  std::string_view text;       // kString, decoded. kInt, kUint, kReal: empty
+  std::uint32_t end = 0;  // index after the last descendant; own index + 1 for a leaf
+  std::string_view key;   // decoded; empty inside an array
+  std::string_view text;  // kString, decoded. kInt, kUint, kReal: empty
   union {
     std::int64_t integer = 0;  // kInt, kBool
     std::uint64_t uinteger;    // kUint: above the range of int64
@@ -121,17 +122,17 @@ struct LogEvent {
   EventKind kind = EventKind::kPlain;
   Level level = Level::kInfo;
   bool level_stated = false;
-  std::optional<RunStatus> status;         // the status word, mapped
-  bool attempt_failed = false;             // the word says: this attempt failed, the run goes on ("up for retry")
-  std::optional<TimePoint> ts;             // what the line itself states
+  std::optional<RunStatus> status;  // the status word, mapped
+  bool attempt_failed = false;      // the word says: this attempt failed, the run goes on ("up for retry")
+  std::optional<TimePoint> ts;      // what the line itself states
   FieldSet fields;
   // Members that are no contract field, and kJson fields (null_rates, columns) as children of their key; each
   // top-level node is one member of the line. FieldSet holds kJson fields only after redaction.
   std::vector<JsonNode> rest;
-  std::string_view text;                   // kText: the line, valid UTF-8 (bad bytes replaced by U+FFFD), no NUL
-  std::string_view dialect;                // which one claimed it: "native", "text"
-  bool repaired = false;                   // bytes were replaced to make it valid text
-  std::uint32_t violations = 0;            // bits of ContractViolation
+  std::string_view text;         // kText: the line, valid UTF-8 (bad bytes replaced by U+FFFD), no NUL
+  std::string_view dialect;      // which one claimed it: "native", "text"
+  bool repaired = false;         // bytes were replaced to make it valid text
+  std::uint32_t violations = 0;  // bits of ContractViolation
 };
 
 // What the log contract asks for and the line lacks (docs/log-contract.md); bit numbers of LogEvent::violations.
@@ -153,14 +154,14 @@ class RedactedEvent {
   Level level = Level::kInfo;
   std::optional<RunStatus> status;
   bool attempt_failed = false;
-  bool stored = true;                      // false: counts and facts only, no log_events row (sampled, level_filtered)
+  bool stored = true;  // false: counts and facts only, no log_events row (sampled, level_filtered)
   bool repaired = false;
   VerdictSource verdict_source = VerdictSource::kLog;
-  TimePoint ts{};                          // set by the pipeline when the line has none
+  TimePoint ts{};  // set by the pipeline when the line has none
   TsSource ts_source = TsSource::kLine;
-  FieldSet fields;                         // kJson fields hold their redacted JSON text
-  std::string_view context;                // JSON object of allowlisted members outside the contract; "" if none
-  std::string_view raw_text;               // redacted text of a line that is not a JSON object; "" otherwise
+  FieldSet fields;            // kJson fields hold their redacted JSON text
+  std::string_view context;   // JSON object of allowlisted members outside the contract; "" if none
+  std::string_view raw_text;  // redacted text of a line that is not a JSON object; "" otherwise
   std::string_view dialect;
   RedactionState redaction_state = RedactionState::kClean;
   bool pii_safe = true;
@@ -168,9 +169,9 @@ class RedactedEvent {
 
  private:
   RedactedEvent() = default;
-  friend class Redactor;    // redaction/redactor.h: the only way from a LogEvent
-  friend class EventReader; // core/event_codec.h: back from bytes a Redactor's event was written to
-  friend class OwnFacts;    // core/own_facts.h: facts runtail itself states (a worker's exit); hold no tailed text
+  friend class Redactor;     // redaction/redactor.h: the only way from a LogEvent
+  friend class EventReader;  // core/event_codec.h: back from bytes a Redactor's event was written to
+  friend class OwnFacts;     // core/own_facts.h: facts runtail itself states (a worker's exit); hold no tailed text
 };
 
 }  // namespace runtail

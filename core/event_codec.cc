@@ -8,7 +8,13 @@ namespace runtail {
 namespace {
 
 enum Flag : std::uint8_t {
-  kStored = 1, kAttemptFailed = 2, kPiiSafe = 4, kHasContext = 8, kHasRawText = 16, kHasCounts = 32, kRepaired = 64,
+  kStored = 1,
+  kAttemptFailed = 2,
+  kPiiSafe = 4,
+  kHasContext = 8,
+  kHasRawText = 16,
+  kHasCounts = 32,
+  kRepaired = 64,
 };
 
 }  // namespace
@@ -33,12 +39,22 @@ void append_event(std::string& out, const RedactedEvent& event, std::uint64_t of
     writer.u8(static_cast<std::uint8_t>(value.kind));
     switch (value.kind) {
       case FieldValue::Kind::kText:
-      case FieldValue::Kind::kJson: writer.text(value.text); break;
-      case FieldValue::Kind::kUuid: writer.raw(value.uuid.bytes.data(), value.uuid.bytes.size()); break;
+      case FieldValue::Kind::kJson:
+        writer.text(value.text);
+        break;
+      case FieldValue::Kind::kUuid:
+        writer.raw(value.uuid.bytes.data(), value.uuid.bytes.size());
+        break;
       case FieldValue::Kind::kInt:
-      case FieldValue::Kind::kTime: writer.zigzag(value.integer); break;
-      case FieldValue::Kind::kReal: writer.real(value.real); break;
-      case FieldValue::Kind::kBool: writer.u8(value.integer != 0); break;
+      case FieldValue::Kind::kTime:
+        writer.zigzag(value.integer);
+        break;
+      case FieldValue::Kind::kReal:
+        writer.real(value.real);
+        break;
+      case FieldValue::Kind::kBool:
+        writer.u8(value.integer != 0);
+        break;
     }
   }
   if (!event.context.empty()) writer.text(event.context);
@@ -84,17 +100,27 @@ bool EventReader::next() {
     value.kind = static_cast<FieldValue::Kind>(reader.u8());
     switch (value.kind) {
       case FieldValue::Kind::kText:
-      case FieldValue::Kind::kJson: value.text = reader.text(); break;
+      case FieldValue::Kind::kJson:
+        value.text = reader.text();
+        break;
       case FieldValue::Kind::kUuid:
         reader.raw(value.uuid.bytes.data(), value.uuid.bytes.size());
         uuid_texts_[at] = to_string(value.uuid);
         value.text = uuid_texts_[at];
         break;
       case FieldValue::Kind::kInt:
-      case FieldValue::Kind::kTime: value.integer = reader.zigzag(); break;
-      case FieldValue::Kind::kReal: value.real = reader.real(); break;
-      case FieldValue::Kind::kBool: value.integer = reader.u8(); break;
-      default: corrupt_ = true; return false;
+      case FieldValue::Kind::kTime:
+        value.integer = reader.zigzag();
+        break;
+      case FieldValue::Kind::kReal:
+        value.real = reader.real();
+        break;
+      case FieldValue::Kind::kBool:
+        value.integer = reader.u8();
+        break;
+      default:
+        corrupt_ = true;
+        return false;
     }
   }
   event_.context = flags & kHasContext ? reader.text() : std::string_view{};

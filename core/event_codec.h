@@ -1,8 +1,8 @@
 // Events as bytes, inside a chunk. One event:
 //   u8 flags  varint offset (relative to the chunk)  varint length  u8 kind  u8 level  u8 status+1 (0: none)
-//   u8 verdict | ts_source << 2 | redaction_state << 5   i64 ts  u64 present  then each present field in order of Field:
-//   u8 FieldValue::Kind, then text: varint size + bytes; uuid: 16 bytes; int, time: zigzag varint; real: 8 bytes; bool: u8
-//   then by flags: context, raw_text, counts; then dialect (varint size + bytes).
+//   u8 verdict | ts_source << 2 | redaction_state << 5   i64 ts  u64 present  then each present field in order of
+//   Field: u8 FieldValue::Kind, then text: varint size + bytes; uuid: 16 bytes; int, time: zigzag varint; real: 8
+//   bytes; bool: u8 then by flags: context, raw_text, counts; then dialect (varint size + bytes).
 // A reader meets only what this version or the one before wrote: the chunk carries the format number.
 #pragma once
 
@@ -25,16 +25,16 @@ void append_event(std::string& out, const RedactedEvent& event, std::uint64_t of
 class EventReader {
  public:
   explicit EventReader(std::string_view bytes) : rest_(bytes) {}
-  bool next();                                       // false at the end or when the bytes do not decode
+  bool next();                                           // false at the end or when the bytes do not decode
   const RedactedEvent& event() const { return event_; }  // valid until next()
-  std::uint64_t offset() const { return offset_; }   // relative to the chunk
+  std::uint64_t offset() const { return offset_; }       // relative to the chunk
   std::uint32_t length() const { return length_; }
   bool corrupt() const { return corrupt_; }
 
  private:
   std::string_view rest_;
   RedactedEvent event_;
-  std::string uuid_texts_[64];                       // canonical text of uuid fields, as views into it
+  std::string uuid_texts_[64];  // canonical text of uuid fields, as views into it
   std::uint64_t offset_ = 0;
   std::uint32_t length_ = 0;
   bool corrupt_ = false;

@@ -12,7 +12,7 @@ enum ExitCode : int {
   kExitFindings = 5,      // the check ran and found something
   kExitExecFailed = 125,  // exec: ours, only with --fail-closed
   kExitNotExecutable = 126,
-  kExitNotFound = 127,    // 128 + N: ended by signal N
+  kExitNotFound = 127,  // 128 + N: ended by signal N
 };
 
 }  // namespace runtail

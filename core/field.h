@@ -17,8 +17,8 @@ enum class FieldType : std::uint8_t {
   kInt,       // range-checked: skips the scan
   kReal,      // finite number: skips the scan
   kBool,
-  kTime,      // a valid timestamp: skips the scan
-  kJson,      // a subtree, kept as a tape and scanned leaf by leaf
+  kTime,  // a valid timestamp: skips the scan
+  kJson,  // a subtree, kept as a tape and scanned leaf by leaf
 };
 
 // X(enumerator, name, type)

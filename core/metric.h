@@ -20,51 +20,67 @@ enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
 
 // X(enumerator, name, type, labels separated by ',', help)
 // trialsync_*: what the lines say. runtail_*: what runtail says of itself. Persisted: counters and histograms.
-#define RUNTAIL_METRICS(X)                                                                                              \
-  X(kJobsTotal, "trialsync_jobs_total", kCounter, "job_id,status", "Runs that reached a final verdict, once for each attempt that ended the run") \
-  X(kJobFailuresTotal, "trialsync_job_failures_total", kCounter, "job_id,error_category", "Failed runs by error category") \
-  X(kJobAttemptFailuresTotal, "trialsync_job_attempt_failures_total", kCounter, "job_id,error_category", "Failed attempts, also those a retry mended") \
-  X(kJobRetriesTotal, "trialsync_job_retries_total", kCounter, "job_id", "Attempts after the first") \
-  X(kJobDuration, "trialsync_job_duration_seconds", kHistogram, "job_id,status", "Duration of finished runs") \
+#define RUNTAIL_METRICS(X)                                                                                            \
+  X(kJobsTotal, "trialsync_jobs_total", kCounter, "job_id,status",                                                    \
+    "Runs that reached a final verdict, once for each attempt that ended the run")                                    \
+  X(kJobFailuresTotal, "trialsync_job_failures_total", kCounter, "job_id,error_category",                             \
+    "Failed runs by error category")                                                                                  \
+  X(kJobAttemptFailuresTotal, "trialsync_job_attempt_failures_total", kCounter, "job_id,error_category",              \
+    "Failed attempts, also those a retry mended")                                                                     \
+  X(kJobRetriesTotal, "trialsync_job_retries_total", kCounter, "job_id", "Attempts after the first")                  \
+  X(kJobDuration, "trialsync_job_duration_seconds", kHistogram, "job_id,status", "Duration of finished runs")         \
   X(kJobLastSuccess, "trialsync_job_last_success_timestamp_seconds", kGauge, "job_id", "When the job last succeeded") \
-  X(kRecordsLoadedTotal, "trialsync_records_loaded_total", kCounter, "job_id,table", "Records loaded: line amounts, and at the end of a run what its total exceeds them by") \
-  X(kTaskDuration, "trialsync_task_duration_seconds", kHistogram, "phase", "Duration of finished tasks") \
-  X(kDqSchemaDriftTotal, "trialsync_dq_schema_drift_total", kCounter, "job_id,table", "Column lists that differ from the one before") \
-  X(kDqNullRate, "trialsync_dq_null_rate", kGauge, "job_id,table,column", "Null rate as last logged") \
-  X(kApiRequestsTotal, "trialsync_api_requests_total", kCounter, "route,method,status_code", "HTTP requests logged by the worker") \
-  X(kApiRequestDuration, "trialsync_api_request_duration_seconds", kHistogram, "route,method", "Duration of HTTP requests logged by the worker") \
-  X(kDbPoolInUse, "trialsync_db_pool_in_use", kGauge, "component", "Connections in use, as last logged") \
-  X(kDbPoolSize, "trialsync_db_pool_size", kGauge, "component", "Connections in the pool, as last logged") \
-  X(kDbPoolWaiters, "trialsync_db_pool_waiters", kGauge, "component", "Callers waiting for a connection, as last logged") \
-  X(kLogEventsTotal, "trialsync_log_events_total", kCounter, "service,level", "Lines by level") \
-  X(kDatasetLastSuccess, "trialsync_dataset_last_success_timestamp_seconds", kGauge, "dataset", "When the dataset was last updated with success") \
-  X(kDatasetRecords, "trialsync_dataset_records", kGauge, "dataset", "Records in the dataset, as last logged") \
-  X(kUptimeSeconds, "trialsync_uptime_seconds", kGauge, "service", "Seconds since start") \
-  X(kBuildInfo, "trialsync_build_info", kGauge, "service,version,git_sha", "Always 1; the labels say what runs") \
-  X(kLinesReadTotal, "runtail_lines_read_total", kCounter, "source", "Lines taken from the source") \
-  X(kLinesTotal, "runtail_lines_total", kCounter, "source,outcome", "What became of each line read") \
-  X(kLinesDroppedTotal, "runtail_lines_dropped_total", kCounter, "rule", "Lines of outcome dropped, by rule") \
-  X(kDeadLettersTotal, "runtail_dead_letters_total", kCounter, "reason", "Lines and records set aside") \
-  X(kLostBytesTotal, "runtail_lost_bytes_total", kCounter, "source,reason", "Bytes seen by size and never read") \
-  X(kRedactionsTotal, "runtail_redactions_total", kCounter, "kind,action", "Spans redacted") \
-  X(kRedactionFailedClosedTotal, "runtail_redaction_failed_closed_total", kCounter, "reason", "Lines of which only the envelope was kept") \
-  X(kContractViolationsTotal, "runtail_contract_violations_total", kCounter, "field", "Lines that lack what the log contract asks for") \
-  X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "", "Set-once fields of a run that met a second value") \
-  X(kVerdictCorrectionsTotal, "runtail_verdict_corrections_total", kCounter, "from,to", "Verdicts of an attempt changed by a later fact") \
-  X(kTotalDisagreementsTotal, "runtail_total_disagreements_total", kCounter, "", "Totals below the sum already counted") \
-  X(kRecordsTotal, "runtail_records_total", kCounter, "sink,table,outcome", "What became of each record") \
-  X(kRecordsPending, "runtail_records_pending", kGauge, "sink", "Records derived that have no outcome yet") \
-  X(kLedgerImbalance, "runtail_ledger_imbalance", kGauge, "", "Lines and records without exactly one outcome; must be 0") \
-  X(kPositionConflictsTotal, "runtail_position_conflicts_total", kCounter, "", "Ranges found already covered by another writer") \
-  X(kBufferSize, "runtail_buffer_size_bytes", kGauge, "", "Buffer on disk") \
-  X(kBufferLimit, "runtail_buffer_limit_bytes", kGauge, "", "Where files pause") \
-  X(kBufferDegraded, "runtail_buffer_degraded", kGauge, "", "1 while the buffer cannot be written") \
-  X(kBufferLostTotal, "runtail_buffer_lost_total", kCounter, "", "Buffers set aside as corrupt or found missing") \
-  X(kSinkUp, "runtail_sink_up", kGauge, "sink", "1 when the last delivery worked") \
+  X(kRecordsLoadedTotal, "trialsync_records_loaded_total", kCounter, "job_id,table",                                  \
+    "Records loaded: line amounts, and at the end of a run what its total exceeds them by")                           \
+  X(kTaskDuration, "trialsync_task_duration_seconds", kHistogram, "phase", "Duration of finished tasks")              \
+  X(kDqSchemaDriftTotal, "trialsync_dq_schema_drift_total", kCounter, "job_id,table",                                 \
+    "Column lists that differ from the one before")                                                                   \
+  X(kDqNullRate, "trialsync_dq_null_rate", kGauge, "job_id,table,column", "Null rate as last logged")                 \
+  X(kApiRequestsTotal, "trialsync_api_requests_total", kCounter, "route,method,status_code",                          \
+    "HTTP requests logged by the worker")                                                                             \
+  X(kApiRequestDuration, "trialsync_api_request_duration_seconds", kHistogram, "route,method",                        \
+    "Duration of HTTP requests logged by the worker")                                                                 \
+  X(kDbPoolInUse, "trialsync_db_pool_in_use", kGauge, "component", "Connections in use, as last logged")              \
+  X(kDbPoolSize, "trialsync_db_pool_size", kGauge, "component", "Connections in the pool, as last logged")            \
+  X(kDbPoolWaiters, "trialsync_db_pool_waiters", kGauge, "component",                                                 \
+    "Callers waiting for a connection, as last logged")                                                               \
+  X(kLogEventsTotal, "trialsync_log_events_total", kCounter, "service,level", "Lines by level")                       \
+  X(kDatasetLastSuccess, "trialsync_dataset_last_success_timestamp_seconds", kGauge, "dataset",                       \
+    "When the dataset was last updated with success")                                                                 \
+  X(kDatasetRecords, "trialsync_dataset_records", kGauge, "dataset", "Records in the dataset, as last logged")        \
+  X(kUptimeSeconds, "trialsync_uptime_seconds", kGauge, "service", "Seconds since start")                             \
+  X(kBuildInfo, "trialsync_build_info", kGauge, "service,version,git_sha", "Always 1; the labels say what runs")      \
+  X(kLinesReadTotal, "runtail_lines_read_total", kCounter, "source", "Lines taken from the source")                   \
+  X(kLinesTotal, "runtail_lines_total", kCounter, "source,outcome", "What became of each line read")                  \
+  X(kLinesDroppedTotal, "runtail_lines_dropped_total", kCounter, "rule", "Lines of outcome dropped, by rule")         \
+  X(kDeadLettersTotal, "runtail_dead_letters_total", kCounter, "reason", "Lines and records set aside")               \
+  X(kLostBytesTotal, "runtail_lost_bytes_total", kCounter, "source,reason", "Bytes seen by size and never read")      \
+  X(kRedactionsTotal, "runtail_redactions_total", kCounter, "kind,action", "Spans redacted")                          \
+  X(kRedactionFailedClosedTotal, "runtail_redaction_failed_closed_total", kCounter, "reason",                         \
+    "Lines of which only the envelope was kept")                                                                      \
+  X(kContractViolationsTotal, "runtail_contract_violations_total", kCounter, "field",                                 \
+    "Lines that lack what the log contract asks for")                                                                 \
+  X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "",                                              \
+    "Set-once fields of a run that met a second value")                                                               \
+  X(kVerdictCorrectionsTotal, "runtail_verdict_corrections_total", kCounter, "from,to",                               \
+    "Verdicts of an attempt changed by a later fact")                                                                 \
+  X(kTotalDisagreementsTotal, "runtail_total_disagreements_total", kCounter, "",                                      \
+    "Totals below the sum already counted")                                                                           \
+  X(kRecordsTotal, "runtail_records_total", kCounter, "sink,table,outcome", "What became of each record")             \
+  X(kRecordsPending, "runtail_records_pending", kGauge, "sink", "Records derived that have no outcome yet")           \
+  X(kLedgerImbalance, "runtail_ledger_imbalance", kGauge, "",                                                         \
+    "Lines and records without exactly one outcome; must be 0")                                                       \
+  X(kPositionConflictsTotal, "runtail_position_conflicts_total", kCounter, "",                                        \
+    "Ranges found already covered by another writer")                                                                 \
+  X(kBufferSize, "runtail_buffer_size_bytes", kGauge, "", "Buffer on disk")                                           \
+  X(kBufferLimit, "runtail_buffer_limit_bytes", kGauge, "", "Where files pause")                                      \
+  X(kBufferDegraded, "runtail_buffer_degraded", kGauge, "", "1 while the buffer cannot be written")                   \
+  X(kBufferLostTotal, "runtail_buffer_lost_total", kCounter, "", "Buffers set aside as corrupt or found missing")     \
+  X(kSinkUp, "runtail_sink_up", kGauge, "sink", "1 when the last delivery worked")                                    \
   X(kSinkLastSuccess, "runtail_sink_last_success_timestamp_seconds", kGauge, "sink", "When the last delivery worked") \
-  X(kSourceLagBytes, "runtail_source_lag_bytes", kGauge, "source", "Written and not yet read") \
-  X(kStalled, "runtail_stalled", kGauge, "", "1: work waiting and no progress for 60 s") \
-  X(kSeriesFoldedTotal, "runtail_series_folded_total", kCounter, "family", "Label sets folded into __other__") \
+  X(kSourceLagBytes, "runtail_source_lag_bytes", kGauge, "source", "Written and not yet read")                        \
+  X(kStalled, "runtail_stalled", kGauge, "", "1: work waiting and no progress for 60 s")                              \
+  X(kSeriesFoldedTotal, "runtail_series_folded_total", kCounter, "family", "Label sets folded into __other__")        \
   X(kRuntailBuildInfo, "runtail_build_info", kGauge, "version,git_sha", "Always 1; the labels say what runs")
 
 enum class Metric : std::uint8_t {
@@ -90,10 +106,10 @@ std::span<const double> buckets_of(Metric metric);
 // One label set of one family.
 struct Series {
   Metric metric{};
-  std::vector<std::string> labels;          // values, in the order of MetricFamilySpec::labels
-  double value = 0;                         // counter, gauge
-  double sum = 0;                           // histogram
-  std::vector<std::uint64_t> buckets;       // histogram: per bucket (not cumulative), the last is +Inf
+  std::vector<std::string> labels;     // values, in the order of MetricFamilySpec::labels
+  double value = 0;                    // counter, gauge
+  double sum = 0;                      // histogram
+  std::vector<std::uint64_t> buckets;  // histogram: per bucket (not cumulative), the last is +Inf
 };
 
 // All series of one agent. Threads: one writer; publish() hands copies to readers.
@@ -127,10 +143,10 @@ class MetricTable {
   const std::uint32_t max_series_;
   std::unordered_map<std::string, std::size_t> index_;  // key -> series_
   std::vector<Series> series_;
-  std::vector<bool> dirty_;           // beside series_
-  std::vector<std::size_t> changed_;  // indexes of the dirty ones
+  std::vector<bool> dirty_;                                      // beside series_
+  std::vector<std::size_t> changed_;                             // indexes of the dirty ones
   std::array<std::uint32_t, kMetricCount> series_per_family_{};  // without __other__
-  std::string key_;                   // kept for its memory
+  std::string key_;                                              // kept for its memory
 };
 
 // What a scrape reads: only what has been published. Threads: any.
@@ -139,10 +155,10 @@ class PublishedMetrics {
   void publish(std::vector<Series> changed);
   // For gauges that are no part of a chunk: sizes, up or down, build info.
   void set(Metric metric, std::initializer_list<std::string_view> labels, double value);
-  std::vector<Series> snapshot() const;   // ordered by family, then labels
+  std::vector<Series> snapshot() const;  // ordered by family, then labels
 
  private:
-  mutable std::mutex mutex_;               // guards series_
+  mutable std::mutex mutex_;  // guards series_
   std::map<std::string, Series> series_;
 };
 

@@ -12,8 +12,8 @@ namespace runtail {
 
 // How a worker ended, as its wrapper saw it.
 struct WorkerExit {
-  int exit_code = 0;                  // of the process; 0 if a signal ended it
-  int exit_signal = 0;                // 0 if it exited by itself
+  int exit_code = 0;    // of the process; 0 if a signal ended it
+  int exit_signal = 0;  // 0 if it exited by itself
   std::int64_t duration_ms = 0;
 };
 
@@ -27,7 +27,8 @@ class OwnFacts {
   // The wrapper's own run starts. `job` is the wrapper's --job, or "" for the source's default.
   const RedactedEvent& run_started(const Uuid& run_id, std::string_view job, TimePoint at);
   // The worker ended: a verdict by exit for `run_id`, in the attempt the run is in.
-  const RedactedEvent& run_ended(const Uuid& run_id, std::string_view job, int attempt, const WorkerExit& exit, TimePoint at);
+  const RedactedEvent& run_ended(const Uuid& run_id, std::string_view job, int attempt, const WorkerExit& exit,
+                                 TimePoint at);
 
  private:
   void begin(const Uuid& run_id, std::string_view job, TimePoint at);

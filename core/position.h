@@ -17,7 +17,7 @@ struct Position {
   FileIdentity file;
   std::uint64_t resume = 0;
   std::uint64_t emitted = 0;
-  Bytes32 confirm{};                 // HMAC of the <= 1 KiB before `emitted`: is this still the same file?
+  Bytes32 confirm{};  // HMAC of the <= 1 KiB before `emitted`: is this still the same file?
   TimePoint first_seen{};
   std::optional<TimePoint> last_ts;  // of the last line that stated a time: untimed lines take it
   std::string source;                // name of the source that reads it

@@ -10,11 +10,11 @@ namespace runtail {
 
 // One code per decision the caller makes.
 enum class ErrorCode {
-  kNotFound,       // the thing named is not there
-  kUnavailable,    // try later: a connection, a full disk
-  kInUse,          // another process holds it: try a little longer, then give up
-  kCorrupt,        // bytes did not decode
-  kInvalidInput,   // the operator must change config, arguments or a file
+  kNotFound,      // the thing named is not there
+  kUnavailable,   // try later: a connection, a full disk
+  kInUse,         // another process holds it: try a little longer, then give up
+  kCorrupt,       // bytes did not decode
+  kInvalidInput,  // the operator must change config, arguments or a file
 };
 
 // `message` names the thing, the place and the remedy: "read /var/log/etl.log at 4096: Input/output error".

@@ -14,9 +14,11 @@ class Saver {
   void operator()(const TimePoint& value) { writer_.zigzag(to_micros(value)); }
   void operator()(bool value) { writer_.u8(value); }
   template <std::signed_integral T>
-  void operator()(T value) { writer_.zigzag(value); }
+  void operator()(T value) {
+    writer_.zigzag(value);
+  }
   template <typename T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   void operator()(T value) { writer_.u8(static_cast<std::uint8_t>(value)); }
   template <typename T>
   void operator()(const std::optional<T>& value) {
@@ -45,9 +47,11 @@ class Loader {
   void operator()(TimePoint& value) { value = from_micros(reader_.zigzag()); }
   void operator()(bool& value) { value = reader_.u8() != 0; }
   template <std::signed_integral T>
-  void operator()(T& value) { value = static_cast<T>(reader_.zigzag()); }
+  void operator()(T& value) {
+    value = static_cast<T>(reader_.zigzag());
+  }
   template <typename T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   void operator()(T& value) { value = static_cast<T>(reader_.u8()); }
   template <typename T>
   void operator()(std::optional<T>& value) {

@@ -14,10 +14,10 @@ namespace runtail {
 
 // What the counters already hold of one attempt, so that each is counted once whatever the order and the restarts.
 struct CountedAttempt {
-  std::optional<RunStatus> verdict;   // counted in jobs_total
+  std::optional<RunStatus> verdict;  // counted in jobs_total
   Stamp verdict_stamp;
-  bool retry = false;                 // counted in job_retries_total
-  bool failure = false;               // counted in job_attempt_failures_total
+  bool retry = false;    // counted in job_retries_total
+  bool failure = false;  // counted in job_attempt_failures_total
   bool operator==(const CountedAttempt&) const = default;
 };
 

@@ -18,8 +18,9 @@ namespace runtail {
 
 // Order of facts: the greatest wins.
 struct Stamp {
-  std::int32_t attempt = 0;   // >= 1; 0 only in "no fact yet"
-  std::int16_t rank = -1;     // state: 0 queued, 1 running or inferred, 2 by exit, 3 by log. error: 0 guessed, 1 line, 2 terminal
+  std::int32_t attempt = 0;  // >= 1; 0 only in "no fact yet"
+  std::int16_t rank =
+      -1;  // state: 0 queued, 1 running or inferred, 2 by exit, 3 by log. error: 0 guessed, 1 line, 2 terminal
   TimePoint at{};
   Uuid event;
   auto operator<=>(const Stamp&) const = default;
@@ -48,7 +49,7 @@ struct ErrorGroup {
   Stamp stamp;
   ErrorCategory category = ErrorCategory::kNone;
   std::string code;
-  std::string message;        // <= 2048 bytes, redacted
+  std::string message;  // <= 2048 bytes, redacted
   bool operator==(const ErrorGroup&) const = default;
 };
 
@@ -60,12 +61,13 @@ struct RunFact {
   std::int32_t attempt = 1;
   bool attempt_stated = false;
 
-  std::optional<RunStatus> status;          // moves the run's state
-  std::optional<RunStatus> attempt_status;  // moves the attempt's state; equals `status` but for attempt.finished failed
+  std::optional<RunStatus> status;  // moves the run's state
+  std::optional<RunStatus>
+      attempt_status;  // moves the attempt's state; equals `status` but for attempt.finished failed
   EndReason end_reason = EndReason::kNone;
   VerdictSource verdict_source = VerdictSource::kLog;
   TsSource ts_source = TsSource::kLine;
-  std::optional<TimePoint> scheduled_at;    // as stated
+  std::optional<TimePoint> scheduled_at;  // as stated
   std::optional<TimePoint> queued_at, started_at, attempt_started_at, finished_at;
   std::optional<std::int64_t> duration_ms;
   // Totals on a terminal line; amounts on any other.
@@ -76,13 +78,13 @@ struct RunFact {
   std::optional<std::int64_t> exit_code, exit_signal, max_attempts;
   bool retries_exhausted = false;
 
-  bool has_error = false;                   // the error group below is a fact
+  bool has_error = false;  // the error group below is a fact
   std::int16_t error_rank = 0;
   ErrorCategory error_category = ErrorCategory::kNone;
   std::string_view error_code, error_message;
 
-  std::string_view job_id;                  // never empty
-  std::int16_t job_id_rank = 4;             // 1 line, 2 dialect, 3 configured for the source, 4 stream
+  std::string_view job_id;       // never empty
+  std::int16_t job_id_rank = 4;  // 1 line, 2 dialect, 3 configured for the source, 4 stream
   std::string_view external_run_id, service, environment, org_id, project_id, correlation_id, request_id, trace_id,
       dataset, dialect, job_type, agent_id, ruleset;
   std::optional<Uuid> parent_run_id;
@@ -96,7 +98,16 @@ struct RunFact {
 
 // Set-once texts of a run, in the order of columns.
 enum class RunText : std::uint8_t {
-  kExternalRunId, kService, kEnvironment, kOrgId, kProjectId, kCorrelationId, kRequestId, kTraceId, kDataset, kDialect,
+  kExternalRunId,
+  kService,
+  kEnvironment,
+  kOrgId,
+  kProjectId,
+  kCorrelationId,
+  kRequestId,
+  kTraceId,
+  kDataset,
+  kDialect,
   kJobType,
 };
 inline constexpr std::size_t kRunTextCount = 11;
@@ -106,19 +117,19 @@ struct RunState {
   Uuid run_id;
   std::string job_id;
   std::int16_t job_id_rank = 99;
-  std::array<std::string, kRunTextCount> texts;         // set-once; "" is null
-  std::optional<Uuid> parent_run_id;                    // set-once
-  StateGroup state;                                     // stamp.attempt 0: no state fact yet
+  std::array<std::string, kRunTextCount> texts;  // set-once; "" is null
+  std::optional<Uuid> parent_run_id;             // set-once
+  StateGroup state;                              // stamp.attempt 0: no state fact yet
   ErrorGroup error;
-  std::optional<TimePoint> scheduled_stated;            // min of stated ones
-  std::optional<TimePoint> queued_at, started_at;       // min
+  std::optional<TimePoint> scheduled_stated;               // min of stated ones
+  std::optional<TimePoint> queued_at, started_at;          // min
   std::optional<TimePoint> first_event_at, last_event_at;  // min, max; set by the first apply()
-  std::int32_t exit_attempt = 0;                        // attempt the exit values are of
-  std::optional<std::int64_t> exit_code, exit_signal;   // highest attempt, set-once within
+  std::int32_t exit_attempt = 0;                           // attempt the exit values are of
+  std::optional<std::int64_t> exit_code, exit_signal;      // highest attempt, set-once within
   std::optional<std::int64_t> records_extracted_sum, records_loaded_sum, tokens_in, tokens_out, cost_micros;
-  std::int32_t attempt_count = 0;                       // max
-  std::optional<std::int64_t> max_attempts;             // max
-  bool retries_exhausted = false;                       // or
+  std::int32_t attempt_count = 0;            // max
+  std::optional<std::int64_t> max_attempts;  // max
+  bool retries_exhausted = false;            // or
 
   bool operator==(const RunState&) const = default;
 
@@ -142,10 +153,10 @@ struct AttemptState {
   std::int32_t attempt_no = 1;
   StateGroup state;
   ErrorGroup error;
-  std::optional<TimePoint> started_at;                  // min
-  std::optional<std::int64_t> exit_code, exit_signal;   // set-once
+  std::optional<TimePoint> started_at;                 // min
+  std::optional<std::int64_t> exit_code, exit_signal;  // set-once
   std::optional<std::int64_t> records_extracted_sum, records_loaded_sum;
-  std::string correlation_id, request_id;               // set-once
+  std::string correlation_id, request_id;  // set-once
 
   bool operator==(const AttemptState&) const = default;
   void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
@@ -154,7 +165,7 @@ struct AttemptState {
 struct TaskState {
   Uuid task_run_id;
   Uuid run_id;
-  std::int32_t attempt_no = 1;                          // max
+  std::int32_t attempt_no = 1;                                                                               // max
   std::string external_task_id, name, phase, dataset, table, correlation_id, request_id, trace_id, span_id;  // set-once
   StateGroup state;
   ErrorGroup error;

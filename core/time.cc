@@ -78,10 +78,10 @@ std::string to_rfc3339(TimePoint time) {
   const std::int64_t micros = (time - day).count();
   const int seconds = static_cast<int>(micros / 1'000'000);
   std::array<char, 64> out{};
-  const int size = std::snprintf(out.data(), out.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ",
-                                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                                 static_cast<unsigned>(date.day()), seconds / 3600, seconds / 60 % 60, seconds % 60,
-                                 static_cast<int>(micros % 1'000'000));
+  const int size =
+      std::snprintf(out.data(), out.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
+                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), seconds / 3600,
+                    seconds / 60 % 60, seconds % 60, static_cast<int>(micros % 1'000'000));
   return std::string(out.data(), static_cast<std::size_t>(size));
 }
 

@@ -7,10 +7,25 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr std::array kEventKinds = {
-    "plain"sv,   "run.queued"sv, "run.started"sv, "run.finished"sv, "attempt.started"sv, "attempt.finished"sv,
-    "task.started"sv, "task.finished"sv, "dataset"sv, "dq"sv, "pool"sv, "http"sv, "queue"sv, "cache"sv,
-    "heartbeat"sv, "span"sv, "chat"sv, "document"sv, "provider_sync"sv};
+constexpr std::array kEventKinds = {"plain"sv,
+                                    "run.queued"sv,
+                                    "run.started"sv,
+                                    "run.finished"sv,
+                                    "attempt.started"sv,
+                                    "attempt.finished"sv,
+                                    "task.started"sv,
+                                    "task.finished"sv,
+                                    "dataset"sv,
+                                    "dq"sv,
+                                    "pool"sv,
+                                    "http"sv,
+                                    "queue"sv,
+                                    "cache"sv,
+                                    "heartbeat"sv,
+                                    "span"sv,
+                                    "chat"sv,
+                                    "document"sv,
+                                    "provider_sync"sv};
 constexpr std::array kLevels = {"TRACE"sv, "DEBUG"sv, "INFO"sv, "WARN"sv, "ERROR"sv, "FATAL"sv};
 constexpr std::array kStatuses = {"queued"sv, "running"sv, "success"sv, "failed"sv, "cancelled"sv, "skipped"sv};
 constexpr std::array kEndReasons = {""sv, "completed"sv, "exit_code"sv, "signal"sv, "oom"sv, "lost"sv, "timeout"sv};
@@ -19,8 +34,8 @@ constexpr std::array kErrorCategories = {""sv, "API"sv, "DB"sv, "Data"sv, "Syste
 constexpr std::array kTsSources = {"line"sv, "envelope"sv, "previous"sv, "next"sv, "seen"sv};
 constexpr std::array kRedactionStates = {"clean"sv, "masked"sv, "pseudonymised"sv, "partial"sv, "failed_closed"sv};
 constexpr std::array kDqStatuses = {"pass"sv, "warn"sv, "fail"sv};
-constexpr std::array kLineOutcomes = {"stored"sv, "sampled"sv, "level_filtered"sv, "dropped"sv, "duplicate"sv,
-                                      "dead_lettered"sv};
+constexpr std::array kLineOutcomes = {"stored"sv,  "sampled"sv,   "level_filtered"sv,
+                                      "dropped"sv, "duplicate"sv, "dead_lettered"sv};
 constexpr std::array kRecordOutcomes = {"applied"sv, "duplicate"sv, "expired"sv, "dead_lettered"sv};
 
 template <typename Word, std::size_t kCount>
@@ -32,7 +47,9 @@ std::optional<Word> find(const std::array<std::string_view, kCount>& words, std:
 }
 
 template <typename Word>
-constexpr std::size_t index(Word word) { return static_cast<std::size_t>(word); }
+constexpr std::size_t index(Word word) {
+  return static_cast<std::size_t>(word);
+}
 
 }  // namespace
 

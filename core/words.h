@@ -8,8 +8,25 @@
 namespace runtail {
 
 enum class EventKind : std::uint8_t {
-  kPlain, kRunQueued, kRunStarted, kRunFinished, kAttemptStarted, kAttemptFinished, kTaskStarted, kTaskFinished,
-  kDataset, kDq, kPool, kHttp, kQueue, kCache, kHeartbeat, kSpan, kChat, kDocument, kProviderSync,
+  kPlain,
+  kRunQueued,
+  kRunStarted,
+  kRunFinished,
+  kAttemptStarted,
+  kAttemptFinished,
+  kTaskStarted,
+  kTaskFinished,
+  kDataset,
+  kDq,
+  kPool,
+  kHttp,
+  kQueue,
+  kCache,
+  kHeartbeat,
+  kSpan,
+  kChat,
+  kDocument,
+  kProviderSync,
 };
 enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kFatal };
 enum class RunStatus : std::uint8_t { kQueued, kRunning, kSuccess, kFailed, kCancelled, kSkipped };
@@ -28,17 +45,17 @@ enum class RecordOutcome : std::uint8_t { kApplied, kDuplicate, kExpired, kDeadL
 inline bool is_terminal(RunStatus status) { return status >= RunStatus::kSuccess; }
 
 // to_string(EndReason::kNone) and to_string(ErrorCategory::kNone) are "".
-std::string_view to_string(EventKind kind);       // "plain", "run.queued", ...
-std::string_view to_string(Level level);          // "INFO"
-std::string_view to_string(RunStatus status);     // "success"
-std::string_view to_string(EndReason reason);     // "exit_code"
-std::string_view to_string(VerdictSource source); // "log"
+std::string_view to_string(EventKind kind);          // "plain", "run.queued", ...
+std::string_view to_string(Level level);             // "INFO"
+std::string_view to_string(RunStatus status);        // "success"
+std::string_view to_string(EndReason reason);        // "exit_code"
+std::string_view to_string(VerdictSource source);    // "log"
 std::string_view to_string(ErrorCategory category);  // "API", "DB", "Data", "System"
-std::string_view to_string(TsSource source);      // "line"
-std::string_view to_string(RedactionState state); // "failed_closed"
-std::string_view to_string(DqStatus status);      // "pass"
-std::string_view to_string(LineOutcome outcome);  // "stored"
-std::string_view to_string(RecordOutcome outcome);  // "applied"
+std::string_view to_string(TsSource source);         // "line"
+std::string_view to_string(RedactionState state);    // "failed_closed"
+std::string_view to_string(DqStatus status);         // "pass"
+std::string_view to_string(LineOutcome outcome);     // "stored"
+std::string_view to_string(RecordOutcome outcome);   // "applied"
 
 // Exact spelling as above; std::nullopt for all else.
 std::optional<EventKind> parse_event_kind(std::string_view text);

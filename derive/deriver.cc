@@ -18,23 +18,29 @@ bool is_task_kind(EventKind kind) { return kind == EventKind::kTaskStarted || ki
 void read_statuses(const RedactedEvent& event, RunFact& fact) {
   const FieldSet& fields = event.fields;
   switch (event.kind) {
-    case EventKind::kRunQueued: fact.status = fact.attempt_status = RunStatus::kQueued; break;
+    case EventKind::kRunQueued:
+      fact.status = fact.attempt_status = RunStatus::kQueued;
+      break;
     case EventKind::kRunStarted:
-    case EventKind::kAttemptStarted: fact.status = fact.attempt_status = RunStatus::kRunning; break;
+    case EventKind::kAttemptStarted:
+      fact.status = fact.attempt_status = RunStatus::kRunning;
+      break;
     case EventKind::kRunFinished:
       // A finished line without a status word ended well.
-      fact.status = fact.attempt_status = event.status && is_terminal(*event.status) ? *event.status : RunStatus::kSuccess;
+      fact.status = fact.attempt_status =
+          event.status && is_terminal(*event.status) ? *event.status : RunStatus::kSuccess;
       break;
     case EventKind::kAttemptFinished: {
-      fact.attempt_status = event.attempt_failed                            ? RunStatus::kFailed
+      fact.attempt_status = event.attempt_failed                         ? RunStatus::kFailed
                             : event.status && is_terminal(*event.status) ? *event.status
-                                                                            : RunStatus::kSuccess;
+                                                                         : RunStatus::kSuccess;
       const auto max_attempts = fields.integer(Field::kMaxAttempts);
-      const bool exhausted = fields.integer(Field::kRetriesExhausted).value_or(0) != 0 ||
-                             (max_attempts && *max_attempts <= fact.attempt);
+      const bool exhausted =
+          fields.integer(Field::kRetriesExhausted).value_or(0) != 0 || (max_attempts && *max_attempts <= fact.attempt);
       // A failed attempt leaves the run running, unless the line itself says there will be no other. Never a looked-up
       // value: the result must not depend on the order of lines.
-      fact.status = fact.attempt_status == RunStatus::kFailed && !exhausted ? RunStatus::kRunning : *fact.attempt_status;
+      fact.status =
+          fact.attempt_status == RunStatus::kFailed && !exhausted ? RunStatus::kRunning : *fact.attempt_status;
       if (fact.attempt_status == RunStatus::kFailed && exhausted) fact.retries_exhausted = true;
       break;
     }
@@ -116,8 +122,11 @@ void read_times(const RedactedEvent& event, RunFact& fact) {
       if (!fact.queued_at) fact.queued_at = event.ts;
       break;
     case EventKind::kRunStarted:
-    case EventKind::kAttemptStarted: fact.started_at = fact.attempt_started_at = started.value_or(event.ts); break;
-    case EventKind::kTaskStarted: break;
+    case EventKind::kAttemptStarted:
+      fact.started_at = fact.attempt_started_at = started.value_or(event.ts);
+      break;
+    case EventKind::kTaskStarted:
+      break;
     default:
       if (started) fact.started_at = started;
       break;
@@ -239,20 +248,35 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
       fact.threshold = fields.real(Field::kThreshold);
       const std::string_view status = fields.text(Field::kStatusText);
       // "error" from a DQ tool means stale or unmet, which is a failed check, never a failed run.
-      fact.status = status == "warn" || status == "warning"                               ? DqStatus::kWarn
+      fact.status = status == "warn" || status == "warning"                       ? DqStatus::kWarn
                     : status == "fail" || status == "failed" || status == "error" ? DqStatus::kFail
-                                                                                    : DqStatus::kPass;
+                                                                                  : DqStatus::kPass;
       add(Table::kDqCheckResults);
     }
     const std::size_t before = out.dq.size();
     if (const auto rows = fields.integer(Field::kRowCount)) {
-      out.dq.push_back({.kind = DqKind::kRowCount, .table = table, .row_count = rows, .data = {}, .column = {}, .check = {},
-                        .metric = {}, .value = {}, .threshold = {}});
+      out.dq.push_back({.kind = DqKind::kRowCount,
+                        .table = table,
+                        .row_count = rows,
+                        .data = {},
+                        .column = {},
+                        .check = {},
+                        .metric = {},
+                        .value = {},
+                        .threshold = {}});
     }
-    for (const auto& [field, kind] : {std::pair(Field::kNullRates, DqKind::kNullRates), std::pair(Field::kColumns, DqKind::kColumns)}) {
+    for (const auto& [field, kind] :
+         {std::pair(Field::kNullRates, DqKind::kNullRates), std::pair(Field::kColumns, DqKind::kColumns)}) {
       if (const FieldValue* data = fields.find(field)) {
-        out.dq.push_back({.kind = kind, .table = table, .row_count = {}, .data = data->text, .column = {}, .check = {},
-                          .metric = {}, .value = {}, .threshold = {}});
+        out.dq.push_back({.kind = kind,
+                          .table = table,
+                          .row_count = {},
+                          .data = data->text,
+                          .column = {},
+                          .check = {},
+                          .metric = {},
+                          .value = {},
+                          .threshold = {}});
       }
     }
     if (out.dq.size() > before) add(Table::kDqObservations);

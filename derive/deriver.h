@@ -16,10 +16,10 @@ namespace runtail {
 
 // Where a line came from.
 struct Origin {
-  const EventIds* ids = nullptr;         // of the line's file
-  std::uint64_t offset = 0;              // of the line's first byte in that file
-  std::string_view default_job_id;       // configured for the source, else the stream; never empty
-  std::int16_t default_job_rank = 4;     // 3 configured, 4 stream
+  const EventIds* ids = nullptr;      // of the line's file
+  std::uint64_t offset = 0;           // of the line's first byte in that file
+  std::string_view default_job_id;    // configured for the source, else the stream; never empty
+  std::int16_t default_job_rank = 4;  // 3 configured, 4 stream
 };
 
 enum class DqKind : std::uint8_t { kRowCount, kNullRates, kColumns, kReported };
@@ -27,9 +27,9 @@ std::string_view to_string(DqKind kind);  // "row_count"
 
 struct DqFact {
   DqKind kind = DqKind::kRowCount;
-  std::string_view table;                // never empty
+  std::string_view table;  // never empty
   std::optional<std::int64_t> row_count;
-  std::string_view data;                 // JSON of null_rates or columns
+  std::string_view data;  // JSON of null_rates or columns
   // kReported only:
   std::string_view column, check, metric;
   DqStatus status = DqStatus::kPass;
@@ -38,16 +38,16 @@ struct DqFact {
 
 struct DatasetFact {
   std::string_view dataset;
-  std::optional<TimePoint> success_at;   // a success is stated
+  std::optional<TimePoint> success_at;  // a success is stated
   std::optional<std::int64_t> record_count;
-  std::string_view status;               // last status word, "" if none stated
+  std::string_view status;  // last status word, "" if none stated
 };
 
 // What one line says. Views point into the event: valid as long as it is.
 struct Derived {
-  std::uint32_t tables = 0;              // 1 << Table for each table that gets a record
+  std::uint32_t tables = 0;  // 1 << Table for each table that gets a record
   std::optional<RunFact> run;
-  std::vector<DqFact> dq;                // several kinds may stand on one line; each kind at most once
+  std::vector<DqFact> dq;  // several kinds may stand on one line; each kind at most once
   std::optional<DatasetFact> dataset;
   bool has(Table table) const { return tables >> static_cast<unsigned>(table) & 1; }
 };
@@ -55,9 +55,9 @@ struct Derived {
 struct DeriverSettings {
   Uuid run_namespace = default_run_namespace();
   std::string agent_id;
-  std::string ruleset;                   // digest of the redaction rules in force
-  std::string environment;               // of lines that state none
-  std::string service;                   // of lines that state none
+  std::string ruleset;      // digest of the redaction rules in force
+  std::string environment;  // of lines that state none
+  std::string service;      // of lines that state none
 };
 
 class Deriver {

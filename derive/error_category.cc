@@ -15,34 +15,65 @@ struct WordRule {
 // Words: used for the word itself and for words of the message. The first hit wins, so the
 // order is the order of the table.
 constexpr WordRule kWords[] = {
-    {"api", ErrorCategory::kApi}, {"http", ErrorCategory::kApi}, {"upstream", ErrorCategory::kApi},
-    {"auth", ErrorCategory::kApi}, {"unauthorized", ErrorCategory::kApi}, {"forbidden", ErrorCategory::kApi},
-    {"rate limit", ErrorCategory::kApi}, {"ratelimit", ErrorCategory::kApi}, {"quota", ErrorCategory::kApi},
-    {"timeout", ErrorCategory::kApi}, {"gateway", ErrorCategory::kApi}, {"dns", ErrorCategory::kApi},
-    {"network", ErrorCategory::kApi}, {"transient_error", ErrorCategory::kApi}, {"db", ErrorCategory::kDb},
-    {"database", ErrorCategory::kDb}, {"sql", ErrorCategory::kDb}, {"deadlock", ErrorCategory::kDb},
-    {"lock", ErrorCategory::kDb}, {"connection pool", ErrorCategory::kDb}, {"replica", ErrorCategory::kDb},
-    {"serialization", ErrorCategory::kDb}, {"data", ErrorCategory::kData}, {"schema", ErrorCategory::kData},
-    {"drift", ErrorCategory::kData}, {"validation", ErrorCategory::kData}, {"constraint", ErrorCategory::kData},
-    {"duplicate", ErrorCategory::kData}, {"null", ErrorCategory::kData}, {"parse", ErrorCategory::kData},
-    {"decode", ErrorCategory::kData}, {"type mismatch", ErrorCategory::kData}, {"system", ErrorCategory::kSystem},
-    {"oom", ErrorCategory::kSystem}, {"memory", ErrorCategory::kSystem}, {"disk", ErrorCategory::kSystem},
-    {"config", ErrorCategory::kSystem}, {"config_error", ErrorCategory::kSystem},
-    {"system_error", ErrorCategory::kSystem}, {"permission", ErrorCategory::kSystem},
-    {"killed", ErrorCategory::kSystem}, {"signal", ErrorCategory::kSystem}, {"crash", ErrorCategory::kSystem},
+    {"api", ErrorCategory::kApi},
+    {"http", ErrorCategory::kApi},
+    {"upstream", ErrorCategory::kApi},
+    {"auth", ErrorCategory::kApi},
+    {"unauthorized", ErrorCategory::kApi},
+    {"forbidden", ErrorCategory::kApi},
+    {"rate limit", ErrorCategory::kApi},
+    {"ratelimit", ErrorCategory::kApi},
+    {"quota", ErrorCategory::kApi},
+    {"timeout", ErrorCategory::kApi},
+    {"gateway", ErrorCategory::kApi},
+    {"dns", ErrorCategory::kApi},
+    {"network", ErrorCategory::kApi},
+    {"transient_error", ErrorCategory::kApi},
+    {"db", ErrorCategory::kDb},
+    {"database", ErrorCategory::kDb},
+    {"sql", ErrorCategory::kDb},
+    {"deadlock", ErrorCategory::kDb},
+    {"lock", ErrorCategory::kDb},
+    {"connection pool", ErrorCategory::kDb},
+    {"replica", ErrorCategory::kDb},
+    {"serialization", ErrorCategory::kDb},
+    {"data", ErrorCategory::kData},
+    {"schema", ErrorCategory::kData},
+    {"drift", ErrorCategory::kData},
+    {"validation", ErrorCategory::kData},
+    {"constraint", ErrorCategory::kData},
+    {"duplicate", ErrorCategory::kData},
+    {"null", ErrorCategory::kData},
+    {"parse", ErrorCategory::kData},
+    {"decode", ErrorCategory::kData},
+    {"type mismatch", ErrorCategory::kData},
+    {"system", ErrorCategory::kSystem},
+    {"oom", ErrorCategory::kSystem},
+    {"memory", ErrorCategory::kSystem},
+    {"disk", ErrorCategory::kSystem},
+    {"config", ErrorCategory::kSystem},
+    {"config_error", ErrorCategory::kSystem},
+    {"system_error", ErrorCategory::kSystem},
+    {"permission", ErrorCategory::kSystem},
+    {"killed", ErrorCategory::kSystem},
+    {"signal", ErrorCategory::kSystem},
+    {"crash", ErrorCategory::kSystem},
 };
 
 // Column "codes and types": exact, case-folded.
 constexpr WordRule kCodes[] = {
-    {"etimedout", ErrorCategory::kApi}, {"econnrefused", ErrorCategory::kApi}, {"econnreset", ErrorCategory::kApi},
-    {"enotfound", ErrorCategory::kApi}, {"eupstream", ErrorCategory::kApi}, {"httperror", ErrorCategory::kApi},
+    {"etimedout", ErrorCategory::kApi},       {"econnrefused", ErrorCategory::kApi},
+    {"econnreset", ErrorCategory::kApi},      {"enotfound", ErrorCategory::kApi},
+    {"eupstream", ErrorCategory::kApi},       {"httperror", ErrorCategory::kApi},
     {"connectionerror", ErrorCategory::kApi}, {"readtimeout", ErrorCategory::kApi},
     {"operationalerror", ErrorCategory::kDb}, {"psqlexception", ErrorCategory::kDb},
-    {"schema_drift", ErrorCategory::kData}, {"valueerror", ErrorCategory::kData}, {"keyerror", ErrorCategory::kData},
-    {"jsondecodeerror", ErrorCategory::kData}, {"integrityerror", ErrorCategory::kData},
-    {"dataerror", ErrorCategory::kData}, {"enospc", ErrorCategory::kSystem}, {"enomem", ErrorCategory::kSystem},
-    {"emfile", ErrorCategory::kSystem}, {"eacces", ErrorCategory::kSystem}, {"memoryerror", ErrorCategory::kSystem},
-    {"oserror", ErrorCategory::kSystem}, {"systemexit", ErrorCategory::kSystem},
+    {"schema_drift", ErrorCategory::kData},   {"valueerror", ErrorCategory::kData},
+    {"keyerror", ErrorCategory::kData},       {"jsondecodeerror", ErrorCategory::kData},
+    {"integrityerror", ErrorCategory::kData}, {"dataerror", ErrorCategory::kData},
+    {"enospc", ErrorCategory::kSystem},       {"enomem", ErrorCategory::kSystem},
+    {"emfile", ErrorCategory::kSystem},       {"eacces", ErrorCategory::kSystem},
+    {"memoryerror", ErrorCategory::kSystem},  {"oserror", ErrorCategory::kSystem},
+    {"systemexit", ErrorCategory::kSystem},
 };
 
 std::string lower(std::string_view text) {
@@ -67,7 +98,8 @@ ErrorCategory of_message(std::string_view text) {
   std::size_t best = std::string::npos;
   ErrorCategory category = ErrorCategory::kNone;
   for (const WordRule& rule : kWords) {
-    for (std::size_t at = message.find(rule.word); at != std::string::npos && at < best; at = message.find(rule.word, at + 1)) {
+    for (std::size_t at = message.find(rule.word); at != std::string::npos && at < best;
+         at = message.find(rule.word, at + 1)) {
       const std::size_t end = at + rule.word.size();
       if ((at == 0 || !is_word(message[at - 1])) && (end == message.size() || !is_word(message[end]))) {
         best = at;
@@ -80,9 +112,10 @@ ErrorCategory of_message(std::string_view text) {
 }
 
 bool is_sqlstate(std::string_view code) {
-  return code.size() == 5 && std::all_of(code.begin(), code.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
-         }) && std::any_of(code.begin(), code.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return code.size() == 5 &&
+         std::all_of(code.begin(), code.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); }) &&
+         std::any_of(code.begin(), code.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 ErrorCategory of_code(std::string_view code) {
@@ -95,7 +128,8 @@ ErrorCategory of_code(std::string_view code) {
   }
   if (code.size() == 4 && (code.starts_with("E4") || code.starts_with("E5"))) return ErrorCategory::kApi;
   if (code.starts_with("ORA-") || code.starts_with("MY-")) return ErrorCategory::kDb;
-  if (is_sqlstate(code)) return code.starts_with("22") || code.starts_with("23") ? ErrorCategory::kData : ErrorCategory::kDb;
+  if (is_sqlstate(code))
+    return code.starts_with("22") || code.starts_with("23") ? ErrorCategory::kData : ErrorCategory::kDb;
   return ErrorCategory::kNone;
 }
 
@@ -114,7 +148,8 @@ ErrorCategory categorise_error(const FieldSet& fields) {
     return category;
   }
   for (const Field field : {Field::kErrorMessage, Field::kMsg}) {
-    if (const ErrorCategory category = of_message(fields.text(field)); category != ErrorCategory::kNone) return category;
+    if (const ErrorCategory category = of_message(fields.text(field)); category != ErrorCategory::kNone)
+      return category;
   }
   return ErrorCategory::kSystem;
 }

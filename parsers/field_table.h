@@ -18,8 +18,8 @@ namespace runtail {
 struct MemberMeaning {
   enum class Role : std::uint8_t { kField, kTs, kLevel, kEvent, kStatus, kPhase, kNone };
   Role role = Role::kNone;
-  Field field{};                          // kField, kPhase, kStatus
-  std::uint8_t preference = 0;            // kTs, kLevel, kEvent: the lowest present wins
+  Field field{};                               // kField, kPhase, kStatus
+  std::uint8_t preference = 0;                 // kTs, kLevel, kEvent: the lowest present wins
   std::unique_ptr<class FieldTable> children;  // set if dotted paths go on below this name
 };
 

@@ -16,9 +16,7 @@ namespace {
 namespace dom = simdjson::dom;
 using Role = MemberMeaning::Role;
 
-void mark(LogEvent& event, ContractViolation violation) {
-  event.violations |= 1u << static_cast<unsigned>(violation);
-}
+void mark(LogEvent& event, ContractViolation violation) { event.violations |= 1u << static_cast<unsigned>(violation); }
 
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   for (const std::string_view each : words) {
@@ -30,12 +28,18 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
 // Words kept as they are; anything else in such a field says nothing the tables could hold.
 bool is_known_word(Field field, std::string_view word) {
   switch (field) {
-    case Field::kPhase: return is_one_of(word, {"extract", "transform", "load", "dq"});
-    case Field::kSource: return is_one_of(word, {"api", "job", "frontend", "worker"});
-    case Field::kOutcome: return is_one_of(word, {"success", "error", "retry"});
-    case Field::kEndReason: return parse_end_reason(word).has_value();
-    case Field::kJobType: return is_one_of(word, {"batch", "streaming"});
-    default: return true;
+    case Field::kPhase:
+      return is_one_of(word, {"extract", "transform", "load", "dq"});
+    case Field::kSource:
+      return is_one_of(word, {"api", "job", "frontend", "worker"});
+    case Field::kOutcome:
+      return is_one_of(word, {"success", "error", "retry"});
+    case Field::kEndReason:
+      return parse_end_reason(word).has_value();
+    case Field::kJobType:
+      return is_one_of(word, {"batch", "streaming"});
+    default:
+      return true;
   }
 }
 
@@ -43,19 +47,28 @@ bool is_known_word(Field field, std::string_view word) {
 bool in_range(Field field, std::int64_t value) {
   switch (field) {
     case Field::kAttempt:
-    case Field::kMaxAttempts: return value >= 1 && value <= 1'000'000;
-    case Field::kHttpStatus: return value >= 100 && value <= 599;
-    case Field::kExitCode: return value >= -1 && value <= 255;
-    case Field::kExitSignal: return value >= 0 && value <= 64;
-    case Field::kDurationMs: return value >= 0 && value <= 315'360'000'000;  // ten years
-    default: return value >= 0 && value <= 1'000'000'000'000'000;             // counts: 10^15
+    case Field::kMaxAttempts:
+      return value >= 1 && value <= 1'000'000;
+    case Field::kHttpStatus:
+      return value >= 100 && value <= 599;
+    case Field::kExitCode:
+      return value >= -1 && value <= 255;
+    case Field::kExitSignal:
+      return value >= 0 && value <= 64;
+    case Field::kDurationMs:
+      return value >= 0 && value <= 315'360'000'000;  // ten years
+    default:
+      return value >= 0 && value <= 1'000'000'000'000'000;  // counts: 10^15
   }
 }
 
 // Seconds, milli-, micro- or nanoseconds since 1970, told apart by magnitude (years 1973-2261 in each unit).
 std::optional<TimePoint> time_of_number(double number) {
   if (!(number >= 1e8)) return std::nullopt;
-  const double micros = number < 1e10 ? number * 1e6 : number < 1e13 ? number * 1e3 : number < 1e16 ? number : number / 1e3;
+  const double micros = number < 1e10   ? number * 1e6
+                        : number < 1e13 ? number * 1e3
+                        : number < 1e16 ? number
+                                        : number / 1e3;
   if (micros >= 9.2e15) return std::nullopt;
   return from_micros(static_cast<std::int64_t>(micros));
 }
@@ -94,7 +107,9 @@ struct Parser::State {
     // One dialect so far; the text path needs none.
     spec = &dialects.at(0);
     for (const auto& [path, field] : spec->fields) {
-      const Role role = field == Field::kStatusText ? Role::kStatus : field == Field::kPhase ? Role::kPhase : Role::kField;
+      const Role role = field == Field::kStatusText ? Role::kStatus
+                        : field == Field::kPhase    ? Role::kPhase
+                                                    : Role::kField;
       // {"error":{"message":..}} and {"error.message":..}; the two are one where the path has no dot.
       for (MemberMeaning* meaning : {&meaning_of(path), &members.put(path)}) {
         meaning->role = role;
@@ -204,7 +219,8 @@ bool Parser::State::parse_json(std::string_view line) {
   std::memset(padded.data() + line.size(), 0, simdjson::SIMDJSON_PADDING);
   dom::element root;
   dom::object object;
-  if (json.parse(padded.data(), line.size(), false).get(root) != simdjson::SUCCESS || root.get(object) != simdjson::SUCCESS) {
+  if (json.parse(padded.data(), line.size(), false).get(root) != simdjson::SUCCESS ||
+      root.get(object) != simdjson::SUCCESS) {
     return false;
   }
   // Most lines hold no escape at all.
@@ -237,7 +253,9 @@ void Parser::State::read_member(std::string_view key, const dom::element& value,
   }
   std::string_view text;
   switch (meaning ? meaning->role : Role::kNone) {
-    case Role::kField: read_field(meaning->field, value); return;
+    case Role::kField:
+      read_field(meaning->field, value);
+      return;
     case Role::kTs:
       if (meaning->preference <= ts_preference) {
         if (const auto time = time_of(value)) {
@@ -269,7 +287,8 @@ void Parser::State::read_member(std::string_view key, const dom::element& value,
     case Role::kPhase:
       if (value.get(text) == simdjson::SUCCESS && text.size() <= 64) phase_word = fold(text);
       return;
-    case Role::kNone: break;
+    case Role::kNone:
+      break;
   }
   add_node(path.empty() ? key : keep(std::string(path) + "." + std::string(key)), value);
 }
@@ -320,7 +339,8 @@ void Parser::State::read_field(Field field, const dom::element& value) {
     case FieldType::kId:
     case FieldType::kName:
     case FieldType::kWord:
-    case FieldType::kFreeText: break;
+    case FieldType::kFreeText:
+      break;
   }
   if (value.get(text) != simdjson::SUCCESS) {
     // A number, a boolean or a tree where text is expected: its JSON text, scanned like any text.
@@ -389,12 +409,17 @@ void Parser::State::finish_kind() {
     if (event.kind == EventKind::kPlain && event.status && fields.has(Field::kRunId)) {
       const bool task = fields.has(Field::kTaskRunId);
       switch (*event.status) {
-        case RunStatus::kQueued: event.kind = task ? EventKind::kPlain : EventKind::kRunQueued; break;
+        case RunStatus::kQueued:
+          event.kind = task ? EventKind::kPlain : EventKind::kRunQueued;
+          break;
         case RunStatus::kRunning:
           event.kind = event.attempt_failed ? EventKind::kAttemptFinished
-                                            : task ? EventKind::kTaskStarted : EventKind::kRunStarted;
+                       : task               ? EventKind::kTaskStarted
+                                            : EventKind::kRunStarted;
           break;
-        default: event.kind = task ? EventKind::kTaskFinished : EventKind::kRunFinished; break;
+        default:
+          event.kind = task ? EventKind::kTaskFinished : EventKind::kRunFinished;
+          break;
       }
     }
     fields.remove(Field::kStatusText);
@@ -439,7 +464,9 @@ std::uint32_t Parser::State::add_node(std::string_view key, const dom::element& 
       node.kind = JsonNode::Kind::kBool;
       node.integer = bool(value);
       break;
-    case dom::element_type::NULL_VALUE: node.kind = JsonNode::Kind::kNull; break;
+    case dom::element_type::NULL_VALUE:
+      node.kind = JsonNode::Kind::kNull;
+      break;
   }
   event.rest[index].end = static_cast<std::uint32_t>(event.rest.size());  // `node` may have moved
   return index;

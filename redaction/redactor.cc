@@ -1,9 +1,9 @@
 #include "redaction/redactor.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cmath>
 #include <bit>
+#include <cmath>
+#include <cstdio>
 #include <limits>
 #include <stdexcept>
 
@@ -106,7 +106,7 @@ void Redactor::State::write_field(Field field, const FieldValue& value) {
     char digits[64];
     const int size = std::snprintf(digits, sizeof digits, "%.0f", value.real);
     const std::string_view text(digits, std::min<std::size_t>(static_cast<std::size_t>(size), sizeof digits - 1));
-    if (masker.mask(text) != text) return;   // the mask is counted; a number has no place for a marker
+    if (masker.mask(text) != text) return;  // the mask is counted; a number has no place for a marker
   }
   if (is_typed(value.kind)) {
     out.fields.put(field) = value;

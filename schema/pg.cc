@@ -82,7 +82,8 @@ PgError connect_error(PGconn* connection) {
   }
   error.message = one_line(text);
   // What cannot be read as a connection string may quote a piece of the password.
-  if (error.sqlstate.empty() && !error.message.starts_with("connection to server")) error.message = mask_quoted(std::move(error.message));
+  if (error.sqlstate.empty() && !error.message.starts_with("connection to server"))
+    error.message = mask_quoted(std::move(error.message));
   return error;
 }
 

@@ -98,7 +98,8 @@ std::optional<Delivery> PostgresSink::connect() {
 }
 
 Delivery PostgresSink::deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) {
-  if (chunks.empty()) return {.status = Delivery::Status::kDelivered, .reason = {}, .unknown = false, .outcomes = {}, .set_aside = {}};
+  if (chunks.empty())
+    return {.status = Delivery::Status::kDelivered, .reason = {}, .unknown = false, .outcomes = {}, .set_aside = {}};
   last_used_ = clock_.now();
   if (auto failure = connect()) return *failure;
   if (auto delivery = attempt(chunks, maybe_delivered)) return *delivery;

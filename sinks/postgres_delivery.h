@@ -79,7 +79,7 @@ class PostgresDelivery {
   std::vector<std::size_t> first_of_chunk_;  // ordinal of each chunk's first event, and one for the end
   std::map<std::size_t, Refusal> refusals_;  // by ordinal
   RecordOutcomes outcomes_;
-  std::vector<DeadLetter> dead_;         // first those the chunks brought along, `brought_` of them
+  std::vector<DeadLetter> dead_;  // first those the chunks brought along, `brought_` of them
   std::size_t brought_ = 0;
   DirtyDays dirty_;
   std::uint64_t field_conflicts_ = 0;

@@ -54,15 +54,15 @@ Result<PostgresStart> read_start(const PostgresConfig& config, std::span<const s
     rows.stated_text("stream", stream);
   }
   const std::optional<std::string> params[] = {rows.take()};
-  auto found =
-      connection->query("SELECT stream, encode(file_key, 'hex'), generation, covered, encode(confirm, 'hex'), "
-                        "(extract(epoch FROM first_seen_at) * 1000000)::bigint, "
-                        "(extract(epoch FROM covers_until) * 1000000)::bigint FROM " +
-                            quote_identifier(config.schema) +
-                            ".source_files WHERE stream IN "
-                            "(SELECT f.stream FROM json_to_recordset($1::json) AS f(stream text)) "
-                            "ORDER BY stream, file_key, generation",
-                        params);
+  auto found = connection->query(
+      "SELECT stream, encode(file_key, 'hex'), generation, covered, encode(confirm, 'hex'), "
+      "(extract(epoch FROM first_seen_at) * 1000000)::bigint, "
+      "(extract(epoch FROM covers_until) * 1000000)::bigint FROM " +
+          quote_identifier(config.schema) +
+          ".source_files WHERE stream IN "
+          "(SELECT f.stream FROM json_to_recordset($1::json) AS f(stream text)) "
+          "ORDER BY stream, file_key, generation",
+      params);
   if (!found) return start_error(found.error(), config.schema, "read " + config.schema + ".source_files");
   for (int row = 0; row < found->rows(); ++row) {
     StoredPosition position;

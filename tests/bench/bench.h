@@ -12,16 +12,16 @@ struct BenchOptions {
   std::uint64_t lines = 500'000;
   std::uint64_t seed = 1;
   int rounds = 3;
-  std::filesystem::path directory;   // scratch; on the disk whose speed is of interest
+  std::filesystem::path directory;  // scratch; on the disk whose speed is of interest
 };
 
 // The workload as one text, lines ending in '\n'.
 std::string make_workload(const BenchOptions& options);
 std::vector<std::string_view> lines_of(std::string_view text);
 
-void bench_stages(const BenchOptions& options);        // parse, redact, derive, encode, pack
-void bench_buffer(const BenchOptions& options);        // file -> synced buffer, beside raw limits
-void bench_postgres(const BenchOptions& options);      // buffer -> Postgres, beside raw binary COPY
-void bench_latency(const BenchOptions& options);       // line written -> row visible, the real agent
+void bench_stages(const BenchOptions& options);    // parse, redact, derive, encode, pack
+void bench_buffer(const BenchOptions& options);    // file -> synced buffer, beside raw limits
+void bench_postgres(const BenchOptions& options);  // buffer -> Postgres, beside raw binary COPY
+void bench_latency(const BenchOptions& options);   // line written -> row visible, the real agent
 
 }  // namespace runtail::bench

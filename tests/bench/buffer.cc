@@ -45,8 +45,8 @@ void whole_way(const std::filesystem::path& log, const std::filesystem::path& di
     std::fprintf(stderr, "%s\n", buffer.error().message.c_str());
     std::exit(4);
   }
-  Pipeline pipeline(**buffer, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(DeriverSettings{}), clock, published,
-                    config.metrics.max_series, true);
+  Pipeline pipeline(**buffer, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(DeriverSettings{}),
+                    clock, published, config.metrics.max_series, true);
   ReadBuffer read_buffer(config.line_bytes_max);
   FileSourceSettings settings;
   settings.source.name = "bench";
@@ -69,7 +69,8 @@ void bench_buffer(const BenchOptions& options) {
   const std::filesystem::path log = options.directory / "bench.log", raw = options.directory / "raw";
   std::ofstream(log, std::ios::binary) << make_workload(options);
   const auto count = static_cast<double>(options.lines), bytes = static_cast<double>(std::filesystem::file_size(log));
-  std::printf("file -> synced buffer: %.0f lines, %.0f MB, one source, one thread, median of %d rounds\n", count, bytes / 1e6, options.rounds);
+  std::printf("file -> synced buffer: %.0f lines, %.0f MB, one source, one thread, median of %d rounds\n", count,
+              bytes / 1e6, options.rounds);
   std::vector<Figure> ours, append;
   double written = 0, peak_mb = 0;
   for (int round = 0; round < options.rounds; ++round) {

@@ -2,10 +2,10 @@
 #include <cstdio>
 #include <fstream>
 
-#include "tests/bench/bench.h"
-#include "tests/bench/measure.h"
 #include "core/time.h"
 #include "schema/pg.h"
+#include "tests/bench/bench.h"
+#include "tests/bench/measure.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/postgres_cluster.h"
 #include "tests/support/wait_until.h"
@@ -42,12 +42,16 @@ void bench_latency(const BenchOptions& options) {
       std::fprintf(stderr, "runtail-bench latency: %s never arrived\n", marker.c_str());
       std::exit(4);
     }
-    if (probe >= kWarmUp) took_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    if (probe >= kWarmUp)
+      took_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(took_ms.begin(), took_ms.end());
-  std::printf("line written -> row visible, %d probes, idle: p50 %.1f ms  p95 %.1f ms  max %.1f ms (the poll adds up to a few ms)\n", kProbes,
-              took_ms[took_ms.size() / 2], took_ms[took_ms.size() * 95 / 100], took_ms.back());
-  std::printf("agent memory: %.0f MB resident, %.0f MB peak\n", static_cast<double>(agent.rss_kib()) / 1024, static_cast<double>(agent.peak_kib()) / 1024);
+  std::printf(
+      "line written -> row visible, %d probes, idle: p50 %.1f ms  p95 %.1f ms  max %.1f ms (the poll adds up to a few "
+      "ms)\n",
+      kProbes, took_ms[took_ms.size() / 2], took_ms[took_ms.size() * 95 / 100], took_ms.back());
+  std::printf("agent memory: %.0f MB resident, %.0f MB peak\n", static_cast<double>(agent.rss_kib()) / 1024,
+              static_cast<double>(agent.peak_kib()) / 1024);
 }
 
 }  // namespace runtail::bench

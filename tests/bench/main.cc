@@ -37,15 +37,17 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 
 int main(int argc, char** argv) {
   using namespace runtail::bench;
-  CLI::App app("Measures runtail beside the raw limits of this machine, alternately, as medians.\n"
-               "Example: runtail-bench stages buffer --lines 1000000 --rounds 5");
+  CLI::App app(
+      "Measures runtail beside the raw limits of this machine, alternately, as medians.\n"
+      "Example: runtail-bench stages buffer --lines 1000000 --rounds 5");
   BenchOptions options;
   std::vector<std::string> what = {"stages", "buffer", "pg", "latency"};
   std::string directory;
   bool print_workload = false;
   const std::map<std::string, std::function<void(const BenchOptions&)>> benches = {
       {"stages", bench_stages}, {"buffer", bench_buffer}, {"pg", bench_postgres}, {"latency", bench_latency}};
-  app.add_option("what", what, "stages, buffer, pg, latency (default: all)")->check(CLI::IsMember({"stages", "buffer", "pg", "latency"}));
+  app.add_option("what", what, "stages, buffer, pg, latency (default: all)")
+      ->check(CLI::IsMember({"stages", "buffer", "pg", "latency"}));
   app.add_option("--lines", options.lines, "Lines of the workload")->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the workload")->capture_default_str();
   app.add_option("--rounds", options.rounds, "Rounds; the median counts")->capture_default_str();

@@ -15,7 +15,9 @@ namespace runtail::bench {
 inline double cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -36,14 +38,15 @@ Figure measure(std::string name, double lines, double bytes, Work&& work) {
 }
 
 inline void print(const Figure& figure, const std::string& note = {}) {
-  std::printf("%-38s %8.0f klines/s %7.0f MB/s %7.3f cpu-s/1M lines  %s\n", figure.name.c_str(), figure.lines_per_s() / 1e3,
-              figure.bytes / figure.wall_s / 1e6, figure.cpu_per_million(), note.c_str());
+  std::printf("%-38s %8.0f klines/s %7.0f MB/s %7.3f cpu-s/1M lines  %s\n", figure.name.c_str(),
+              figure.lines_per_s() / 1e3, figure.bytes / figure.wall_s / 1e6, figure.cpu_per_million(), note.c_str());
   std::fflush(stdout);
 }
 
 // Figures of the same name over several rounds: the one with the median rate.
 inline Figure median(std::vector<Figure> rounds) {
-  std::sort(rounds.begin(), rounds.end(), [](const Figure& a, const Figure& b) { return a.lines_per_s() < b.lines_per_s(); });
+  std::sort(rounds.begin(), rounds.end(),
+            [](const Figure& a, const Figure& b) { return a.lines_per_s() < b.lines_per_s(); });
   return rounds[rounds.size() / 2];
 }
 

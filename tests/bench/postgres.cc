@@ -6,9 +6,9 @@
 
 #include "agent/file_source.h"
 #include "agent/pipeline.h"
+#include "schema/pg.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/measure.h"
-#include "schema/pg.h"
 #include "tests/support/postgres_cluster.h"
 
 namespace runtail::bench {
@@ -30,8 +30,8 @@ std::vector<SequencedChunk> make_chunks(const BenchOptions& options) {
   PublishedMetrics published;
   auto buffer = DurableBuffer::open(config.buffer);
   if (!buffer) give_up(buffer.error().message);
-  Pipeline pipeline(**buffer, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(DeriverSettings{}), clock, published,
-                    config.metrics.max_series, false);
+  Pipeline pipeline(**buffer, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(DeriverSettings{}),
+                    clock, published, config.metrics.max_series, false);
   ReadBuffer read_buffer(config.line_bytes_max);
   FileSourceSettings settings;
   settings.source.name = "bench";
@@ -62,7 +62,8 @@ void bench_postgres(const BenchOptions& options) {
   test::ClusterOptions stock;
   stock.fsync = true;
   test::PostgresCluster cluster(stock);
-  std::printf("buffer -> Postgres: %.0f lines, stock settings, median of %d rounds; CPU is the client's\n", count, options.rounds);
+  std::printf("buffer -> Postgres: %.0f lines, stock settings, median of %d rounds; CPU is the client's\n", count,
+              options.rounds);
 
   std::vector<Figure> ours, raw;
   double rows_bytes = 0;
@@ -76,7 +77,8 @@ void bench_postgres(const BenchOptions& options) {
       for (std::size_t at = 0; at < chunks.size();) {
         std::size_t end = at;
         std::uint64_t lines = 0;
-        while (end < chunks.size() && (end == at || lines + chunks[end].chunk.lines <= kBatchLines)) lines += chunks[end++].chunk.lines;
+        while (end < chunks.size() && (end == at || lines + chunks[end].chunk.lines <= kBatchLines))
+          lines += chunks[end++].chunk.lines;
         const auto delivery = sink.deliver(std::span(chunks).subspan(at, end - at), false);
         if (delivery.status != Delivery::Status::kDelivered) give_up(delivery.reason);
         at = end;
@@ -94,9 +96,11 @@ void bench_postgres(const BenchOptions& options) {
     run_sql(*connection, "TRUNCATE observability.log_events");
     run_sql(*connection, "CHECKPOINT");
     raw.push_back(measure("limit: raw binary COPY log_events", count, rows_bytes, [&] {
-      if (const auto begun = connection->copy_begin("COPY observability.log_events FROM STDIN (FORMAT binary)"); !begun) give_up(begun.error().message);
+      if (const auto begun = connection->copy_begin("COPY observability.log_events FROM STDIN (FORMAT binary)"); !begun)
+        give_up(begun.error().message);
       for (std::size_t at = 0; at < rows.size(); at += 1 << 20) {
-        if (const auto sent = connection->copy_write(std::string_view(rows).substr(at, 1 << 20)); !sent) give_up(sent.error().message);
+        if (const auto sent = connection->copy_write(std::string_view(rows).substr(at, 1 << 20)); !sent)
+          give_up(sent.error().message);
       }
       if (const auto ended = connection->copy_end(); !ended) give_up(ended.error().message);
     }));

@@ -4,13 +4,13 @@
 #include <numeric>
 
 #include "agent/run_book.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/measure.h"
 #include "buffer/chunk_value.h"
 #include "core/event_codec.h"
 #include "derive/deriver.h"
 #include "parsers/parser.h"
 #include "redaction/redactor.h"
+#include "tests/bench/bench.h"
+#include "tests/bench/measure.h"
 
 namespace runtail::bench {
 namespace {
@@ -24,8 +24,9 @@ void bench_stages(const BenchOptions& options) {
   const std::string text = make_workload(options);
   const std::vector<std::string_view> lines = lines_of(text);
   const auto count = static_cast<double>(lines.size()), bytes = static_cast<double>(text.size());
-  std::printf("stages: %zu lines, %.0f bytes a line, median of %d rounds; each includes the stages above it from 'parse' on\n",
-              lines.size(), bytes / count, options.rounds);
+  std::printf(
+      "stages: %zu lines, %.0f bytes a line, median of %d rounds; each includes the stages above it from 'parse' on\n",
+      lines.size(), bytes / count, options.rounds);
 
   Parser parser(built_in_dialects());
   Redactor redactor = std::move(*Redactor::make({}));
@@ -36,7 +37,10 @@ void bench_stages(const BenchOptions& options) {
   for (int round = 0; round < options.rounds; ++round) {
     rounds[0].push_back(measure("limit: newline scan", count, bytes, [&] {
       std::uint64_t n = 0;
-      for (const char* at = text.data(); (at = static_cast<const char*>(memchr(at, '\n', static_cast<std::size_t>(text.data() + text.size() - at)))); ++at) ++n;
+      for (const char* at = text.data();
+           (at = static_cast<const char*>(memchr(at, '\n', static_cast<std::size_t>(text.data() + text.size() - at))));
+           ++at)
+        ++n;
       sink = sink + n;
     }));
     rounds[1].push_back(measure("limit: simdjson DOM parse", count, bytes, [&] {

@@ -1,5 +1,5 @@
-// The disk under the buffer fills up while a worker writes: the agent stays, says so, and when there is room again goes on
-// from what is durable. Nothing lost, nothing twice.
+// The disk under the buffer fills up while a worker writes: the agent stays, says so, and when there is room again goes
+// on from what is durable. Nothing lost, nothing twice.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
@@ -19,9 +19,11 @@ TEST(DiskFull, TheAgentWaitsForRoomAndThenGoesOnExactlyOnce) {
   const TempDir directory;
   const std::filesystem::path small = directory / "small";
   std::filesystem::create_directory(small);
-  if (mount("tmpfs", small.c_str(), "tmpfs", 0, "size=96m") != 0) GTEST_SKIP() << "mount is refused here: " << std::strerror(errno);
+  if (mount("tmpfs", small.c_str(), "tmpfs", 0, "size=96m") != 0)
+    GTEST_SKIP() << "mount is refused here: " << std::strerror(errno);
   const auto unmount = [&](void*) { umount2(small.c_str(), MNT_DETACH); };
-  const std::unique_ptr<void, decltype(unmount)> mounted(directory.path().empty() ? nullptr : const_cast<char*>("x"), unmount);
+  const std::unique_ptr<void, decltype(unmount)> mounted(directory.path().empty() ? nullptr : const_cast<char*>("x"),
+                                                         unmount);
 
   WorkloadOptions options;
   options.seed = seed();

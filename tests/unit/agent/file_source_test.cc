@@ -30,8 +30,12 @@ class FileSourceTest : public testing::Test {
     for (const auto& [file, position] : durable_) positions.push_back(position);
     source_ = std::make_unique<FileSource>(settings_, positions, buffer_, metrics_);
   }
-  void write(const std::string& name, const std::string& bytes) { std::ofstream(dir_.path() / name, std::ios::app | std::ios::binary) << bytes; }
-  void rewrite(const std::string& name, const std::string& bytes) { std::ofstream(dir_.path() / name, std::ios::binary) << bytes; }
+  void write(const std::string& name, const std::string& bytes) {
+    std::ofstream(dir_.path() / name, std::ios::app | std::ios::binary) << bytes;
+  }
+  void rewrite(const std::string& name, const std::string& bytes) {
+    std::ofstream(dir_.path() / name, std::ios::binary) << bytes;
+  }
   void rename(const std::string& from, const std::string& to) { fs::rename(dir_.path() / from, dir_.path() / to); }
   void wait(std::chrono::seconds time) { now_ += time; }
 
@@ -41,7 +45,8 @@ class FileSourceTest : public testing::Test {
     for (int looks = 0; looks < 3; ++looks) {
       source_->scan(now_);
       while (const auto block = source_->read(now_)) {
-        for (const Line& line : block->lines) lines.push_back(line.too_long ? "(" + std::to_string(line.length) + " bytes)" : std::string(line.bytes));
+        for (const Line& line : block->lines)
+          lines.push_back(line.too_long ? "(" + std::to_string(line.length) + " bytes)" : std::string(line.bytes));
         EXPECT_EQ(block->covers.to, block->position.emitted);
         EXPECT_TRUE(covered_.insert({block->position.file, block->covers.from}).second) << "a range was read twice";
         durable_[block->position.file] = block->position;
@@ -168,6 +173,16 @@ TEST_F(FileSourceTest, TheUnfinishedLastLineOfARotatedFileIsTakenAsItStands) {
   EXPECT_THAT(read_all(), IsEmpty());
 }
 
+TEST_F(FileSourceTest, AFileDeletedWhileOpenIsReadToItsEnd) {
+  write("etl.log", "one\n");
+  read_all();
+  write("etl.log", "two\nthree");
+  fs::remove(dir_.path() / "etl.log");
+  EXPECT_THAT(read_all(), ElementsAre("two"));
+  wait(std::chrono::seconds(60));
+  EXPECT_THAT(read_all(), ElementsAre("three"));
+}
+
 TEST_F(FileSourceTest, ARestingFileIsClosedAndOpenedAgainWhenItGrows) {
   write("etl.log", "one\n");
   read_all();
@@ -234,13 +249,18 @@ TEST_F(FileSourceTest, AnyMixOfWritesRotationsAndRestartsGivesEachLineOnce) {
         case 0:
           if (fs::exists(dir_.path() / "etl.log")) rename("etl.log", "etl.log." + std::to_string(++rotated));
           break;
-        case 1: restart(); break;
-        case 2: collect(); break;
+        case 1:
+          restart();
+          break;
+        case 2:
+          collect();
+          break;
         case 3:
           // All is read before a truncation: what is written between is lost by nature.
           collect();
           if (fs::exists(dir_.path() / "etl.log")) {
-            if (random() % 2) fs::copy_file(dir_.path() / "etl.log", dir_.path() / ("etl.log." + std::to_string(++rotated)));
+            if (random() % 2)
+              fs::copy_file(dir_.path() / "etl.log", dir_.path() / ("etl.log." + std::to_string(++rotated)));
             collect();
             rewrite("etl.log", "");
             collect();

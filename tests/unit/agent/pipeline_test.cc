@@ -24,8 +24,8 @@ class PipelineTest : public testing::Test {
     buffer_ = std::move(*DurableBuffer::open(config_));
     DeriverSettings settings;
     settings.agent_id = "agent";
-    pipeline_ = std::make_unique<Pipeline>(*buffer_, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(settings), clock_,
-                                           *published_, 2000, true);
+    pipeline_ = std::make_unique<Pipeline>(*buffer_, Parser(built_in_dialects()), std::move(*Redactor::make({})),
+                                           Deriver(settings), clock_, *published_, 2000, true);
   }
   // One block, one commit.
   void feed(const std::vector<std::string>& lines) {
@@ -46,9 +46,12 @@ class PipelineTest : public testing::Test {
   static std::string line(const std::string& members, int second = 0) {
     char time[32];
     std::snprintf(time, sizeof time, "2026-03-01T00:%02d:%02dZ", second / 60, second % 60);
-    return std::string(R"({"ts":")") + time + R"(","level":"INFO","msg":"m","service":"etl","job_id":"orders","run_id":"r1",)" + members + "}";
+    return std::string(R"({"ts":")") + time +
+           R"(","level":"INFO","msg":"m","service":"etl","job_id":"orders","run_id":"r1",)" + members + "}";
   }
-  double value(std::string_view name, const test::Labels& labels = {}) { return test::parse_metrics(render(*published_)).sum(name, labels); }
+  double value(std::string_view name, const test::Labels& labels = {}) {
+    return test::parse_metrics(render(*published_)).sum(name, labels);
+  }
 
   test::TempDir dir_;
   BufferConfig config_;
@@ -61,29 +64,35 @@ class PipelineTest : public testing::Test {
 };
 
 TEST_F(PipelineTest, CountsEachVerdictOfARunAndAttemptOnce) {
-  feed({line(R"("event":"run.started")"), line(R"("event":"run.finished","status":"failed","error_category":"db")", 5)});
-  feed({line(R"("event":"run.finished","status":"failed","error_category":"db")", 5), line(R"("records_loaded":3)", 6)});
+  feed(
+      {line(R"("event":"run.started")"), line(R"("event":"run.finished","status":"failed","error_category":"db")", 5)});
+  feed(
+      {line(R"("event":"run.finished","status":"failed","error_category":"db")", 5), line(R"("records_loaded":3)", 6)});
   EXPECT_EQ(value("trialsync_jobs_total", {{"status", "failed"}}), 1);
   EXPECT_EQ(value("trialsync_job_failures_total", {{"error_category", "DB"}}), 1);
-  feed({line(R"("event":"run.started","attempt":2)", 7), line(R"("event":"run.finished","attempt":2,"status":"success")", 9)});
+  feed({line(R"("event":"run.started","attempt":2)", 7),
+        line(R"("event":"run.finished","attempt":2,"status":"success")", 9)});
   EXPECT_EQ(value("trialsync_jobs_total", {{"status", "success"}}), 1);
   EXPECT_EQ(value("trialsync_job_retries_total"), 1);
   EXPECT_EQ(value("trialsync_job_duration_seconds_count"), 2);
 }
 
 TEST_F(PipelineTest, BothVerdictsCountEvenWithinOneBlock) {
-  feed({line(R"("event":"run.finished","status":"failed")", 5), line(R"("event":"run.finished","attempt":2,"status":"success")", 9)});
+  feed({line(R"("event":"run.finished","status":"failed")", 5),
+        line(R"("event":"run.finished","attempt":2,"status":"success")", 9)});
   EXPECT_EQ(value("trialsync_jobs_total"), 2);
 }
 
 TEST_F(PipelineTest, ALaterVerdictOfTheSameAttemptIsACorrection) {
-  feed({line(R"("event":"run.finished","status":"failed")", 5), line(R"("event":"run.finished","status":"success")", 9)});
+  feed({line(R"("event":"run.finished","status":"failed")", 5),
+        line(R"("event":"run.finished","status":"success")", 9)});
   EXPECT_EQ(value("trialsync_jobs_total", {{"status", "success"}}), 1);
   EXPECT_EQ(value("runtail_verdict_corrections_total", {{"from", "failed"}, {"to", "success"}}), 1);
 }
 
 TEST_F(PipelineTest, RecordsLoadedGrowsByAmountsAndAtTheEndByTheRest) {
-  feed({line(R"("records_loaded":600,"table":"t")"), line(R"("event":"run.finished","status":"success","records_loaded":1500,"table":"t")", 9)});
+  feed({line(R"("records_loaded":600,"table":"t")"),
+        line(R"("event":"run.finished","status":"success","records_loaded":1500,"table":"t")", 9)});
   EXPECT_EQ(value("trialsync_records_loaded_total"), 1500);
   EXPECT_EQ(value("runtail_total_disagreements_total"), 0);
 }
@@ -140,7 +149,8 @@ TEST_F(PipelineTest, UntimedLinesTakeTheTimeBeforeThemElseTheFirstAfter) {
   std::vector<std::string> seen;
   for (const SequencedChunk& each : *chunks) {
     for (EventReader reader(each.chunk.events); reader.next();) {
-      seen.push_back(std::string(to_string(reader.event().ts_source)) + " " + to_rfc3339(reader.event().ts).substr(17, 2));
+      seen.push_back(std::string(to_string(reader.event().ts_source)) + " " +
+                     to_rfc3339(reader.event().ts).substr(17, 2));
     }
   }
   EXPECT_EQ(seen, (std::vector<std::string>{"next 07", "line 07", "previous 07", "previous 07"}));

@@ -7,8 +7,9 @@ namespace {
 
 TEST(Uuid, ParsesOnlyTheCanonicalForm) {
   EXPECT_EQ(to_string(*parse_uuid("0AF7651C-1234-4ABC-8DEF-0123456789ab")), "0af7651c-1234-4abc-8def-0123456789ab");
-  for (const char* bad : {"", "0af7651c12344abc8def0123456789ab", "{0af7651c-1234-4abc-8def-0123456789ab}", "0af7651c-1234-4abc-8def-0123456789ag",
-                          "0af7651c-1234-4abc-8def-0123456789a", "0af7651c_1234-4abc-8def-0123456789ab"}) {
+  for (const char* bad : {"", "0af7651c12344abc8def0123456789ab", "{0af7651c-1234-4abc-8def-0123456789ab}",
+                          "0af7651c-1234-4abc-8def-0123456789ag", "0af7651c-1234-4abc-8def-0123456789a",
+                          "0af7651c_1234-4abc-8def-0123456789ab"}) {
     EXPECT_FALSE(parse_uuid(bad)) << bad;
   }
 }
@@ -47,7 +48,8 @@ TEST(Digest, HmacMatchesRfc4231) {
   // Test case 2 has a short key; a key padded with zeros to 32 bytes is the same HMAC key.
   HashKey key;
   key.bytes = {'J', 'e', 'f', 'e'};
-  EXPECT_EQ(to_hex(hmac_sha256(key, "what do ya want for nothing?")), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(to_hex(hmac_sha256(key, "what do ya want for nothing?")),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ RunState folded(const std::vector<RunFact>& facts) {
 }
 
 TEST(RunState, TerminalWinsWithinAnAttemptWhateverCameLast) {
-  const RunState run = folded({fact(1, 0, RunStatus::kRunning), fact(2, 5, RunStatus::kFailed), fact(3, 9, RunStatus::kRunning)});
+  const RunState run =
+      folded({fact(1, 0, RunStatus::kRunning), fact(2, 5, RunStatus::kFailed), fact(3, 9, RunStatus::kRunning)});
   EXPECT_EQ(run.state.status, RunStatus::kFailed);
   EXPECT_EQ(run.state.finished_at, at(5));
 }
@@ -51,7 +52,8 @@ TEST(RunState, HigherAttemptWinsOverATerminalLowerOne) {
 }
 
 TEST(RunState, LogOutranksExitOutranksInferred) {
-  RunFact inferred = fact(1, 30, RunStatus::kFailed), by_exit = fact(2, 20, RunStatus::kFailed), by_log = fact(3, 10, RunStatus::kSuccess);
+  RunFact inferred = fact(1, 30, RunStatus::kFailed), by_exit = fact(2, 20, RunStatus::kFailed),
+          by_log = fact(3, 10, RunStatus::kSuccess);
   inferred.verdict_source = VerdictSource::kInferred;
   by_exit.verdict_source = VerdictSource::kExit;
   EXPECT_EQ(folded({inferred, by_exit}).state.verdict_source, VerdictSource::kExit);
@@ -101,7 +103,8 @@ TEST(RunState, AnyOrderGivesTheSameRun) {
   for (int history = 0; history < histories; ++history) {
     std::vector<RunFact> facts;
     for (int n = 0, count = 2 + below(8); n < count; ++n) {
-      RunFact each = fact(n, below(4), below(5) ? std::optional(static_cast<RunStatus>(below(6))) : std::nullopt, 1 + below(3));
+      RunFact each =
+          fact(n, below(4), below(5) ? std::optional(static_cast<RunStatus>(below(6))) : std::nullopt, 1 + below(3));
       each.verdict_source = static_cast<VerdictSource>(below(3));
       if (below(2)) each.records_loaded = below(100);
       if (below(3) == 0) each.records_loaded_total = below(100);

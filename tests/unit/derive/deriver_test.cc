@@ -18,7 +18,8 @@ class DeriverTest : public testing::Test {
     deriver_.emplace(settings);
   }
   const Derived& derive(std::string_view members) {
-    line_ = R"({"ts":"2026-03-01T00:00:02Z","level":"INFO","msg":"m","job_id":"orders","run_id":"r1",)" + std::string(members) + "}";
+    line_ = R"({"ts":"2026-03-01T00:00:02Z","level":"INFO","msg":"m","job_id":"orders","run_id":"r1",)" +
+            std::string(members) + "}";
     deriver_->derive(redactor_.redact(parser_.parse(line_)), {&ids_, 100, "default-job", 3}, derived_);
     return derived_;
   }
@@ -44,7 +45,9 @@ TEST_F(DeriverTest, AnyLineThatNamesARunTouchesIt) {
   EXPECT_FALSE(derived.has(Table::kTaskRuns));
 }
 
-TEST_F(DeriverTest, AnApiLineOnlyKnowsOfTheRun) { EXPECT_EQ(derive(R"("source":"api")").run->status, RunStatus::kQueued); }
+TEST_F(DeriverTest, AnApiLineOnlyKnowsOfTheRun) {
+  EXPECT_EQ(derive(R"("source":"api")").run->status, RunStatus::kQueued);
+}
 
 TEST_F(DeriverTest, AFailedAttemptLeavesTheRunRunningUnlessTheLineSaysItWasTheLast) {
   const RunFact open = *derive(R"("event":"attempt.finished","status":"failed","attempt":1)").run;
@@ -53,7 +56,8 @@ TEST_F(DeriverTest, AFailedAttemptLeavesTheRunRunningUnlessTheLineSaysItWasTheLa
   const RunFact last = *derive(R"("event":"attempt.finished","status":"failed","attempt":2,"max_attempts":2)").run;
   EXPECT_EQ(last.status, RunStatus::kFailed);
   EXPECT_TRUE(last.retries_exhausted);
-  EXPECT_EQ(derive(R"("event":"attempt.finished","status":"failed","retries_exhausted":true)").run->status, RunStatus::kFailed);
+  EXPECT_EQ(derive(R"("event":"attempt.finished","status":"failed","retries_exhausted":true)").run->status,
+            RunStatus::kFailed);
   EXPECT_EQ(derive(R"("event":"attempt.finished","status":"success","attempt":2)").run->status, RunStatus::kSuccess);
 }
 
@@ -61,7 +65,8 @@ TEST_F(DeriverTest, CountsAreAmountsOnTheWayAndTotalsAtTheEnd) {
   const RunFact part = *derive(R"("task":"load","records_loaded":600)").run;
   EXPECT_EQ(part.records_loaded, 600);
   EXPECT_FALSE(part.records_loaded_total);
-  const RunFact end = *derive(R"("event":"run.finished","status":"success","records_loaded":1500,"duration_ms":358000)").run;
+  const RunFact end =
+      *derive(R"("event":"run.finished","status":"success","records_loaded":1500,"duration_ms":358000)").run;
   EXPECT_FALSE(end.records_loaded);
   EXPECT_EQ(end.records_loaded_total, 1500);
   EXPECT_EQ(end.duration_ms, 358000);
@@ -73,7 +78,8 @@ TEST_F(DeriverTest, ATaskIsKnownByItsIdElseItsName) {
   EXPECT_TRUE(named.has_task);
   EXPECT_EQ(named.task_run_id, task_run_id_of(named.run_id, "load_orders"));
   EXPECT_EQ(named.task_status, RunStatus::kRunning);
-  const RunFact by_id = *derive(R"("task_run_id":"0af7651c-1234-4abc-8def-0123456789ab","event":"task.finished","status":"failed")").run;
+  const RunFact by_id =
+      *derive(R"("task_run_id":"0af7651c-1234-4abc-8def-0123456789ab","event":"task.finished","status":"failed")").run;
   EXPECT_EQ(to_string(by_id.task_run_id), "0af7651c-1234-4abc-8def-0123456789ab");
   EXPECT_EQ(by_id.task_status, RunStatus::kFailed);
   EXPECT_EQ(by_id.status, RunStatus::kRunning) << "a failed task does not fail its run";
@@ -82,7 +88,8 @@ TEST_F(DeriverTest, ATaskIsKnownByItsIdElseItsName) {
 TEST_F(DeriverTest, TheTerminalLinesErrorOutranksAnErrorLine) {
   const RunFact line = *derive(R"("error_category":"db","level":"ERROR")").run;
   EXPECT_EQ(line.error_rank, 1);
-  const RunFact end = *derive(R"("event":"run.finished","status":"failed","error_code":"E401","error":{"message":"no"})").run;
+  const RunFact end =
+      *derive(R"("event":"run.finished","status":"failed","error_code":"E401","error":{"message":"no"})").run;
   EXPECT_EQ(end.error_rank, 2);
   EXPECT_EQ(end.error_category, ErrorCategory::kApi);
   EXPECT_EQ(end.error_message, "no");
@@ -102,11 +109,13 @@ TEST_F(DeriverTest, ErrorMessagesAreCutTo2KiBWithoutCuttingAMarker) {
 }
 
 TEST_F(DeriverTest, AStatedScheduleIsKept) {
-  EXPECT_EQ(derive(R"("event":"run.queued","scheduled_at":"2026-02-28T23:30:00Z")").run->scheduled_at, at("2026-02-28T23:30:00Z"));
+  EXPECT_EQ(derive(R"("event":"run.queued","scheduled_at":"2026-02-28T23:30:00Z")").run->scheduled_at,
+            at("2026-02-28T23:30:00Z"));
 }
 
 TEST_F(DeriverTest, OneDqLineMayCarrySeveralObservations) {
-  const Derived& derived = derive(R"("event":"dq","table":"stg.orders","row_count":5,"null_rates":{"email":0.12},"columns":[{"name":"id","type":"int"}])");
+  const Derived& derived = derive(
+      R"("event":"dq","table":"stg.orders","row_count":5,"null_rates":{"email":0.12},"columns":[{"name":"id","type":"int"}])");
   ASSERT_EQ(derived.dq.size(), 3u);
   EXPECT_EQ(derived.dq[0].row_count, 5);
   EXPECT_EQ(derived.dq[1].data, R"({"email":0.12})");

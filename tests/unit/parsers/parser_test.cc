@@ -15,12 +15,16 @@ class ParserTest : public testing::Test {
   Parser parser_{built_in_dialects()};
 };
 
-bool violates(const LogEvent& event, ContractViolation which) { return event.violations >> static_cast<int>(which) & 1; }
+bool violates(const LogEvent& event, ContractViolation which) {
+  return event.violations >> static_cast<int>(which) & 1;
+}
 
 TEST_F(ParserTest, BothSpellingsGiveTheSameFields) {
-  for (const char* line : {R"({"ts":"2026-03-01T00:00:02Z","level":"warning","msg":"m","env":"prod","error":{"message":"e","type":"T"}})",
-                           R"({"timestamp":"2026-03-01T00:00:02Z","level":"WARN","message":"m","environment":"prod","error_message":"e","error_type":"T"})",
-                           R"({"@timestamp":"2026-03-01T00:00:02Z","severity":"warn","msg":"m","env":"prod","error.message":"e","error.type":"T"})"}) {
+  for (
+      const char* line :
+      {R"({"ts":"2026-03-01T00:00:02Z","level":"warning","msg":"m","env":"prod","error":{"message":"e","type":"T"}})",
+       R"({"timestamp":"2026-03-01T00:00:02Z","level":"WARN","message":"m","environment":"prod","error_message":"e","error_type":"T"})",
+       R"({"@timestamp":"2026-03-01T00:00:02Z","severity":"warn","msg":"m","env":"prod","error.message":"e","error.type":"T"})"}) {
     const LogEvent& event = parse(line);
     EXPECT_EQ(event.shape, LineShape::kJson);
     EXPECT_EQ(event.level, Level::kWarn);
@@ -53,18 +57,24 @@ INSTANTIATE_TEST_SUITE_P(
     Contract, Kinds,
     testing::Values(
         KindCase{"event", R"({"run_id":"r","event":"run.started"})", EventKind::kRunStarted, std::nullopt},
-        KindCase{"event_with_status", R"({"status":"FAILED","run_id":"r","event":"run.finished"})", EventKind::kRunFinished, RunStatus::kFailed},
+        KindCase{"event_with_status", R"({"status":"FAILED","run_id":"r","event":"run.finished"})",
+                 EventKind::kRunFinished, RunStatus::kFailed},
         KindCase{"phase_queued", R"({"run_id":"r","phase":"queued"})", EventKind::kRunQueued, RunStatus::kQueued},
-        KindCase{"phase_succeeded", R"({"run_id":"r","phase":"succeeded"})", EventKind::kRunFinished, RunStatus::kSuccess},
+        KindCase{"phase_succeeded", R"({"run_id":"r","phase":"succeeded"})", EventKind::kRunFinished,
+                 RunStatus::kSuccess},
         KindCase{"phase_failed", R"({"phase":"failed","run_id":"r"})", EventKind::kRunFinished, RunStatus::kFailed},
-        KindCase{"phase_task_is_a_plain_line", R"({"run_id":"r","phase":"task","task":"load"})", EventKind::kPlain, std::nullopt},
+        KindCase{"phase_task_is_a_plain_line", R"({"run_id":"r","phase":"task","task":"load"})", EventKind::kPlain,
+                 std::nullopt},
         KindCase{"phase_load_is_a_phase", R"({"run_id":"r","phase":"load"})", EventKind::kPlain, std::nullopt},
         KindCase{"phase_without_a_run_says_nothing", R"({"phase":"failed"})", EventKind::kPlain, std::nullopt},
         KindCase{"status_word", R"({"run_id":"r","status":"Succeeded"})", EventKind::kRunFinished, RunStatus::kSuccess},
-        KindCase{"timed_out_is_failed", R"({"run_id":"r","status":"timed out"})", EventKind::kRunFinished, RunStatus::kFailed},
-        KindCase{"unknown_status_changes_nothing", R"({"run_id":"r","status":"purple"})", EventKind::kPlain, std::nullopt},
+        KindCase{"timed_out_is_failed", R"({"run_id":"r","status":"timed out"})", EventKind::kRunFinished,
+                 RunStatus::kFailed},
+        KindCase{"unknown_status_changes_nothing", R"({"run_id":"r","status":"purple"})", EventKind::kPlain,
+                 std::nullopt},
         KindCase{"level_never_decides", R"({"run_id":"r","level":"ERROR","msg":"m"})", EventKind::kPlain, std::nullopt},
-        KindCase{"dq_status_is_no_run_status", R"({"run_id":"r","event":"dq","status":"fail","table":"t"})", EventKind::kDq, std::nullopt}),
+        KindCase{"dq_status_is_no_run_status", R"({"run_id":"r","event":"dq","status":"fail","table":"t"})",
+                 EventKind::kDq, std::nullopt}),
     [](const auto& each) { return std::string(each.param.name); });
 
 TEST_F(ParserTest, RetryFailsTheAttemptAndNotTheRun) {
@@ -74,7 +84,8 @@ TEST_F(ParserTest, RetryFailsTheAttemptAndNotTheRun) {
 }
 
 TEST_F(ParserTest, WrongTypesAreDroppedAndCounted) {
-  const LogEvent& event = parse(R"({"msg":"m","attempt":0,"duration_ms":"soon","records_loaded":-1,"http_status":99,"records_extracted":"12"})");
+  const LogEvent& event = parse(
+      R"({"msg":"m","attempt":0,"duration_ms":"soon","records_loaded":-1,"http_status":99,"records_extracted":"12"})");
   EXPECT_FALSE(event.fields.has(Field::kAttempt));
   EXPECT_FALSE(event.fields.has(Field::kDurationMs));
   EXPECT_FALSE(event.fields.has(Field::kRecordsLoaded));
@@ -86,7 +97,8 @@ TEST_F(ParserTest, WrongTypesAreDroppedAndCounted) {
 TEST_F(ParserTest, LifecycleWithoutIdsIsAcceptedAndCounted) {
   const LogEvent& event = parse(R"({"event":"run.started"})");
   EXPECT_EQ(event.kind, EventKind::kRunStarted);
-  for (const auto which : {ContractViolation::kTs, ContractViolation::kLevel, ContractViolation::kMsg, ContractViolation::kJobId, ContractViolation::kRunId}) {
+  for (const auto which : {ContractViolation::kTs, ContractViolation::kLevel, ContractViolation::kMsg,
+                           ContractViolation::kJobId, ContractViolation::kRunId}) {
     EXPECT_TRUE(violates(event, which)) << to_string(which);
   }
 }
@@ -127,9 +139,11 @@ std::string deep(int levels) { return R"({"msg":)" + std::string(levels, '[') + 
 INSTANTIATE_TEST_SUITE_P(
     All, BadInput,
     testing::Values(BadCase{"text", "Traceback (most recent call last):", LineShape::kText, false},
-                    BadCase{"empty", "", LineShape::kEmpty, false}, BadCase{"blanks", " \t\r", LineShape::kEmpty, false},
-                    BadCase{"cut", R"({"msg":"a)", LineShape::kText, false}, BadCase{"array", "[1]", LineShape::kText, false},
-                    BadCase{"null", "null", LineShape::kText, false}, BadCase{"two_objects", R"({"msg":"a"}{"msg":"b"})", LineShape::kText, false},
+                    BadCase{"empty", "", LineShape::kEmpty, false},
+                    BadCase{"blanks", " \t\r", LineShape::kEmpty, false},
+                    BadCase{"cut", R"({"msg":"a)", LineShape::kText, false},
+                    BadCase{"array", "[1]", LineShape::kText, false}, BadCase{"null", "null", LineShape::kText, false},
+                    BadCase{"two_objects", R"({"msg":"a"}{"msg":"b"})", LineShape::kText, false},
                     BadCase{"crlf", "{\"msg\":\"a\"}\r", LineShape::kJson, false},
                     BadCase{"invalid_utf8_in_json", "{\"msg\":\"a\xff\"}", LineShape::kJson, true},
                     BadCase{"invalid_utf8_in_text", "a\xff", LineShape::kText, true},
@@ -138,26 +152,36 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCase{"lone_surrogate", R"({"msg":"a\ud800b"})", LineShape::kJson, true},
                     BadCase{"pair_of_surrogates", R"({"msg":"\ud83d\ude00"})", LineShape::kJson, false},
                     BadCase{"raw_tab_in_string", "{\"msg\":\"a\tb\"}", LineShape::kJson, true},
-                    BadCase{"number_beyond_64_bits", R"({"msg":"a","n":123456789012345678901234567890})", LineShape::kJson, true},
+                    BadCase{"number_beyond_64_bits", R"({"msg":"a","n":123456789012345678901234567890})",
+                            LineShape::kJson, true},
                     BadCase{"number_beyond_double", R"({"msg":"a","n":1e999})", LineShape::kJson, true},
                     BadCase{"nesting_10000", deep(10'000), LineShape::kText, false},
                     BadCase{"duplicate_keys", R"({"msg":"a","msg":"b"})", LineShape::kJson, false}),
     [](const auto& each) { return std::string(each.param.name); });
 
-TEST_F(ParserTest, TheLastOfDuplicateKeysCounts) { EXPECT_EQ(parse(R"({"msg":"a","msg":"b"})").fields.text(Field::kMsg), "b"); }
+TEST_F(ParserTest, TheLastOfDuplicateKeysCounts) {
+  EXPECT_EQ(parse(R"({"msg":"a","msg":"b"})").fields.text(Field::kMsg), "b");
+}
 
 TEST_F(ParserTest, MutatedLinesNeverBreakIt) {
   const std::uint64_t seed = test::seed();
   std::mt19937_64 random(seed);
-  const std::string base = R"({"ts":"2026-03-01T00:00:02Z","level":"INFO","msg":"a \u00e9 b","run_id":"r","phase":"task","n":[1,2.5,{"x":null}],"e":"\ud83d\ude00"})";
+  const std::string base =
+      R"({"ts":"2026-03-01T00:00:02Z","level":"INFO","msg":"a \u00e9 b","run_id":"r","phase":"task","n":[1,2.5,{"x":null}],"e":"\ud83d\ude00"})";
   for (int i = 0; i < (test::long_run() ? 1'000'000 : 50'000); ++i) {
     std::string line = base;
     for (int n = 0; n < 1 + static_cast<int>(random() % 4); ++n) {
       const std::size_t at = random() % line.size();
       switch (random() % 3) {
-        case 0: line[at] = static_cast<char>(random()); break;
-        case 1: line.erase(at, 1 + random() % 5); break;
-        default: line.insert(at, 1, static_cast<char>(random())); break;
+        case 0:
+          line[at] = static_cast<char>(random());
+          break;
+        case 1:
+          line.erase(at, 1 + random() % 5);
+          break;
+        default:
+          line.insert(at, 1, static_cast<char>(random()));
+          break;
       }
       if (line.empty()) line = " ";
     }
