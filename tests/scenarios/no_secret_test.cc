@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <set>
+#include <unordered_map>
 
 #include "tests/support/log_writer.h"
 #include "tests/support/scale.h"
@@ -61,15 +62,28 @@ std::vector<Planted> planted_lines() {
   };
 }
 
+// Looks for thousands of secrets in one pass over a text: by their first eight bytes, then whole.
 class Found {
  public:
-  explicit Found(std::vector<std::string> secrets) : secrets_(std::move(secrets)) {}
-  void look(const std::string& place, const std::string& text) {
-    bytes_ += text.size();
+  explicit Found(std::vector<std::string> secrets) : secrets_(std::move(secrets)), maybe_(1 << 22) {
     for (const std::string& secret : secrets_) {
-      if (::memmem(text.data(), text.size(), secret.data(), secret.size())) places_.insert(secret + " in " + place);
+      EXPECT_GE(secret.size(), kHead) << secret;
+      by_head_.emplace(head(secret.data()), &secret);
+      maybe_[slot(head(secret.data()))] = true;
     }
   }
+  void look(const std::string& place, const std::string& text) {
+    bytes_ += text.size();
+    for (std::size_t at = 0; at + kHead <= text.size(); ++at) {
+      const std::uint64_t bytes = head(text.data() + at);
+      if (!maybe_[slot(bytes)]) continue;
+      const auto [first, last] = by_head_.equal_range(bytes);
+      for (auto each = first; each != last; ++each) {
+        if (text.compare(at, each->second->size(), *each->second) == 0) places_.insert(*each->second + " in " + place);
+      }
+    }
+  }
+  std::size_t hits() const { return places_.size(); }
   void expect_nothing() const {
     std::string text;
     for (const std::string& place : places_) text += "\n  " + place;
@@ -78,7 +92,17 @@ class Found {
   }
 
  private:
+  static constexpr std::size_t kHead = 8;
+  static std::uint64_t head(const char* text) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text, kHead);
+    return bytes;
+  }
+  std::size_t slot(std::uint64_t bytes) const { return (bytes * 0x9E3779B97F4A7C15ull >> 20) % maybe_.size(); }
+
   const std::vector<std::string> secrets_;
+  std::unordered_multimap<std::uint64_t, const std::string*> by_head_;
+  std::vector<bool> maybe_;
   std::set<std::string> places_;
   std::size_t bytes_ = 0;
 };
@@ -179,10 +203,10 @@ TEST_F(NoSecret, IsInTheDatabase) {
 TEST_F(NoSecret, WouldBeFoundWereItThere) {
   const TempDir directory;
   plant(directory / "etl.log");
-  const std::string text = read_file(directory / "etl.log");
-  std::size_t hits = 0;
-  for (const std::string& secret : secrets) hits += text.find(secret) != std::string::npos;
-  EXPECT_GE(hits, secrets.size() - 1);  // one is spelled in escapes
+  Found found(secrets);
+  found.look("the input", read_file(directory / "etl.log"));
+  const std::set<std::string> distinct(secrets.begin(), secrets.end());
+  EXPECT_GE(found.hits(), distinct.size() - 1);  // one is spelled in escapes
 }
 
 }  // namespace
