@@ -42,7 +42,9 @@ class ExecHolder : public testing::Test {
   void touch(const std::string& name) const { std::ofstream(directory / name) << "go\n"; }
   // For a script: waits until the test touches the file.
   std::string until(const std::string& name) const {
-    return "while [ ! -e " + (directory / name).string() + " ]; do sleep 0.01; done; ";
+    // Ends with the test, too: the directory is gone then.
+    return "while [ -d " + directory.path().string() + " ] && [ ! -e " + (directory / name).string() +
+           " ]; do sleep 0.01; done; ";
   }
 
   TempDir directory;
