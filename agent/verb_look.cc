@@ -51,7 +51,7 @@ void add_runs_verb(CLI::App& app, int& exit_code) {
       ->type_name("WORD")
       ->capture_default_str();
   verb->add_option("--limit", options->limit, "Newest runs to show")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
   verb->add_option("--job", options->job, "Only this job")->type_name("NAME");
@@ -96,7 +96,7 @@ void add_buffer_verb(CLI::App& app, int& exit_code) {
       ->type_name("WORD")
       ->capture_default_str();
   ls->add_option("--limit", options->limit, "Chunks (or events) to show")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
   ls->add_flag("--events", options->events, "Print every event as one JSON line, as it is stored");
@@ -116,7 +116,7 @@ void add_buffer_verb(CLI::App& app, int& exit_code) {
       ->type_name("WORD")
       ->capture_default_str();
   letters->add_option("--limit", options->limit, "Letters to show")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
   letters->footer(
