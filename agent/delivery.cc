@@ -16,19 +16,43 @@ constexpr std::chrono::seconds kDrainAtStop{3};
 }  // namespace
 
 DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock,
-                           DeliverySettings settings)
+                           DeliverySettings settings, std::function<void()> on_delivered)
     : buffer_(buffer),
       sink_(sink),
       published_(published),
       clock_(clock),
       settings_(settings),
+      on_delivered_(std::move(on_delivered)),
       state_prefix_("c/" + std::string(sink.name()) + "/"),
+      mark_key_("n/" + std::string(sink.name())),
       metrics_(settings.max_series),
       cursor_(buffer.cursor(sink.name()).value_or(Cursor{})) {
   published_.publish(restore_counters(buffer_, state_prefix_, metrics_));
   published_.set(Metric::kSinkUp, {sink_.name()}, 0);
+  mark_ = buffer_.get(mark_key_).value_or("");
+  sink_.resume(mark_);
+  skip_what_left();
   maybe_delivered_ = cursor_.intent > cursor_.delivered.sequence;
   show();
+}
+
+// The sink is new, or was not configured for a while: what it lacks and is kept no longer is lost for it.
+void DeliveryLoop::skip_what_left() {
+  const Watermark left = buffer_.before_oldest();
+  if (left.sequence <= cursor_.delivered.sequence) return;
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    const std::uint64_t records = left.records.by_table[i] - cursor_.delivered.records.by_table[i];
+    if (records == 0) continue;
+    metrics_.add(Metric::kRecordsTotal,
+                 {sink_.name(), to_string(static_cast<Table>(i)), to_string(RecordOutcome::kExpired)},
+                 static_cast<double>(records));
+  }
+  cursor_.delivered = left;
+}
+
+std::vector<StateEntry> DeliveryLoop::marked(const std::string& mark) const {
+  if (mark.empty()) return {};
+  return {{mark_key_, mark}};
 }
 
 void DeliveryLoop::run(std::stop_token stop, const std::function<void(bool, const std::string&)>& log) {
@@ -96,10 +120,12 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
     show();
     return false;
   }
-  if (cursor_.intent != chunks->back().sequence) {
+  std::string mark = sink_.mark();
+  if (cursor_.intent != chunks->back().sequence || mark != mark_) {
     cursor_.intent = chunks->back().sequence;
-    if (const auto kept = buffer_.put_cursor(sink_.name(), cursor_, {}); !kept)
+    if (const auto kept = buffer_.put_cursor(sink_.name(), cursor_, marked(mark), !mark.empty()); !kept)
       return fail(kept.error().message, kLongestBackoff, true);
+    mark_ = std::move(mark);
   }
   const Delivery answer = sink_.deliver(*chunks, maybe_delivered_);
   switch (answer.status) {
@@ -137,11 +163,11 @@ void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Deliv
   for (const auto& [reason, letters] : delivered.set_aside)
     metrics_.add(Metric::kDeadLettersTotal, {reason}, static_cast<double>(letters));
   std::vector<Series> changed = metrics_.take_changed();
-  std::vector<StateEntry> entries;
+  mark_ = sink_.mark();
+  std::vector<StateEntry> entries = marked(mark_);
   for (const Series& series : changed) entries.push_back({state_prefix_ + series_key(series), encode_series(series)});
   // Losing this write only repeats the delivery, which finds its ranges covered.
   (void)buffer_.put_cursor(sink_.name(), cursor_, entries);
-  buffer_.release(cursor_.delivered.sequence);
   const TimePoint now = clock_.now();
   {
     const std::lock_guard lock(mutex_);
@@ -153,6 +179,7 @@ void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Deliv
   published_.set(Metric::kSinkUp, {sink_.name()}, 1);
   published_.set(Metric::kSinkLastSuccess, {sink_.name()}, static_cast<double>(to_micros(now)) / 1e6);
   show();
+  on_delivered_();
 }
 
 // The balance: running totals of delivered chunks on one side, outcomes on the other.
@@ -171,7 +198,7 @@ void DeliveryLoop::show() {
   }
   const std::lock_guard lock(mutex_);
   delivered_records_ = cursor_.delivered.records;
-  status_.delivered = cursor_.delivered.sequence;
+  delivered_ = cursor_.delivered.sequence;
   imbalance_ = imbalance;
 }
 
@@ -191,6 +218,11 @@ DeliveryStatus DeliveryLoop::status() const {
   pending -= delivered_records_;
   for (const std::uint64_t records : pending.by_table) now.records_pending += records;
   return now;
+}
+
+Sequence DeliveryLoop::delivered() const {
+  const std::lock_guard lock(mutex_);
+  return delivered_;
 }
 
 std::uint64_t DeliveryLoop::imbalance() const {

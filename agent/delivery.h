@@ -18,7 +18,6 @@ struct DeliveryStatus {
   bool up = false;     // the last delivery worked
   std::string reason;  // why not
   std::uint64_t records_pending = 0;
-  Sequence delivered = 0;
   std::optional<TimePoint> last_success_at;
 };
 
@@ -30,8 +29,10 @@ struct DeliverySettings {
 
 class DeliveryLoop {
  public:
+  // A sink without a cursor begins at the oldest chunk kept; records that left before count as expired. `on_delivered`
+  // is called after each delivery, by the thread of run().
   DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock,
-               DeliverySettings settings);
+               DeliverySettings settings, std::function<void()> on_delivered);
 
   // Until stop is asked for; then what is in the buffer already is still delivered for up to 3 s. `log` gets what a
   // person should read, once per change.
@@ -40,6 +41,8 @@ class DeliveryLoop {
   void wake();
   // Threads: any.
   DeliveryStatus status() const;
+  // The last chunk delivered. Threads: any.
+  Sequence delivered() const;
   // Records delivered without exactly one outcome; 0 unless we are wrong. Threads: any.
   std::uint64_t imbalance() const;
 
@@ -47,6 +50,9 @@ class DeliveryLoop {
   // One batch. False: nothing to do, or a failure (then wait_ is how long to wait).
   bool step(const std::function<void(bool, const std::string&)>& log);
   void settle(const std::vector<SequencedChunk>& chunks, const Delivery& delivered);
+  void skip_what_left();
+  // The sink's mark as it is durable, empty for a sink without.
+  std::vector<StateEntry> marked(const std::string& mark) const;
   void show();
 
   DurableBuffer& buffer_;        // not owned, outlives this
@@ -54,9 +60,11 @@ class DeliveryLoop {
   PublishedMetrics& published_;  // not owned, outlives this
   const Clock& clock_;
   const DeliverySettings settings_;
-  const std::string state_prefix_;
+  const std::function<void()> on_delivered_;
+  const std::string state_prefix_, mark_key_;
   MetricTable metrics_;
   Cursor cursor_;
+  std::string mark_;  // as last kept
   bool maybe_delivered_ = false;
   std::chrono::milliseconds backoff_{0};
 
@@ -64,6 +72,7 @@ class DeliveryLoop {
   std::condition_variable_any woken_;
   bool work_ = false;
   DeliveryStatus status_;  // without records_pending
+  Sequence delivered_ = 0;
   RecordCounts delivered_records_;
   std::uint64_t imbalance_ = 0;
 };

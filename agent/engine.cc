@@ -1,10 +1,14 @@
 #include "agent/engine.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "agent/identity_key.h"
 #include "agent/log.h"
+#include "agent/sources.h"
+#include "agent/worker_watch.h"
 #include "config/dialect.h"
+#include "sinks/ndjson.h"
 
 namespace runtail {
 namespace {
@@ -26,7 +30,8 @@ Result<std::unique_ptr<DurableBuffer>> open_buffer(const Config& config, bool& l
 
 Engine::Engine(const Config& config, PublishedMetrics& published) : config_(config), published_(published) {}
 
-Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMetrics& published, std::stop_token stop,
+Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMetrics& published,
+                                              HeldLines* standard_input, std::stop_token stop,
                                               const std::function<void(const std::string&)>& waits) {
   std::unique_ptr<Engine> engine(new Engine(config, published));
   bool lost = false;
@@ -59,7 +64,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   }
 
   const bool local = config.postgres.url.empty();
-  if (const std::string_view with = local ? "local" : "postgres"; engine->buffer_->get(kIdentityStateKey) != with) {
+  if (const std::string_view with = local ? "local" : "postgres";
+      identity->is_settled && engine->buffer_->get(kIdentityStateKey) != with) {
     if (const auto kept = engine->buffer_->put(kIdentityStateKey, with); !kept) return kept.error();
   }
 
@@ -77,23 +83,38 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   engine->pipeline_ =
       std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
                                  engine->clock_, published, config.metrics.max_series, local);
+  for (const SourceConfig& source : config.sources) {
+    if (names_worker(source.worker)) engine->pipeline_->follow_runs_of(source.name);
+  }
   if (lost) engine->pipeline_->metrics().add(Metric::kBufferLostTotal, {}, 1);
   if (!local) {
-    engine->postgres_ = std::make_unique<PostgresSink>(config.postgres, deriver, engine->kinds_, engine->clock_);
-    DeliverySettings settings{config.postgres.batch_rows_max, config.metrics.max_series, config.postgres.idle_timeout};
-    engine->delivery_ =
-        std::make_unique<DeliveryLoop>(*engine->buffer_, *engine->postgres_, published, engine->clock_, settings);
+    auto postgres = std::make_unique<PostgresSink>(config.postgres, deriver, engine->kinds_, engine->clock_);
+    engine->postgres_ = postgres.get();
+    engine->add_destination(std::move(postgres),
+                            {config.postgres.batch_rows_max, config.metrics.max_series, config.postgres.idle_timeout});
   }
+  if (!config.ndjson.path.empty()) {
+    DeliverySettings settings;
+    settings.max_series = config.metrics.max_series;
+    engine->add_destination(std::make_unique<NdjsonSink>(config.ndjson.path, engine->kinds_), settings);
+  }
+  engine->log_absent_sinks();
   Engine* self = engine.get();
-  engine->intake_ = std::make_unique<Intake>(config, identity->key, *engine->buffer_, *engine->pipeline_,
-                                             engine->clock_, published, [self] {
-                                               if (self->delivery_) self->delivery_->wake();
-                                             });
-  if (engine->delivery_) {
-    engine->delivery_thread_ = std::jthread([self](std::stop_token token) {
-      self->delivery_->run(
+  auto sources = make_sources(
+      config, identity->key, *engine->buffer_, engine->pipeline_->metrics(),
+      [self] { return self->delivered_everywhere(); }, standard_input);
+  if (!sources) return sources.error();
+  engine->intake_ = std::make_unique<Intake>(
+      config, std::move(*sources), *engine->buffer_, *engine->pipeline_, engine->clock_, published,
+      [self] {
+        for (const auto& each : self->destinations_) each->loop->wake();
+      },
+      [self] { return self->delivered_everywhere(); });
+  for (const auto& each : engine->destinations_) {
+    each->thread = std::jthread([destination = each.get()](std::stop_token token) {
+      destination->loop->run(
           token, [](bool is_error, const std::string& message) { is_error ? log_error(message) : log_warn(message); });
-      self->delivery_ended_ = true;
+      destination->ended = true;
     });
   }
   engine->intake_thread_ = std::jthread([self](std::stop_token token) {
@@ -108,22 +129,64 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
 
 Engine::~Engine() { stop(std::chrono::milliseconds(0)); }
 
-void Engine::stop(std::chrono::milliseconds deadline) {
+void Engine::add_destination(std::unique_ptr<Sink> sink, const DeliverySettings& settings) {
+  auto destination = std::make_unique<Destination>();
+  destination->sink = std::move(sink);
+  destination->loop =
+      std::make_unique<DeliveryLoop>(*buffer_, *destination->sink, published_, clock_, settings, [this] {
+        // The local history is let go by size and age instead.
+        if (postgres_) buffer_->release(delivered_everywhere());
+      });
+  destinations_.push_back(std::move(destination));
+}
+
+// Its cursor stays, for the day it is configured again.
+void Engine::log_absent_sinks() const {
+  for (const StateEntry& entry : buffer_->scan("s/")) {
+    const std::string_view name = std::string_view(entry.key).substr(2);
+    const auto is_it = [&](const auto& each) { return each->sink->name() == name; };
+    if (std::any_of(destinations_.begin(), destinations_.end(), is_it)) continue;
+    log_warn("sink " + std::string(name) + " is not configured any more: the buffer keeps nothing for it");
+  }
+}
+
+Sequence Engine::delivered_everywhere() const {
+  Sequence least = std::numeric_limits<Sequence>::max();
+  for (const auto& each : destinations_) least = std::min(least, each->loop->delivered());
+  return least;
+}
+
+std::string Engine::undelivered() const {
+  std::string out;
+  const Sequence last = buffer_->appended().sequence;
+  for (const auto& each : destinations_) {
+    if (each->loop->delivered() >= last) continue;
+    out += (out.empty() ? "" : ", ") + std::to_string(each->loop->status().records_pending) + " records for " +
+           std::string(each->sink->name());
+  }
+  return out;
+}
+
+bool Engine::stop(std::chrono::milliseconds deadline) {
   const auto until = std::chrono::steady_clock::now() + deadline;
   if (intake_thread_.joinable()) {
     intake_thread_.request_stop();
     intake_thread_.join();
   }
-  if (!delivery_thread_.joinable()) return;
-  delivery_thread_.request_stop();
-  while (!delivery_ended_ && std::chrono::steady_clock::now() < until)
+  for (const auto& each : destinations_) each->thread.request_stop();
+  const auto has_ended = [](const auto& each) { return each->ended || !each->thread.joinable(); };
+  const auto all_ended = [&] { return std::all_of(destinations_.begin(), destinations_.end(), has_ended); };
+  while (!all_ended() && std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   // A statement that does not come back must not hold the exit: it is repeated after the next start.
-  if (!delivery_ended_ && deadline.count() > 0) {
+  if (!all_ended() && deadline.count() > 0) {
     log_warn("a delivery is still on its way; it is repeated at the next start");
-    std::quick_exit(0);
+    return false;
   }
-  delivery_thread_.join();
+  for (const auto& each : destinations_) {
+    if (each->thread.joinable()) each->thread.join();
+  }
+  return true;
 }
 
 std::optional<std::string> Engine::failure() const {
@@ -150,11 +213,11 @@ std::vector<HealthCheck> Engine::health() const {
   }
   checks.push_back(std::move(inputs));
   checks.push_back({"redactor", CheckKind::kOwn, CheckStatus::kOk, ""});
-  if (delivery_) {
-    const DeliveryStatus status = delivery_->status();
+  for (const auto& each : destinations_) {
+    const DeliveryStatus status = each->loop->status();
     const bool ok = status.up || status.reason.empty();
-    checks.push_back(
-        {"postgres", CheckKind::kOutside, ok ? CheckStatus::kOk : CheckStatus::kUnavailable, status.reason});
+    checks.push_back({std::string(each->sink->name()), CheckKind::kOutside,
+                      ok ? CheckStatus::kOk : CheckStatus::kUnavailable, status.reason});
   }
   return checks;
 }
@@ -168,16 +231,19 @@ void Engine::refresh(TimePoint now) {
     if (series.metric == Metric::kLinesReadTotal) lines += series.value;
     if (series.metric == Metric::kLinesTotal) lines -= series.value;
   }
-  const std::uint64_t records = delivery_ ? delivery_->imbalance() : 0;
+  std::uint64_t records = 0;
+  for (const auto& each : destinations_) records += each->loop->imbalance();
   published_.set(Metric::kLedgerImbalance, {}, std::abs(lines) + static_cast<double>(records));
   bool waiting = false;
   for (const SourceStatus& source : intake_->status()) waiting = waiting || source.lag_bytes > 0;
   bool stalled = waiting && now - intake_->progress_at() > kStalledAfter;
-  if (delivery_) {
-    const DeliveryStatus status = delivery_->status();
+  for (const auto& each : destinations_) {
+    const DeliveryStatus status = each->loop->status();
     const TimePoint last = std::max(status.last_success_at.value_or(TimePoint{}), intake_->progress_at());
     stalled = stalled || (status.records_pending > 0 && !status.up && now - last > kStalledAfter);
-    published_.set(Metric::kRecordsPending, {"postgres"}, static_cast<double>(status.records_pending));
+    published_.set(Metric::kRecordsPending, {each->sink->name()}, static_cast<double>(status.records_pending));
+  }
+  if (postgres_) {
     published_.set(Metric::kPositionConflictsTotal, {}, static_cast<double>(postgres_->position_conflicts()));
   }
   published_.set(Metric::kStalled, {}, stalled ? 1 : 0);
@@ -190,9 +256,9 @@ std::string Engine::describe(TimePoint now) const {
     for (const std::string& fault : source.faults) out += "; " + fault;
     out += '\n';
   }
-  if (delivery_) {
-    const DeliveryStatus status = delivery_->status();
-    out += "sink postgres: " +
+  for (const auto& each : destinations_) {
+    const DeliveryStatus status = each->loop->status();
+    out += "sink " + std::string(each->sink->name()) + ": " +
            std::string(status.up               ? "up"
                        : status.reason.empty() ? "not used yet"
                                                : "degraded") +
@@ -204,9 +270,8 @@ std::string Engine::describe(TimePoint now) const {
              " s ago";
     }
     out += '\n';
-  } else {
-    out += "sink: none; history is kept in the buffer directory\n";
   }
+  if (!postgres_) out += "history is kept in the buffer directory\n";
   out += "buffer: " + std::to_string(buffer_->bytes_on_disk() >> 10) + " of " +
          std::to_string(buffer_->bytes_max() >> 10) + " KiB" + (buffer_->has_room() ? "" : "; full: sources wait") +
          '\n';

@@ -10,6 +10,7 @@
 
 #include "agent/delivery.h"
 #include "agent/health.h"
+#include "agent/held_lines.h"
 #include "agent/intake.h"
 #include "sinks/postgres.h"
 
@@ -19,17 +20,24 @@ class Engine {
  public:
   // Opens the buffer, settles the identity key, starts reading and delivering. `stop` cuts a wait for the database.
   // kUnavailable: try again later. kInvalidInput: a person must act.
-  // `waits` is told, once each, what the start waits for.
-  static Result<std::unique_ptr<Engine>> start(const Config& config, PublishedMetrics& published, std::stop_token stop,
+  // `waits` is told, once each, what the start waits for. `standard_input` outlives the engine; null: it is not read.
+  static Result<std::unique_ptr<Engine>> start(const Config& config, PublishedMetrics& published,
+                                               HeldLines* standard_input, std::stop_token stop,
                                                const std::function<void(const std::string&)>& waits);
   ~Engine();  // stop()
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
   // What was read is durable when it returns; what is durable is delivered as far as `deadline` lets. May come twice.
-  void stop(std::chrono::milliseconds deadline);
+  // False: a delivery does not come back, and neither would the destructor; the process must quick_exit().
+  bool stop(std::chrono::milliseconds deadline);
   // The buffer failed: stop, and start another.
   std::optional<std::string> failure() const;
+
+  // Nothing will ever come again, and what came is durable.
+  bool has_ended() const { return intake_->has_ended(); }
+  // What the sinks still lack: "12 records for postgres", several with commas between; "": nothing.
+  std::string undelivered() const;
 
   const DurableBuffer& buffer() const { return *buffer_; }
   const std::vector<std::string>& redaction_kinds() const { return kinds_; }
@@ -40,7 +48,19 @@ class Engine {
   std::string describe(TimePoint now) const;
 
  private:
+  // One sink and what brings it its chunks.
+  struct Destination {
+    std::unique_ptr<Sink> sink;
+    std::unique_ptr<DeliveryLoop> loop;
+    std::atomic<bool> ended{false};
+    std::jthread thread;
+  };
+
   Engine(const Config& config, PublishedMetrics& published);
+  void add_destination(std::unique_ptr<Sink> sink, const DeliverySettings& settings);
+  void log_absent_sinks() const;
+  // How far every sink has come; the largest number without any.
+  Sequence delivered_everywhere() const;
 
   const Config config_;
   PublishedMetrics& published_;  // not owned, outlives this
@@ -48,11 +68,10 @@ class Engine {
   std::unique_ptr<DurableBuffer> buffer_;
   std::vector<std::string> kinds_;
   std::unique_ptr<Pipeline> pipeline_;
-  std::unique_ptr<PostgresSink> postgres_;  // null: history is local
-  std::unique_ptr<DeliveryLoop> delivery_;
+  std::vector<std::unique_ptr<Destination>> destinations_;  // does not change once the threads run
+  const PostgresSink* postgres_ = nullptr;                  // one of them; null: history is local
   std::unique_ptr<Intake> intake_;
-  std::jthread delivery_thread_, intake_thread_;
-  std::atomic<bool> delivery_ended_{false};
+  std::jthread intake_thread_;
 
   mutable std::mutex mutex_;  // guards failure_
   std::optional<std::string> failure_;

@@ -1,449 +1,532 @@
 #include "agent/file_source.h"
 
-#include <fcntl.h>
-#include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fnmatch.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <set>
 #include <utility>
+
+#include "agent/log.h"
+#include "agent/pod_path.h"
 
 namespace runtail {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kReadBytes = 1 << 20;
-constexpr std::size_t kConfirmBytes = 1024;  // HMAC of the <= 1 KiB before the covered end
-constexpr std::chrono::seconds kRenamedGrace{30}, kIdleGrace{300};
+// Some workers write on into a renamed file; after that long without growth nobody does.
+constexpr std::chrono::seconds kRenamedGrace{30};
+// An unfinished last line of a file that was renamed or deleted is taken as it stands after that long.
+constexpr std::chrono::seconds kOverAfter{15};
+// A resting file is closed; its growth shows in a scan. Many open files rest sooner.
+constexpr std::chrono::seconds kIdleGrace{300}, kIdleGraceMany{30};
 constexpr std::size_t kOpenFilesMany = 128;
-// A line without end is looked through in pieces of this many reads, so that others get their turn.
-constexpr int kLongLineReads = 64;
+// A copy or an archive written to within so long may still be in the making.
+constexpr std::chrono::seconds kGrowing{5};
+// An archive that ends inside and does not grow was cut.
+constexpr std::chrono::seconds kArchiveCutAfter{60};
+// An archive that waits for its original is asked again in every so many scans.
+constexpr std::uint64_t kScansPerAsk = 5;
 
 std::int64_t mtime_ns(const struct stat& status) {
   return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
 
-// Reads up to `size` bytes at `offset`; less only at the end of the file. -1 with errno on an error.
-ssize_t read_at(int fd, char* into, std::size_t size, std::uint64_t offset) {
-  std::size_t have = 0;
-  while (have < size) {
-    const ssize_t got = pread(fd, into + have, size - have, static_cast<off_t>(offset + have));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return -1;
-    if (got == 0) break;
-    have += static_cast<std::size_t>(got);
-  }
-  return static_cast<ssize_t>(have);
+FramingSettings::Envelope envelope_of(const SourceConfig& source) {
+  using Envelope = FramingSettings::Envelope;
+  if (source.envelope == "none") return Envelope::kNone;
+  if (source.envelope == "docker") return Envelope::kDocker;
+  if (source.envelope == "cri") return Envelope::kCri;
+  if (source.envelope == "journald") return Envelope::kJournald;
+  if (source.envelope == "fluent") return Envelope::kFluent;
+  return source.type == "kubernetes" ? Envelope::kCri : Envelope::kAuto;
+}
+
+std::vector<fs::path> roots_of(const SourceConfig& source) {
+  std::vector<fs::path> roots(source.roots.begin(), source.roots.end());
+  if (!roots.empty()) return roots;
+  for (const std::string& pattern : source.include) roots.push_back(root_of_pattern(pattern));
+  return roots;
+}
+
+TailSettings tail_settings(const FileSourceSettings& settings) {
+  TailSettings tail{settings.key, settings.line_bytes_max, {}};
+  tail.framing.envelope = envelope_of(settings.source);
+  tail.framing.join_traces = settings.source.join_traces;
+  tail.framing.unit_bytes_max = settings.line_bytes_max;
+  return tail;
 }
 
 }  // namespace
 
-bool is_packed(std::string_view name) {
-  for (const std::string_view suffix : {".gz", ".zst", ".xz", ".bz2", ".lz4"}) {
-    if (name.ends_with(suffix)) return true;
-  }
-  return false;
-}
-
-bool is_rotated_sibling(std::string_view name, std::string_view live) {
-  if (name.size() < live.size() + 2 || !name.starts_with(live) || is_packed(name)) return false;
-  const std::string_view suffix = name.substr(live.size());
-  return (suffix[0] == '.' || suffix[0] == '-') && suffix[1] >= '0' && suffix[1] <= '9';
-}
-
-ReadBuffer::ReadBuffer(std::size_t line_bytes_max)
-    : bytes_(new char[std::max(kReadBytes, line_bytes_max + 2) + kConfirmBytes]),
-      size_(std::max(kReadBytes, line_bytes_max + 2) + kConfirmBytes) {}
-
 struct FileSource::File {
-  ~File() {
-    if (fd >= 0) close(fd);
-  }
-  int fd = -1;
+  File(FileBytes bytes, const TailSettings& settings, ReadBuffer& buffer) : tail(std::move(bytes), settings, buffer) {}
+  TailedFile tail;
   Inode inode{};
   std::string path;
-  bool live_name = true;  // found under a name the include patterns match
-  bool present = true;    // seen by the last scan
-  bool identified = false;
-  Position position;                // emitted: next byte to read
-  std::string tail;                 // the <= 1 KiB before position.emitted
-  std::uint64_t size = 0;           // at the last look
+  std::shared_ptr<Log> log;
+  std::string log_path;        // the live name of its log
+  bool is_live = true;         // found under the live name
+  bool present = true;         // seen by this scan
+  bool was_present = true;     // seen by the scan before
+  bool dirty = true;           // worth a look
+  bool waits = false;          // for the file before it to be read
+  bool is_never = false;       // an archive with nothing in it
+  std::uint64_t asked_in = 0;  // scan in which it was last asked which file it is; 0: not since it grew
+  std::string fault;
+  std::optional<LineBlock> passed;  // what of it was read in the file it is a copy of
   TimePoint grown_at{};             // when it last had something new
-  std::int64_t mtime_ns = 0;        // when it was last found read to its end
-  std::uint64_t long_line_end = 0;  // while in a line that is too long: scanned up to here; 0: not in one
+  std::int64_t mtime_ns = 0;
+  std::optional<TimePoint> unread_since;
+  std::weak_ptr<File> before;       // the one of its log that was written before it
+  std::weak_ptr<File> after;        // and the one after it
+  std::shared_ptr<File> took_from;  // what that one left open goes on here
+  bool handed_over = false;         // what it left open is whole in its successor, or will be
 };
 
-FileSource::FileSource(FileSourceSettings settings, std::vector<Position> positions, ReadBuffer& buffer,
+FileSource::FileSource(FileSourceSettings settings, std::vector<Position> positions, std::shared_ptr<ReadBuffer> buffer,
                        MetricTable& metrics)
-    : settings_(std::move(settings)), buffer_(buffer), metrics_(metrics) {
-  for (Position& position : positions) {
-    if (position.file.stream == settings_.source.stream)
-      positions_[position.file.file_key].push_back(std::move(position));
+    : settings_(std::move(settings)),
+      tail_settings_(tail_settings(settings_)),
+      names_(settings_.source.include, settings_.source.exclude),
+      opener_(roots_of(settings_.source)),
+      buffer_(std::move(buffer)),
+      metrics_(metrics),
+      known_(settings_.key, std::move(positions)) {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat status {};
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) own_.insert({status.st_dev, status.st_ino});
   }
 }
 
 FileSource::~FileSource() = default;
 
-void FileSource::scan(TimePoint now) {
-  ++scans_;
-  for (auto& file : files_) file->present = false;
-  faults_.clear();
-  std::set<std::string> live;
-  bool looked_everywhere = true;
-  for (const std::string& pattern : settings_.source.include) {
-    glob_t found{};
-    const int globbed = glob(pattern.c_str(), GLOB_NOSORT | GLOB_ERR, nullptr, &found);
-    if (globbed != 0 && globbed != GLOB_NOMATCH) {
-      faults_[pattern] =
-          "look for " + pattern + ": " + std::strerror(errno) + "; let the user of runtail list that directory";
-      looked_everywhere = false;
-    }
-    if (globbed == 0) {
-      for (std::size_t i = 0; i < found.gl_pathc; ++i) {
-        const std::string path = found.gl_pathv[i];
-        if (is_packed(path)) continue;
-        const auto excluded = [&](const std::string& exclude) {
-          return fnmatch(exclude.c_str(), path.c_str(), 0) == 0;
-        };
-        if (std::none_of(settings_.source.exclude.begin(), settings_.source.exclude.end(), excluded)) live.insert(path);
-      }
-    }
-    globfree(&found);
+std::shared_ptr<FileSource::Log> FileSource::log_of(const std::string& path) {
+  const SourceConfig& source = settings_.source;
+  const auto pod = source.type == "kubernetes" ? parse_pod_path(path) : std::nullopt;
+  std::shared_ptr<Log>& log = logs_[pod ? path : ""];
+  if (log) return log;
+  log = std::make_shared<Log>();
+  log->stream = source.stream;
+  log->default_job = source.stream;
+  log->defaults = settings_.defaults;
+  if (pod) {
+    log->stream = pod->pod_namespace + "/" + pod->uid + "/" + pod->container;
+    log->default_job = pod->pod_namespace + "/" + pod->container;
+    std::string& context = log->defaults.context;
+    if (!context.empty()) context += ',';
+    context += "\"k8s.namespace\":\"" + pod->pod_namespace + "\",\"k8s.pod\":\"" + pod->pod +
+               "\",\"k8s.container\":\"" + pod->container + "\",\"k8s.restarts\":" + std::to_string(pod->restarts);
   }
-  for (const std::string& path : live) look_at(path, true, now);
-
-  // Rotated siblings, so that what was renamed while nobody looked is found.
-  std::map<fs::path, std::vector<std::string>> names;
-  for (const std::string& path : live) names[fs::path(path).parent_path()].push_back(fs::path(path).filename());
-  for (const std::string& pattern : settings_.source.include) {
-    // A pattern without wildcards names its file even while that does not exist.
-    if (pattern.find_first_of("*?[") == std::string::npos && !live.contains(pattern)) {
-      names[fs::path(pattern).parent_path()].push_back(fs::path(pattern).filename());
-    }
+  if (!source.job_id.empty()) {
+    log->default_job = source.job_id;
+    log->default_job_rank = 3;
   }
-  for (const auto& [directory, live_names] : names) {
-    std::error_code error;
-    std::vector<std::pair<fs::file_time_type, std::string>> siblings;
-    for (fs::directory_iterator at(directory.empty() ? "." : directory, error), end; !error && at != end;
-         at.increment(error)) {
-      const std::string name = at->path().filename();
-      const auto rotated = [&](const std::string& each) { return is_rotated_sibling(name, each); };
-      if (live.contains(at->path()) || std::none_of(live_names.begin(), live_names.end(), rotated)) continue;
-      std::error_code gone;
-      siblings.emplace_back(at->last_write_time(gone), at->path());
-    }
-    std::sort(siblings.begin(), siblings.end());  // oldest first
-    for (const auto& [time, path] : siblings) look_at(path, false, now);
-  }
-
-  for (auto& file : files_) {
-    struct stat status {};
-    // A file that shrank keeps the size it was seen with: the next read counts what is lost.
-    if (fstat(file->fd, &status) == 0 && static_cast<std::uint64_t>(status.st_size) > file->size) {
-      file->size = static_cast<std::uint64_t>(status.st_size);
-      file->grown_at = now;
-    }
-    // A directory that could not be listed says nothing about its files.
-    if (!file->present && looked_everywhere) file->live_name = false;
-  }
-  // A renamed file may still be written to for a while; any other that rests is opened again when it grows. Many open
-  // files rest for a shorter time.
-  const auto rest = files_.size() > kOpenFilesMany ? kRenamedGrace : kIdleGrace;
-  for (auto& file : files_) {
-    if (file->position.emitted >= file->size && now - file->grown_at > (file->live_name ? rest : kRenamedGrace))
-      let_go(*file);
-  }
-  std::erase_if(files_, [](const auto& file) { return file->fd < 0; });
-  std::erase_if(done_, [&](const auto& done) { return done.second.seen_in != scans_; });
+  log->was_known = known_.knows(log->stream);
+  return log;
 }
 
-void FileSource::look_at(const std::string& path, bool is_live_name, TimePoint now) {
+void FileSource::scan(TimePoint now) {
+  ++scans_;
+  for (const auto& file : files_) file->was_present = std::exchange(file->present, false);
+  faults_.clear();
+  waiting_bytes_ = 0;
+  std::vector<FoundName> found = names_.look(faults_);
+  const std::map<std::string, std::string> unlisted = faults_;
+  std::vector<std::pair<std::int64_t, const FoundName*>> rotated;
+  for (const FoundName& name : found) {
+    struct stat status {};
+    if (!name.is_live && stat(name.path.c_str(), &status) == 0) rotated.emplace_back(mtime_ns(status), &name);
+  }
+  std::sort(rotated.begin(), rotated.end());  // oldest first
+  for (const auto& [time, name] : rotated) look_at(*name, now);
+  for (const FoundName& name : found) {
+    if (name.is_live) look_at(name, now);
+  }
+  if (waiting_bytes_ == 0) waiting_since_.reset();
+
+  by_path_.clear();
+  for (const auto& file : files_) {
+    // A directory that could not be listed says nothing about its files.
+    if (!file->present && !unlisted.contains(fs::path(file->path).parent_path())) file->is_live = false;
+    if (file->present) by_path_[file->path] = file;
+    if (file->present && !file->fault.empty()) faults_[file->path] = file->fault;
+    const auto facts = file->tail.bytes().facts();
+    if (!facts) continue;
+    if (facts->size > file->tail.size_seen()) file->grown_at = now;
+    if (facts->size != file->tail.size_seen() || facts->mtime_ns != file->mtime_ns) {
+      file->dirty = true;
+      file->asked_in = 0;
+      file->is_never = false;
+    }
+    file->mtime_ns = facts->mtime_ns;
+    file->tail.saw_size(facts->size);
+    if (!file->tail.is_read() || is_over(*file, now)) file->dirty = true;
+    if (!file->tail.is_read() && !file->unread_since) file->unread_since = now;
+  }
+  limit_deleted();
+  let_rest(now);
+  std::erase_if(rested_, [&](const auto& each) {
+    if (each.second.seen_in == scans_) return false;
+    if (unlisted.empty()) count_lost(each.second.at_stake, "deleted");
+    return true;
+  });
+}
+
+void FileSource::look_at(const FoundName& name, TimePoint now) {
+  const std::string& path = name.path;
   for (const fs::path& own : settings_.never) {
-    if (path.starts_with(own.string() + "/")) return;
+    if (path == own || path.starts_with(own.string() + "/")) return;
   }
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) {
     if (errno != ENOENT) faults_[path] = "look at " + path + ": " + std::strerror(errno);
     return;
   }
-  if (!S_ISREG(status.st_mode)) return;
+  if (S_ISDIR(status.st_mode)) return;
   const Inode inode{status.st_dev, status.st_ino};
-  for (auto& file : files_) {
-    if (file->inode != inode) continue;
-    file->path = path;
-    file->present = true;
-    file->live_name = is_live_name;
+  if (own_.contains(inode)) return;
+  const auto same = [&](const auto& file) { return file->inode == inode; };
+  if (const auto open = std::find_if(files_.begin(), files_.end(), same); open != files_.end()) {
+    // One file under several names is live if one of them is.
+    if ((*open)->present && (*open)->is_live) return;
+    (*open)->path = path;
+    (*open)->present = true;
+    (*open)->is_live = name.is_live;
     return;
   }
-  if (const auto done = done_.find(inode); done != done_.end()) {
-    if (done->second.size == static_cast<std::uint64_t>(status.st_size) && done->second.mtime_ns == mtime_ns(status)) {
-      done->second.seen_in = scans_;
+  if (const auto rested = rested_.find(inode); rested != rested_.end()) {
+    Rested& file = rested->second;
+    file.seen_in = scans_;
+    // The unfinished last line of a file that was rotated is taken as it stands.
+    const bool is_to_finish = file.at_stake > 0 && !name.is_live;
+    if (file.size == static_cast<std::uint64_t>(status.st_size) && file.mtime_ns == mtime_ns(status) && !is_to_finish) {
+      if (!file.fault.empty()) faults_[path] = file.fault;
       return;
     }
-    done_.erase(done);
-  } else {
-    const auto age = now - from_micros(mtime_ns(status) / 1000);
-    if (age > settings_.ignore_older) return;
-  }
-  auto file = std::make_unique<File>();
-  file->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file->fd < 0) {
-    if (errno != ENOENT)
-      faults_[path] = "open " + path + ": " + std::strerror(errno) + "; give the user of runtail the right to read it";
+  } else if (now - from_micros(mtime_ns(status) / 1000) > settings_.ignore_older) {
     return;
   }
-  struct stat opened {};
-  if (fstat(file->fd, &opened) != 0 || !S_ISREG(opened.st_mode)) return;
-  file->inode = {opened.st_dev, opened.st_ino};
+  if (!make_room(now)) {
+    waiting_bytes_ += static_cast<std::uint64_t>(status.st_size);
+    if (!waiting_since_) waiting_since_ = now;
+    return;
+  }
+  auto opened = opener_.open(path);
+  if (!opened) {
+    if (opened.error().code != ErrorCode::kNotFound) faults_[path] = opened.error().message;
+    return;
+  }
+  rested_.erase(inode);
+  if (!name.is_live) wake(name.log);
+  const Inode is{opened->device, opened->inode};
+  const std::int64_t written_ns = opened->mtime_ns;
+  auto file = std::make_shared<File>(FileBytes(std::move(*opened), name.packing), tail_settings_, *buffer_);
+  file->inode = is;
   file->path = path;
-  file->live_name = is_live_name;
-  file->size = static_cast<std::uint64_t>(opened.st_size);
+  file->log_path = name.log;
+  file->log = log_of(name.log);
+  file->is_live = name.is_live;
+  file->mtime_ns = written_ns;
   file->grown_at = now;
-  files_.push_back(std::move(file));
+  files_.push_back(file);
+  if (file->tail.bytes().is_packed()) return;
+  // Who came after whom. What appears beside a live file that is still the same is a copy, and has no place in the row.
+  std::weak_ptr<File>& newest = newest_[name.log];
+  const auto before = newest.lock();
+  const bool is_copy = !name.is_live && before && stat(name.log.c_str(), &status) == 0 &&
+                       before->inode == Inode{status.st_dev, status.st_ino};
+  if (is_copy) return;
+  file->before = before;
+  if (before) before->after = file;
+  newest = file;
 }
 
-// Which file is this? Needs its first complete line. False: not known yet.
-bool FileSource::identify(File& file, TimePoint now) {
-  const ssize_t have = read_at(file.fd, buffer_.data(), buffer_.size(), 0);
-  if (have <= 0) return false;
-  const std::string_view head(buffer_.data(), static_cast<std::size_t>(have));
-  std::size_t end = head.find('\n');
-  if (end == std::string_view::npos) {
-    // A file nobody writes to any more is complete as it stands.
-    if (head.size() <= settings_.line_bytes_max && !is_final(file, now)) return false;
-    end = head.size();
-  }
-  // A first line too long to hold is known by as much of it as a line may have.
-  const Bytes16 key = hmac16(settings_.key, head.substr(0, std::min<std::size_t>(end, settings_.line_bytes_max)));
-  std::vector<Position>& same_head = positions_[key];
+// The one before `file` that has something in it and is open; null: none.
+std::shared_ptr<FileSource::File> FileSource::before(const File& file, TimePoint now) {
+  auto before = file.before.lock();
+  while (before && !before->tail.is_known() && !identify(*before, now)) before = before->before.lock();
+  return before;
+}
 
-  // The longest read generation whose bytes before its offset are in this file, and which no open file is.
-  const Position* best = nullptr;
-  std::string tail;
-  for (const Position& known : same_head) {
-    if (known.emitted > file.size || known.emitted == 0 || (best && known.emitted <= best->emitted)) continue;
-    const std::size_t size = std::min<std::uint64_t>(kConfirmBytes, known.emitted);
-    std::string before(size, '\0');
-    if (read_at(file.fd, before.data(), size, known.emitted - size) != static_cast<ssize_t>(size)) continue;
-    if (hmac_sha256(settings_.key, before) != known.confirm) continue;
-    const auto is_open = [&](const auto& other) {
-      return other->fd >= 0 && other->identified && other->position.file == known.file;
-    };
-    if (std::any_of(files_.begin(), files_.end(), is_open)) {
-      // A copy beside the file it was made from, as copytruncate makes it before it truncates: it waits. Once the
-      // original starts anew, the copy is the file, and what was not read yet is read from it.
-      if (!file.live_name) return false;
-      continue;
-    }
-    best = &known;
-    tail = std::move(before);
-  }
-  if (best) {
-    file.position = *best;
-    file.tail = std::move(tail);
-  } else {
-    std::int32_t generation = 0;
-    for (const Position& known : same_head) generation = std::max(generation, known.file.generation + 1);
-    file.position = {};
-    file.position.file = {settings_.source.stream, key, generation};
-    file.position.first_seen = now;
-    file.tail.clear();
-    same_head.push_back(file.position);
-  }
-  file.position.source = settings_.source.name;
-  file.identified = true;
+// A copy is told from its original by a look at both: that is opened too, if it rests.
+void FileSource::wake(const std::string& live) {
+  struct stat status {};
+  if (stat(live.c_str(), &status) == 0) rested_.erase({status.st_dev, status.st_ino});
+}
+
+// One more may be opened; if need be a file that gives nothing until it grows makes room.
+bool FileSource::make_room(TimePoint now) {
+  if (files_.size() < settings_.open_files_max) return true;
+  const auto may_go = [&](const auto& file) {
+    const TailedFile& tail = file->tail;
+    const bool is_drained = tail.is_read() || (file->is_live && (!tail.is_known() || tail.is_drained()));
+    return (file->present || file->was_present) && is_drained && !tail.has_open() && !file->handed_over &&
+           !file->passed && !file->dirty && file->grown_at < now;
+  };
+  const auto resting = std::find_if(files_.begin(), files_.end(), may_go);
+  if (resting == files_.end()) return false;
+  let_go(*resting);
+  files_.erase(resting);
   return true;
 }
 
-// The file was truncated or rewritten: what it holds now is another file.
-void FileSource::restart(File& file, TimePoint now) {
-  file.identified = false;
-  file.position = {};
-  file.position.first_seen = now;
-  file.tail.clear();
-  file.long_line_end = 0;
+// Deleted files hold disk space nobody sees. What is beyond the limit goes, the oldest first, and is counted.
+void FileSource::limit_deleted() {
+  std::uint64_t held = 0;
+  for (auto at = files_.rbegin(); at != files_.rend(); ++at) {
+    File& file = **at;
+    const auto facts = file.tail.bytes().facts();
+    if (!facts || !facts->is_deleted || file.tail.unread() == 0 || file.handed_over) continue;
+    held += file.tail.unread();
+    if (held <= settings_.source.max_unread_deleted_bytes) continue;
+    log_warn("source " + settings_.source.name + ": " + file.path + " was deleted with " +
+             std::to_string(file.tail.unread()) +
+             " bytes unread, more than max_unread_deleted_bytes allows to hold; they are lost");
+    count_lost(file.tail.at_stake(), "deleted");
+    held -= file.tail.unread();
+    take_back_before(file);
+    forget(*at);
+  }
+  std::erase(files_, nullptr);
+}
+
+// Nobody waits for a file that rests: it is opened again when it grows.
+void FileSource::let_rest(TimePoint now) {
+  const auto idle = files_.size() > kOpenFilesMany ? kIdleGraceMany : kIdleGrace;
+  for (auto& file : files_) {
+    const bool is_given_up = file->is_never || file->tail.is_done();
+    const bool is_quiet = now - file->grown_at > (file->is_live ? idle : kRenamedGrace);
+    if (file->handed_over || file->passed) continue;
+    if (is_given_up || (file->tail.is_read() && !file->tail.has_open() && is_quiet)) let_go(file);
+  }
+  std::erase(files_, nullptr);
+}
+
+// Leaves a gap in files_.
+void FileSource::let_go(std::shared_ptr<File>& file) {
+  const auto facts = file->tail.bytes().facts();
+  const std::uint64_t at_stake = file->tail.is_read() ? 0 : file->tail.at_stake();
+  if (!facts || facts->is_deleted) {
+    count_lost(at_stake, "deleted");
+  } else {
+    // As it was when it was last looked at: what came since makes it worth another look.
+    rested_[file->inode] = {file->tail.size_seen(), file->mtime_ns, at_stake, file->fault, scans_};
+  }
+  forget(file);
+}
+
+// The one after it comes after the one before it now.
+void FileSource::forget(std::shared_ptr<File>& file) {
+  const std::shared_ptr<File> gone = std::move(file);
+  const auto before = gone->before.lock(), after = gone->after.lock();
+  if (after) after->before = before;
+  if (before) before->after = after;
+  std::weak_ptr<File>& newest = newest_[gone->log_path];
+  if (newest.lock() == gone) newest = before;
+}
+
+bool FileSource::is_over(File& file, TimePoint now) const {
+  if (file.is_live) return false;
+  const auto quiet = file.tail.bytes().is_packed() ? kArchiveCutAfter : kOverAfter;
+  return now - file.grown_at > quiet;
+}
+
+FileBytes* FileSource::open_as(const FileIdentity& identity) const {
+  const auto found = std::find_if(files_.begin(), files_.end(), [&](const auto& file) {
+    return file->tail.is_known() && file->tail.position().file == identity;
+  });
+  return found == files_.end() ? nullptr : &(*found)->tail.bytes();
+}
+
+bool FileSource::identify(File& file, TimePoint now) {
+  // A copy looks like what it was copied from: the original is recognised first.
+  for (const auto& other : files_) {
+    const bool is_original = other->is_live && !other->tail.is_known() && other->log_path == file.log_path;
+    if (!file.is_live && is_original) identify(*other, now);
+  }
+  const bool is_growing = now - from_micros(file.mtime_ns / 1000) < kGrowing;
+  auto who = known_.identify(file.tail.bytes(), *buffer_, file.log->stream, settings_.line_bytes_max,
+                             {file.is_live, is_over(file, now), is_growing},
+                             [&](const FileIdentity& each) { return open_as(each); });
+  using Answer = KnownFiles::Identified::Answer;
+  file.asked_in = scans_;
+  file.is_never = who.answer == Answer::kNever;
+  file.fault = who.fault.empty() ? "" : "read " + file.path + ": " + who.fault;
+  if (who.answer == Answer::kNotYet || who.answer == Answer::kNever) return false;
+  const bool is_new = who.answer == Answer::kNew;
+  if (is_new) who.position.first_seen = now;
+  who.position.source = settings_.source.name;
+  known_.remember(who.position);
+  // Nobody can tell whether a line that was cut in pieces went on here; only a log that is new begins with a beginning.
+  auto last = file.before.lock();
+  while (last && last->tail.size_seen() == 0) last = last->before.lock();
+  const bool has_before = last != nullptr;
+  const bool begins_the_log = !file.log->was_known && file.is_live;
+  const bool in_the_dark = who.position.resume > 0 || (!has_before && !begins_the_log);
+  file.tail.begin(std::move(who.position), in_the_dark);
+  if (who.read_elsewhere > 0) file.passed = file.tail.pass_over(who.read_elsewhere);
+  return true;
 }
 
 std::optional<LineBlock> FileSource::read(TimePoint now) {
+  if (!together_.empty()) {
+    LineBlock block = std::move(together_.front());
+    together_.pop_front();
+    return block;
+  }
   for (std::size_t tried = 0; tried < files_.size(); ++tried) {
-    File& file = *files_[next_++ % files_.size()];
+    const std::shared_ptr<File> file = files_[turn_++ % files_.size()];
+    const auto due = file->tail.due();
+    if (!file->dirty && (!due || *due > now)) continue;
     if (auto block = read_file(file, now)) return block;
+    file->dirty = file->waits;
   }
   return std::nullopt;
 }
 
-std::optional<LineBlock> FileSource::read_file(File& file, TimePoint now) {
-  struct stat status {};
-  if (fstat(file.fd, &status) != 0) return std::nullopt;
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size < file.position.emitted || size < file.long_line_end) {
-    const std::uint64_t seen = std::max(file.size, file.long_line_end);
-    if (seen > file.position.emitted) count_lost(seen - file.position.emitted, "truncated");
-    restart(file, now);
+std::optional<LineBlock> FileSource::read_file(const std::shared_ptr<File>& file, TimePoint now) {
+  if (file->handed_over) return std::nullopt;
+  if (!file->tail.is_known()) {
+    // Asking costs: an archive is unpacked as far as files that begin alike were read.
+    const bool was_asked = file->asked_in > 0 && scans_ < file->asked_in + kScansPerAsk;
+    if ((was_asked && file->tail.bytes().is_packed()) || !identify(*file, now)) return std::nullopt;
   }
-  if (file.size != size) file.grown_at = now;
-  file.size = size;
-  if (!file.identified && !identify(file, now)) return std::nullopt;
-  if (file.position.emitted == size) {
-    // Nothing new, unless it was rewritten to the same length.
-    if (std::exchange(file.mtime_ns, mtime_ns(status)) == mtime_ns(status) || is_unchanged(file)) return std::nullopt;
-    count_lost(0, "truncated");
-    restart(file, now);
+  if (file->passed) {
+    LineBlock passed = std::move(*file->passed);
+    file->passed.reset();
+    known_.remember(passed.position);
+    return of_this_source(*file, std::move(passed));
+  }
+  file->waits = false;
+  // What it left open is given up by time only if the one after it does not go on with it.
+  const auto after = file->after.lock();
+  if (after && file->tail.has_open() && file->tail.is_read() && !after->tail.is_known()) {
+    if (auto block = read_file(after, now)) return block;
+    if (file->handed_over) return std::nullopt;
+  }
+  const auto last = file->tail.may_carry_over() ? before(*file, now) : nullptr;
+  if (last && !last->handed_over) {
+    // What that one left open goes on here, once it is read to its end.
+    file->waits = !last->tail.is_drained();
+    if (file->waits) return std::nullopt;
+    if (last->tail.has_open()) {
+      if (auto traces = last->tail.finish_traces().block) {
+        known_.remember(traces->position);
+        return of_this_source(*last, std::move(*traces));
+      }
+    }
+    if (last->tail.has_open()) {
+      file->tail.carry_over(last->tail);
+      file->took_from = last;
+      last->handed_over = true;
+    }
+  }
+  const bool had_carried = file->tail.has_carried();
+  TailStep step = file->tail.read(now, is_over(*file, now));
+  if (step.block) file->fault.clear();
+  if (!step.fault.empty()) faults_[file->path] = file->fault = "read " + file->path + ": " + step.fault;
+  if (step.was_cut) {
+    was_cut(*file, step.unread, now);
     return std::nullopt;
   }
-  if (file.long_line_end > 0) {
-    if (is_unchanged(file)) return long_line(file, file.long_line_end, now);
-    restart(file, now);
-    return std::nullopt;
-  }
+  if (file->tail.is_read()) file->unread_since.reset();
+  if (!step.block) return std::nullopt;
+  file->grown_at = now;
+  known_.remember(step.block->position);
+  LineBlock block = of_this_source(*file, std::move(*step.block));
+  if (had_carried && !file->tail.has_carried()) return with_those_before(*file, std::move(block));
+  return block;
+}
 
-  // The bytes before the offset come along: they show whether this is still what was read before.
-  const std::uint64_t from = file.position.emitted - file.tail.size();
-  const ssize_t got = read_at(file.fd, buffer_.data(), buffer_.size(), from);
-  if (got < 0) {
-    faults_[file.path] = "read " + file.path + " at " + std::to_string(from) + ": " + std::strerror(errno);
-    return std::nullopt;
+// The last of what `file` took over is whole: the files it began in have given all, in one commit with `block`.
+LineBlock FileSource::with_those_before(File& file, LineBlock block) {
+  together_.push_front(std::move(block));
+  for (auto from = std::exchange(file.took_from, nullptr); from; from = std::exchange(from->took_from, nullptr)) {
+    from->handed_over = false;
+    LineBlock last = from->tail.finish_for_successor();
+    known_.remember(last.position);
+    together_.push_front(of_this_source(*from, std::move(last)));
   }
-  const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(got));
-  if (bytes.size() < file.tail.size() || bytes.substr(0, file.tail.size()) != file.tail) {
-    // Truncated and already longer again: how much was written in between, nobody knows.
-    count_lost(0, "truncated");
-    restart(file, now);
-    return std::nullopt;
+  block = std::move(together_.front());
+  together_.pop_front();
+  return block;
+}
+
+// `file` goes before what it took over is whole: that is read again where it began.
+void FileSource::take_back_before(File& file) {
+  for (auto from = std::exchange(file.took_from, nullptr); from; from = std::exchange(from->took_from, nullptr)) {
+    from->handed_over = false;
+    from->tail.begin(from->tail.position(), from->tail.position().resume > 0);
+    from->dirty = true;
   }
-  const std::string_view fresh = bytes.substr(file.tail.size());
-  std::size_t end = fresh.rfind('\n');
-  if (end == std::string_view::npos) {
-    if (fresh.size() > settings_.line_bytes_max) return long_line(file, file.position.emitted, now);
-    if (fresh.empty() || !is_final(file, now)) return std::nullopt;
-    end = fresh.size() - 1;
-  }
-  LineBlock block = block_of(file, file.position.emitted, file.position.emitted + end + 1);
-  for (std::size_t at = 0; at <= end;) {
-    const char* newline = static_cast<const char*>(std::memchr(fresh.data() + at, '\n', end + 1 - at));
-    const std::size_t stop = newline ? static_cast<std::size_t>(newline - fresh.data()) : end + 1;
-    const std::size_t next = newline ? stop + 1 : stop;
-    const bool too_long = stop - at > settings_.line_bytes_max;
-    block.lines.push_back({file.position.emitted + at,
-                           next - at,
-                           too_long ? std::string_view{} : fresh.substr(at, stop - at),
-                           too_long,
-                           {}});
-    at = next;
-  }
-  const std::string_view read = bytes.substr(0, file.tail.size() + end + 1);
-  file.tail = std::string(read.substr(read.size() - std::min(read.size(), kConfirmBytes)));
-  file.position.emitted = file.position.resume = block.covers.to;
-  file.position.confirm = hmac_sha256(settings_.key, file.tail);
-  block.position = file.position;
+}
+
+LineBlock FileSource::of_this_source(File& file, LineBlock block) {
+  block.default_job_id = file.log->default_job;
+  block.default_job_rank = file.log->default_job_rank;
+  block.defaults = &file.log->defaults;
+  return block;
+}
+
+// What it holds is another file. What was seen and not read is lost, unless a copy has it.
+void FileSource::was_cut(File& file, std::uint64_t unread, TimePoint now) {
+  const FileIdentity cut = file.tail.position().file;
+  file.tail.forget();
   file.grown_at = now;
-  remember(file);
-  return block;
-}
-
-// A line longer than we hold: its end is looked for in pieces, its bytes are counted and forgotten.
-std::optional<LineBlock> FileSource::long_line(File& file, std::uint64_t have, TimePoint now) {
-  for (int reads = 0;; ++reads) {
-    const ssize_t got = reads < kLongLineReads ? read_at(file.fd, buffer_.data(), buffer_.size(), have) : 0;
-    if (got < 0) faults_[file.path] = "read " + file.path + " at " + std::to_string(have) + ": " + std::strerror(errno);
-    const bool at_end = got == 0 && reads < kLongLineReads;
-    if (got <= 0 && !(at_end && is_final(file, now))) {
-      file.long_line_end = have;
-      return std::nullopt;
+  metrics_.add(Metric::kTruncationsUnaccountedTotal, {settings_.source.name}, 1);
+  std::uint64_t lost = unread;
+  if (unread > 0) {
+    // copytruncate makes its copy first: if it is there, it is the file now, and what was not read is read from it.
+    scan(now);
+    for (const auto& copy : files_) {
+      if (copy->is_live || copy->tail.is_known() || !identify(*copy, now)) continue;
+      copy->dirty = true;
+      if (copy->tail.position().file != cut) continue;
+      lost = unread > copy->tail.unread() ? unread - copy->tail.unread() : 0;
+      if (copy->tail.bytes().is_packed()) lost = 0;
     }
-    const void* newline = std::memchr(buffer_.data(), '\n', static_cast<std::size_t>(got));
-    if (!newline && !at_end) {
-      have += static_cast<std::uint64_t>(got);
-      continue;
-    }
-    const std::uint64_t end =
-        newline ? have + static_cast<std::uint64_t>(static_cast<const char*>(newline) - buffer_.data()) + 1 : have;
-    LineBlock block = block_of(file, file.position.emitted, end);
-    block.lines.push_back({file.position.emitted, end - file.position.emitted, {}, true, {}});
-    file.long_line_end = 0;
-    const std::size_t size = std::min<std::uint64_t>(kConfirmBytes, end);
-    file.tail.assign(size, '\0');
-    if (read_at(file.fd, file.tail.data(), size, end - size) != static_cast<ssize_t>(size)) return std::nullopt;
-    file.position.emitted = file.position.resume = end;
-    file.position.confirm = hmac_sha256(settings_.key, file.tail);
-    block.position = file.position;
-    remember(file);
-    return block;
   }
-}
-
-// Nobody writes to it any more: renamed or deleted, and quiet for a while. Its last line is complete as it stands.
-bool FileSource::is_final(const File& file, TimePoint now) const {
-  return !file.live_name && now - file.grown_at > kRenamedGrace / 2;
-}
-
-// The bytes before the offset are still those that were read.
-bool FileSource::is_unchanged(const File& file) {
-  const std::size_t size = file.tail.size();
-  return read_at(file.fd, buffer_.data(), size, file.position.emitted - size) == static_cast<ssize_t>(size) &&
-         std::string_view(buffer_.data(), size) == file.tail;
-}
-
-void FileSource::remember(const File& file) {
-  for (Position& known : positions_[file.position.file.file_key]) {
-    if (known.file == file.position.file) known = file.position;
-  }
-}
-
-LineBlock FileSource::block_of(File& file, std::uint64_t from, std::uint64_t to) {
-  LineBlock block;
-  block.covers = {from, to};
-  const bool configured = !settings_.source.job_id.empty();
-  block.default_job_id = configured ? settings_.source.job_id : settings_.source.stream;
-  block.default_job_rank = configured ? 3 : 4;
-  block.last_ts = &file.position.last_ts;
-  return block;
-}
-
-void FileSource::let_go(File& file) {
-  struct stat status {};
-  if (fstat(file.fd, &status) == 0) {
-    const auto size = static_cast<std::uint64_t>(status.st_size);
-    if (status.st_nlink > 0) done_[file.inode] = {size, mtime_ns(status), scans_};
-  }
-  close(file.fd);
-  file.fd = -1;
+  count_lost(lost, "truncated");
+  log_warn("source " + settings_.source.name + ": " + file.path + " was truncated; " +
+           (lost > 0 ? std::to_string(lost) + " bytes were seen and not read and are lost"
+                     : "what was seen of it had been read or is in a copy") +
+           "; what was written between the last look and the cut cannot be known. Rotate by rename to lose nothing");
 }
 
 void FileSource::count_lost(std::uint64_t bytes, std::string_view reason) {
   if (bytes > 0) metrics_.add(Metric::kLostBytesTotal, {settings_.source.name, reason}, static_cast<double>(bytes));
 }
 
-std::uint64_t FileSource::lag_bytes() const {
-  std::uint64_t lag = 0;
-  for (const auto& file : files_) lag += file->size > file->position.emitted ? file->size - file->position.emitted : 0;
-  return lag;
+bool FileSource::changed(const std::string& path, bool only_grown) {
+  if (!only_grown) return true;
+  const auto found = by_path_.find(path);
+  const auto file = found == by_path_.end() ? nullptr : found->second.lock();
+  if (!file) return true;
+  file->dirty = true;
+  return false;
 }
 
-std::vector<std::string> FileSource::directories() const {
-  std::set<std::string> out;
-  for (const std::string& pattern : settings_.source.include) {
-    std::string directory = fs::path(pattern).parent_path();
-    if (directory.empty()) directory = ".";
-    glob_t found{};
-    if (glob(directory.c_str(), GLOB_NOSORT | GLOB_ONLYDIR, nullptr, &found) == 0) {
-      for (std::size_t i = 0; i < found.gl_pathc; ++i) out.insert(found.gl_pathv[i]);
-    }
-    globfree(&found);
+std::optional<TimePoint> FileSource::due() const {
+  std::optional<TimePoint> due;
+  for (const auto& file : files_) {
+    const auto each = file->tail.due();
+    if (each && (!due || *each < *due)) due = each;
   }
-  return {out.begin(), out.end()};
+  return due;
 }
 
-std::vector<std::string> FileSource::faults() const {
-  std::vector<std::string> out;
-  for (const auto& [path, fault] : faults_) out.push_back(fault);
-  return out;
+SourceStatus FileSource::status() const {
+  SourceStatus now{settings_.source.name, waiting_bytes_, waiting_since_, files_.size(), {}};
+  for (const auto& file : files_) {
+    now.lag_bytes += file->tail.unread();
+    const auto since = file->tail.unread() > 0 ? file->unread_since : std::nullopt;
+    if (since && (!now.oldest_unread || *since < *now.oldest_unread)) now.oldest_unread = since;
+  }
+  for (const auto& [path, fault] : faults_) now.faults.push_back(fault);
+  return now;
 }
 
 }  // namespace runtail

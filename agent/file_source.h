@@ -1,15 +1,15 @@
-// Follows the files of one configured source through rotation and truncation.
+// Follows the files of one configured source through rotation, truncation and compression.
 //
-// A file is known by content: a keyed hash of its first complete line, a generation among files with
-// the same first line, and a keyed hash of the <= 1 KiB before the offset read. So it survives rename and inode reuse.
-// Copies:     a rotated copy of a file that is still open under its live name (copytruncate) waits until that starts
-// anew. Rotation:   etl.log.1 [==read==|late]   etl.log [new..]   both stay open; the renamed one is read to its end,
-// and let go
-//             after kRenamedGrace without growth, since its worker may still hold it.
-// While away: rotated siblings (etl.log.1, etl.log-20260301) are looked at like the file itself; what is known is not
-//             read again, what is unread is.
+// A file is known by content (agent/known_files.h): so it survives rename, copy, compression and inode reuse.
+// Rotation:   etl.log.1 [==read==|late]   etl.log [new..]   both stay open; the renamed one is read to its end, and let
+//             go after 30 s without growth, since its worker may still hold it.
+// While away: rotated siblings (etl.log.1, etl.log-20260301, etl.log.2.gz) are looked at like the file itself; what is
+//             known is not read again, what is unread is.
+// Copies:     a copy or archive of a file that is still open waits until that is let go or starts anew.
 // Truncation: a file shorter than what was read, or whose bytes before the offset changed, starts anew as another
-//             identity; bytes seen by size and not read are counted as lost.
+//             identity; bytes seen by size and not read are counted as lost, unless a copy has them.
+// Limits:     so many files open at a time; the others take turns. Deleted files that nobody can open again are held up
+//             to max_unread_deleted_bytes.
 // Polling is the truth (inotify only wakes the loop), so network and overlay file systems work.
 #pragma once
 
@@ -19,10 +19,15 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "agent/line_block.h"
+#include "agent/file_names.h"
+#include "agent/file_opener.h"
+#include "agent/known_files.h"
+#include "agent/source.h"
+#include "agent/tailed_file.h"
 #include "config/config.h"
 #include "core/digest.h"
 #include "core/metric.h"
@@ -30,84 +35,88 @@
 
 namespace runtail {
 
-// Room for one read, shared by the files of all sources of a pipeline.
-class ReadBuffer {
- public:
-  explicit ReadBuffer(std::size_t line_bytes_max);
-  char* data() { return bytes_.get(); }
-  std::size_t size() const { return size_; }
-
- private:
-  std::unique_ptr<char[]> bytes_;  // not zeroed: pages that are never read into cost nothing
-  std::size_t size_;
-};
-
 struct FileSourceSettings {
   SourceConfig source;
   HashKey key;
   std::uint64_t line_bytes_max = 1 << 20;
   std::chrono::hours ignore_older{24 * 7};
-  std::vector<std::filesystem::path> never;  // directories of our own: runtail never tails itself
+  std::vector<std::filesystem::path> never;  // directories and files of our own: runtail never tails itself
+  std::size_t open_files_max = 512;
+  LineDefaults defaults;
 };
 
 // Threads: one.
-class FileSource {
+class FileSource final : public Source {
  public:
-  // `positions`: those durable for the source's stream. `metrics` takes losses.
-  FileSource(FileSourceSettings settings, std::vector<Position> positions, ReadBuffer& buffer, MetricTable& metrics);
-  ~FileSource();
+  // `positions`: durable ones, of any stream. `metrics` takes losses.
+  FileSource(FileSourceSettings settings, std::vector<Position> positions, std::shared_ptr<ReadBuffer> buffer,
+             MetricTable& metrics);
+  ~FileSource() override;
 
-  // Looks at the file system: new, renamed, truncated and vanished files.
-  void scan(TimePoint now);
-  // The next block of complete lines, at most one read's worth from one file; std::nullopt: all is read. The block's
-  // views live until the next call. Reading goes on behind it at once: whoever fails to commit starts anew.
-  std::optional<LineBlock> read(TimePoint now);
-
-  const SourceConfig& config() const { return settings_.source; }
-  std::uint64_t lag_bytes() const;               // seen by size at the last scan and not yet read
-  std::vector<std::string> directories() const;  // to watch for changes
-  // Some file is closed because it rested: its growth shows only in a scan.
-  bool has_resting() const { return !done_.empty(); }
-  // Faults of our own, for health: "open /var/log/etl.log: Permission denied".
-  std::vector<std::string> faults() const;
+  void scan(TimePoint now) override;
+  std::optional<LineBlock> read(TimePoint now) override;
+  std::vector<std::string> directories() const override { return names_.directories(); }
+  bool changed(const std::string& path, bool only_grown) override;
+  std::optional<TimePoint> due() const override;
+  SourceStatus status() const override;
 
  private:
+  // What all files of one log share.
+  struct Log {
+    std::string stream;
+    std::string default_job;
+    std::int16_t default_job_rank = 4;
+    LineDefaults defaults;
+    bool was_known = false;  // before this start
+  };
   struct File;
-  struct Known {  // a file read to its end and closed
+  struct Rested {  // a file that was closed: it can give nothing more unless it grows
     std::uint64_t size = 0;
     std::int64_t mtime_ns = 0;
+    std::uint64_t at_stake = 0;  // of an unfinished last line
+    std::string fault;
     std::uint64_t seen_in = 0;  // scan that last saw it
   };
   using Inode = std::pair<dev_t, ino_t>;
 
-  void look_at(const std::string& path, bool is_live_name, TimePoint now);
+  std::shared_ptr<Log> log_of(const std::string& path);
+  void look_at(const FoundName& name, TimePoint now);
+  void wake(const std::string& path);
+  bool make_room(TimePoint now);
+  std::shared_ptr<File> before(const File& file, TimePoint now);
+  void limit_deleted();
+  void let_rest(TimePoint now);
+  std::optional<LineBlock> read_file(const std::shared_ptr<File>& file, TimePoint now);
   bool identify(File& file, TimePoint now);
-  void restart(File& file, TimePoint now);
-  std::optional<LineBlock> read_file(File& file, TimePoint now);
-  std::optional<LineBlock> long_line(File& file, std::uint64_t have, TimePoint now);
-  LineBlock block_of(File& file, std::uint64_t from, std::uint64_t to);
-  bool is_final(const File& file, TimePoint now) const;
-  bool is_unchanged(const File& file);
-  void remember(const File& file);
-  void let_go(File& file);
+  FileBytes* open_as(const FileIdentity& identity) const;
+  bool is_over(File& file, TimePoint now) const;
+  void was_cut(File& file, std::uint64_t unread, TimePoint now);
+  LineBlock of_this_source(File& file, LineBlock block);
+  LineBlock with_those_before(File& file, LineBlock block);
+  void take_back_before(File& file);
+  void let_go(std::shared_ptr<File>& file);
+  void forget(std::shared_ptr<File>& file);
   void count_lost(std::uint64_t bytes, std::string_view reason);
 
   const FileSourceSettings settings_;
-  ReadBuffer& buffer_;                                  // not owned, outlives this
-  MetricTable& metrics_;                                // not owned, outlives this
-  std::map<Bytes16, std::vector<Position>> positions_;  // every known identity of the stream, by file_key
-  std::deque<std::unique_ptr<File>> files_;             // open files, oldest first
-  std::map<Inode, Known> done_;
+  const TailSettings tail_settings_;
+  const FileNames names_;
+  const FileOpener opener_;
+  const std::shared_ptr<ReadBuffer> buffer_;
+  MetricTable& metrics_;  // not owned, outlives this
+  KnownFiles known_;
+  std::map<std::string, std::shared_ptr<Log>> logs_;  // by live path; for files one for all: ""
+  std::vector<std::shared_ptr<File>> files_;          // open files, oldest first
+  std::map<std::string, std::weak_ptr<File>> by_path_;
+  std::map<std::string, std::weak_ptr<File>> newest_;  // of each log, by live path
+  std::map<Inode, Rested> rested_;
+  std::set<Inode> own_;                        // our own output
   std::map<std::string, std::string> faults_;  // by path
-  std::size_t next_ = 0;                       // files take turns
+  std::deque<LineBlock> together_;             // the rest of blocks that belong together
+  std::size_t turn_ = 0;                       // files take turns
   std::uint64_t scans_ = 0;
+  std::uint64_t waiting_bytes_ = 0;  // of files for which there is no room
+  std::optional<TimePoint> waiting_since_;
 };
-
-// Compressed: .gz, .zst, .xz, .bz2, .lz4. Not read.
-bool is_packed(std::string_view name);
-
-// True for the names log rotation gives to a file once called `live`: live.1, live-20260301, live.2026-03-01 and
-// further digits; false for compressed ones (.gz, .zst, .xz, .bz2).
-bool is_rotated_sibling(std::string_view name, std::string_view live);
 
 }  // namespace runtail

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -28,7 +29,9 @@ Result<void> keep_key(const std::filesystem::path& path, const HashKey& key) {
 Position position_of(const StoredPosition& stored) {
   Position position;
   position.file = stored.file;
-  position.emitted = position.resume = stored.covered.upper();
+  position.emitted = stored.covered.upper();
+  // What was open there the database does not know: units that reach over it are put together from the beginning.
+  position.resume = 0;
   position.confirm = stored.confirm;
   position.first_seen = stored.first_seen_at;
   position.last_ts = stored.covers_until;  // near enough to the last time stated: untimed lines take it
@@ -54,7 +57,7 @@ Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer&
   if (!config.postgres.url.empty() && !settled) {
     std::vector<std::string> streams;
     for (const SourceConfig& source : config.sources) streams.push_back(source.stream);
-    auto database = read_start(config.postgres, streams);
+    auto database = read_start(config.postgres, config.name, streams);
     if (database) {
       if (key && key->bytes != database->identity_key.bytes) {
         return Error{ErrorCode::kInvalidInput, "the identity key in " + origin +
@@ -71,8 +74,14 @@ Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer&
         if (!have.contains(stored.file)) start.known.push_back(position_of(stored));
       }
     } else {
+      const auto has_own_identity = [](const SourceConfig& source) {
+        return source.type == "stdin" || source.type == "socket";
+      };
       // Whatever it is, a person or time can mend it while we wait.
-      return Error{ErrorCode::kUnavailable, database.error().message};
+      if (!std::all_of(config.sources.begin(), config.sources.end(), has_own_identity)) {
+        return Error{ErrorCode::kUnavailable, database.error().message};
+      }
+      start.is_settled = false;
     }
   }
   if (!key) {
@@ -80,7 +89,7 @@ Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer&
     if (!made) return made.error();
     key = *made;
   }
-  if (!std::filesystem::exists(kept_path)) {
+  if (start.is_settled && !std::filesystem::exists(kept_path)) {
     if (const auto kept = keep_key(kept_path, *key); !kept) return kept.error();
   }
   start.key = *key;

@@ -18,27 +18,21 @@ constexpr std::chrono::milliseconds kScanEvery{1000}, kFullBufferWait{50};
 
 }  // namespace
 
-Intake::Intake(const Config& config, const HashKey& key, DurableBuffer& buffer, Pipeline& pipeline, const Clock& clock,
-               PublishedMetrics& published, std::function<void()> on_commit)
+Intake::Intake(const Config& config, std::vector<std::unique_ptr<Source>> sources, DurableBuffer& buffer,
+               Pipeline& pipeline, const Clock& clock, PublishedMetrics& published, std::function<void()> on_commit,
+               std::function<Sequence()> delivered)
     : buffer_(buffer),
       pipeline_(pipeline),
       clock_(clock),
       published_(published),
       on_commit_(std::move(on_commit)),
+      delivered_(std::move(delivered)),
       history_is_local_(config.postgres.url.empty()),
       buffer_config_(config.buffer),
-      read_buffer_(config.line_bytes_max),
+      sources_(std::move(sources)),
       inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      progress_at_(to_micros(clock.now())) {
-  const std::vector<Position> positions = buffer_.positions();
-  for (const SourceConfig& source : config.sources) {
-    FileSourceSettings settings{source, key, config.line_bytes_max, config.ignore_older, {config.buffer.directory}};
-    files_.push_back(std::make_unique<FileSource>(std::move(settings), positions, read_buffer_, pipeline_.metrics()));
-  }
-  pipes_ = std::make_unique<PipeSource>(config.buffer.directory, config.name, positions, pipeline_.metrics(),
-                                        config.line_bytes_max);
-}
+      progress_at_(to_micros(clock.now())) {}
 
 Intake::~Intake() {
   if (inotify_ >= 0) close(inotify_);
@@ -50,7 +44,9 @@ Result<void> Intake::run(std::stop_token stop) {
     const std::uint64_t one = 1;
     (void)!write(wake_, &one, sizeof one);
   });
-  if (const auto listening = pipes_->listen(); !listening) return listening.error();
+  for (const auto& source : sources_) {
+    if (const auto started = source->start(); !started) return started.error();
+  }
   while (!stop.stop_requested()) {
     if (scan_due_ || std::chrono::steady_clock::now() - scanned_at_ >= kScanEvery) scan();
     const auto read = round();
@@ -67,23 +63,24 @@ Result<void> Intake::run(std::stop_token stop) {
 Result<bool> Intake::round() {
   if (history_is_local_) trim_history();
   if (!buffer_.has_room()) return false;
-  const std::size_t sources = files_.size() + 1;
   bool any = false;
-  for (std::size_t idle = 0; idle < sources && pipeline_.pending_bytes() < kRoundBytes;) {
-    const std::size_t at = turn_++ % sources;
-    const TimePoint now = clock_.now();
-    const auto block = at < files_.size() ? files_[at]->read(now) : pipes_->read(now);
-    if (block) {
-      pipeline_.add(*block);
-      any = true;
-      idle = 0;
-    } else {
+  for (std::size_t idle = 0; idle < sources_.size() && pipeline_.pending_bytes() < kRoundBytes;) {
+    Source& source = *sources_[turn_++ % sources_.size()];
+    auto block = source.read(clock_.now());
+    if (!block) {
       ++idle;
+      continue;
+    }
+    any = true;
+    idle = 0;
+    while (block) {
+      pipeline_.add(*block);
+      block = block->with_next ? source.read(clock_.now()) : std::nullopt;
     }
   }
   if (!any) return false;
   if (const auto committed = pipeline_.commit(); !committed) return committed.error();
-  pipes_->committed();
+  for (const auto& source : sources_) source->committed();
   progress_at_ = to_micros(clock_.now());
   on_commit_();
   return true;
@@ -93,13 +90,14 @@ void Intake::scan() {
   scan_due_ = false;
   scanned_at_ = std::chrono::steady_clock::now();
   const TimePoint now = clock_.now();
-  for (auto& source : files_) {
+  for (const auto& source : sources_) {
     source->scan(now);
     if (inotify_ < 0) continue;
     // Watching a directory twice gives the same watch.
     for (const std::string& directory : source->directories()) {
-      inotify_add_watch(inotify_, directory.c_str(),
-                        IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+      const int watch = inotify_add_watch(
+          inotify_, directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+      if (watch >= 0) watched_[watch] = directory == "/" ? directory : directory + "/";
     }
   }
   show();
@@ -107,28 +105,45 @@ void Intake::scan() {
 
 void Intake::wait(std::chrono::milliseconds timeout) {
   std::vector<pollfd> fds;
-  if (inotify_ >= 0 && buffer_.has_room()) fds.push_back({inotify_, POLLIN, 0});
+  const bool has_room = buffer_.has_room();
+  if (inotify_ >= 0 && has_room) fds.push_back({inotify_, POLLIN, 0});
   fds.push_back({wake_, POLLIN, 0});
   const std::size_t own = fds.size();
-  pipes_->fill(fds);
+  std::vector<std::size_t> shares;  // how many of them belong to each source
+  for (const auto& source : sources_) {
+    const std::size_t before = fds.size();
+    source->fill(fds);
+    shares.push_back(fds.size() - before);
+    if (const auto due = source->due(); due && has_room) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - clock_.now());
+      timeout = std::clamp(left, std::chrono::milliseconds(0), timeout);
+    }
+  }
   if (poll(fds.data(), fds.size(), static_cast<int>(timeout.count())) <= 0) return;
   if (own == 2 && (fds[0].revents & POLLIN) != 0) {
     alignas(inotify_event) char events[16 << 10];
     for (ssize_t got; (got = ::read(inotify_, events, sizeof events)) > 0;) {
       for (ssize_t at = 0; at < got;) {
         const auto* event = reinterpret_cast<const inotify_event*>(events + at);
-        // Growth of an open file needs no look around; all else does.
-        const bool resting =
-            std::any_of(files_.begin(), files_.end(), [](const auto& source) { return source->has_resting(); });
-        if (resting || (event->mask & ~static_cast<std::uint32_t>(IN_MODIFY)) != 0) scan_due_ = true;
+        const auto directory = watched_.find(event->wd);
+        if (directory == watched_.end() || event->len == 0) {
+          scan_due_ = true;  // a queue that ran over, a directory that went
+        } else {
+          const std::string path = directory->second + event->name;
+          for (const auto& source : sources_) scan_due_ |= source->changed(path, event->mask == IN_MODIFY);
+        }
         at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
       }
     }
   }
-  pipes_->on_ready(std::span(fds).subspan(own));
+  std::size_t at = own;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    sources_[i]->on_ready(std::span(fds).subspan(at, shares[i]));
+    at += shares[i];
+  }
 }
 
-// Without another sink the chunks are the history: kept by size and age.
+// Without Postgres the chunks are the history: kept by size and age.
 void Intake::trim_history() {
   const auto now = std::chrono::steady_clock::now();
   if (now - trimmed_at_ < std::chrono::seconds(10)) return;
@@ -139,15 +154,19 @@ void Intake::trim_history() {
   if (!too_old && buffer_.bytes_on_disk() < bytes_max) return;
   const Sequence oldest = buffer_.oldest(), last = buffer_.appended().sequence;
   // A tenth at a time: dropping works in whole files.
-  if (oldest > 0) buffer_.release(oldest + (last - oldest) / 10);
+  if (oldest > 0) buffer_.release(std::min(oldest + (last - oldest) / 10, delivered_()));
 }
 
 void Intake::show() {
   std::vector<SourceStatus> now;
-  for (const auto& source : files_) now.push_back({source->config().name, source->lag_bytes(), source->faults()});
+  for (const auto& source : sources_) now.push_back(source->status());
   for (const SourceStatus& each : now) {
     published_.set(Metric::kSourceLagBytes, {each.name}, static_cast<double>(each.lag_bytes));
+    published_.set(Metric::kSourceOldestUnread, {each.name},
+                   each.oldest_unread ? static_cast<double>(to_micros(*each.oldest_unread)) / 1e6 : 0);
+    published_.set(Metric::kSourceOpenFiles, {each.name}, static_cast<double>(each.open_files));
   }
+  has_ended_ = std::all_of(sources_.begin(), sources_.end(), [](const auto& source) { return source->has_ended(); });
   const std::lock_guard lock(mutex_);
   status_ = std::move(now);
 }

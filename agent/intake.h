@@ -3,30 +3,26 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>
 
-#include "agent/file_source.h"
-#include "agent/pipe_source.h"
 #include "agent/pipeline.h"
+#include "agent/source.h"
 #include "buffer/durable_buffer.h"
 
 namespace runtail {
 
-struct SourceStatus {
-  std::string name;
-  std::uint64_t lag_bytes = 0;
-  std::vector<std::string> faults;
-};
-
 class Intake {
  public:
-  // `on_commit` is called after each synced write.
-  Intake(const Config& config, const HashKey& key, DurableBuffer& buffer, Pipeline& pipeline, const Clock& clock,
-         PublishedMetrics& published, std::function<void()> on_commit);
+  // `on_commit` is called after each synced write. `delivered` says how far every sink has come: a local history is not
+  // cut beyond it.
+  Intake(const Config& config, std::vector<std::unique_ptr<Source>> sources, DurableBuffer& buffer, Pipeline& pipeline,
+         const Clock& clock, PublishedMetrics& published, std::function<void()> on_commit,
+         std::function<Sequence()> delivered);
   ~Intake();
 
   // Until stop is asked for; what was read is then durable. An error means the buffer failed: everything has to be made
@@ -36,11 +32,14 @@ class Intake {
   std::vector<SourceStatus> status() const;
   // When something was last committed. Threads: any.
   TimePoint progress_at() const { return from_micros(progress_at_.load()); }
+  // Every source has ended and is read. Threads: any.
+  bool has_ended() const { return has_ended_; }
 
  private:
   // Reads and commits one round. True if anything was read.
   Result<bool> round();
   void scan();
+  // When something comes, a source is due, or the time is over.
   void wait(std::chrono::milliseconds timeout);
   void trim_history();
   void show();
@@ -50,17 +49,18 @@ class Intake {
   const Clock& clock_;
   PublishedMetrics& published_;  // not owned, outlives this
   const std::function<void()> on_commit_;
+  const std::function<Sequence()> delivered_;
   const bool history_is_local_;
   const BufferConfig buffer_config_;
-  ReadBuffer read_buffer_;
-  std::vector<std::unique_ptr<FileSource>> files_;
-  std::unique_ptr<PipeSource> pipes_;
+  const std::vector<std::unique_ptr<Source>> sources_;
   std::size_t turn_ = 0;
   int inotify_ = -1;
+  std::map<int, std::string> watched_;  // directory with its '/', by watch
   int wake_ = -1;  // eventfd: stop was asked for
   bool scan_due_ = true;
   std::chrono::steady_clock::time_point scanned_at_{}, trimmed_at_{};
   std::atomic<std::int64_t> progress_at_{0};
+  std::atomic<bool> has_ended_{false};
 
   mutable std::mutex mutex_;  // guards status_
   std::vector<SourceStatus> status_;

@@ -13,6 +13,9 @@
 namespace runtail {
 namespace {
 
+// An open run that has said nothing for so long is stalled, as in the view observability.runs.
+constexpr std::chrono::minutes kStalledAfter{15};
+
 struct Options {
   Output output = Output::kTable;
   std::size_t limit = 50;
@@ -78,6 +81,7 @@ std::string runs(const DurableBuffer& buffer, const Options& options) {
                    {"run_id", false, false},
                    {"external_run_id", false, false},
                    {"status"},
+                   {"stalled"},
                    {"end_reason"},
                    {"attempts", true},
                    {"attempt_count", true, false},
@@ -100,6 +104,7 @@ std::string runs(const DurableBuffer& buffer, const Options& options) {
                    {"environment", false, false},
                    {"service", false, false},
                    {"correlation_id", false, false}};
+  const TimePoint now = SystemClock().now();
   for (const RunRecord& record : found) {
     const RunState& run = record.run;
     const std::string id = to_string(run.run_id);
@@ -113,6 +118,7 @@ std::string runs(const DurableBuffer& buffer, const Options& options) {
                           id,
                           external,
                           std::string(to_string(run.state.status)),
+                          !terminal && now - run.last_event_at.value_or(now) > kStalledAfter ? "yes" : "",
                           std::string(to_string(run.state.end_reason)),
                           std::to_string(run.attempt_count),
                           std::to_string(run.attempt_count),

@@ -19,6 +19,27 @@ constexpr std::size_t kReceiveBytes = 64 << 10;
 constexpr std::size_t kWaitingBytesMax = kExecFrameBytesMax;
 // A holder looks for the agent every second at most: one that stayed away so long has ended.
 constexpr std::chrono::hours kForgetAfter{1};
+constexpr std::size_t kNoteBytes = 64;  // more than a frame has beside its bytes
+constexpr std::size_t kRedactedBytesMax = 8 << 20;
+// How often the sinks are looked at while a holder waits for them.
+constexpr std::chrono::milliseconds kSinksEvery{20};
+
+// What a holder may say of its surroundings.
+constexpr Field kIdFields[] = {Field::kJobId,   Field::kRunId,   Field::kTask,  Field::kTaskRunId,
+                               Field::kAttempt, Field::kTraceId, Field::kSpanId};
+
+std::vector<std::pair<Field, std::string>> fields_of(const std::vector<ExecId>& ids) {
+  std::vector<std::pair<Field, std::string>> fields;
+  for (const ExecId& id : ids) {
+    const auto field = find_field(id.field);
+    if (!field || std::find(std::begin(kIdFields), std::end(kIdFields), *field) == std::end(kIdFields)) continue;
+    if (is_id_value(id.value)) fields.emplace_back(*field, id.value);
+  }
+  return fields;
+}
+
+// Its lines say which stream they came by, and nothing else.
+const LineDefaults kDefaults;
 
 }  // namespace
 
@@ -35,18 +56,22 @@ struct PipeSource::Connection {
   std::string out;       // what the socket had no room for
   Pipe* pipe = nullptr;  // null before Hello
   std::uint64_t acked = 0;
+  std::uint64_t delivered = 0;  // told
 };
 
 PipeSource::PipeSource(const std::filesystem::path& buffer_directory, const std::string& agent_name,
-                       std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max)
+                       std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max,
+                       DeliveryProgress progress)
     : socket_(exec_socket_path(buffer_directory)),
       stream_(agent_name + "/exec/"),
       line_bytes_max_(line_bytes_max),
-      metrics_(metrics) {
+      metrics_(metrics),
+      progress_(std::move(progress)) {
   for (Position& position : positions) {
     if (!position.file.stream.starts_with(stream_)) continue;
     Pipe& pipe = pipes_[position.file.file_key];
     pipe.durable = position.emitted;
+    if (progress_.appended) pipe.sequence = progress_.appended();
     pipe.position = std::move(position);
   }
 }
@@ -57,7 +82,7 @@ PipeSource::~PipeSource() {
   unlink(socket_.c_str());
 }
 
-Result<void> PipeSource::listen() {
+Result<void> PipeSource::start() {
   const auto address = exec_socket_address(socket_);
   if (!address) return address.error();
   const auto failure = [&](const char* what) {
@@ -150,6 +175,15 @@ void PipeSource::greet(Connection& connection, const ExecHello& hello) {
   pipe.job = job;
   pipe.default_job = job.empty() ? safe_name(hello.command) : job;
   pipe.run = hello.run;
+  pipe.is_task = hello.scope == ExecScope::kTask;
+  pipe.ids = fields_of(hello.ids);
+  pipe.wants_redacted = hello.wants_redacted;
+  pipe.redacted.clear();
+  pipe.on_redacted = [&pipe](const Line& line, std::string_view json) {
+    if (json.size() > kExecRedactedBytesMax - kNoteBytes) return;  // not shown, as the holder counts
+    append_redacted(pipe.redacted, line.length,
+                    line.output == Output::kStderr ? ExecOutput::kStderr : ExecOutput::kStdout, json);
+  };
   if (is_new) {
     pipe.position.file = {stream_ + safe_name(pipe.default_job), hello.instance, 0};
     pipe.position.first_seen = hello.started_at;
@@ -168,6 +202,8 @@ std::optional<LineBlock> PipeSource::read(TimePoint now) {
   }
   // Nothing whole is left in any of them.
   if (!block) std::erase_if(connections_, [](const auto& connection) { return connection->fd < 0; });
+  read_at_ = now;
+  tell_delivered();
   forget_ended(now);
   return block;
 }
@@ -202,12 +238,17 @@ std::optional<LineBlock> PipeSource::block_of(Connection& connection) {
     if (!any) block.covers.from = frame.offset;
     any = true;
     block.covers.to = end;
+    pipe.may_be_done = frame.type == ExecFrameType::kExit;
     const bool too_long = frame.type == ExecFrameType::kTooLong || frame.bytes.size() > line_bytes_max_;
     switch (frame.type) {
       case ExecFrameType::kLine:
       case ExecFrameType::kTooLong:
-        block.lines.push_back(
-            {frame.offset, frame.span, too_long ? std::string_view{} : frame.bytes, too_long, frame.at});
+        block.lines.push_back({.offset = frame.offset,
+                               .length = frame.span,
+                               .bytes = too_long ? std::string_view{} : frame.bytes,
+                               .too_long = too_long,
+                               .output = frame.output == ExecOutput::kStderr ? Output::kStderr : Output::kStdout,
+                               .envelope_time = frame.at});
         break;
       case ExecFrameType::kLost:
         metrics_.add(Metric::kLostBytesTotal, {"exec", "queue_full"}, static_cast<double>(frame.length));
@@ -227,16 +268,55 @@ std::optional<LineBlock> PipeSource::block_of(Connection& connection) {
   block.default_job_rank = 3;
   block.wrapper_run = pipe.run;
   block.wrapper_job = pipe.job;
+  block.wrapper_is_task = pipe.is_task;
+  block.wrapper_ids = &pipe.ids;
+  block.defaults = &kDefaults;
+  if (pipe.wants_redacted) block.on_redacted = &pipe.on_redacted;
   if (std::find(uncommitted_.begin(), uncommitted_.end(), &pipe) == uncommitted_.end()) uncommitted_.push_back(&pipe);
   return block;
 }
 
 void PipeSource::committed() {
-  for (Pipe* pipe : uncommitted_) pipe->durable = pipe->position.emitted;
+  for (auto& connection : connections_) {
+    if (connection->fd < 0 || !connection->pipe) continue;
+    // Before the acknowledgement: so a holder knows that no more of them come.
+    std::string& redacted = connection->pipe->redacted;
+    if (connection->out.size() < kRedactedBytesMax) connection->out += redacted;
+    redacted.clear();
+  }
+  for (Pipe* pipe : uncommitted_) {
+    pipe->durable = pipe->position.emitted;
+    pipe->redacted.clear();
+    if (progress_.appended) pipe->sequence = progress_.appended();
+  }
   uncommitted_.clear();
   for (auto& connection : connections_) {
     if (connection->fd >= 0) answer(*connection);
   }
+  tell_delivered();
+}
+
+bool PipeSource::waits_for_sinks(const Connection& connection) const {
+  return connection.fd >= 0 && connection.pipe && connection.pipe->may_be_done &&
+         connection.delivered < connection.pipe->durable;
+}
+
+void PipeSource::tell_delivered() {
+  std::optional<Sequence> delivered;
+  for (auto& connection : connections_) {
+    if (!waits_for_sinks(*connection)) continue;
+    if (!delivered && progress_.delivered) delivered = progress_.delivered();
+    if (delivered.value_or(0) < connection->pipe->sequence) continue;
+    connection->delivered = connection->pipe->durable;
+    append_delivered(connection->out, connection->delivered);
+    answer(*connection);
+  }
+}
+
+std::optional<TimePoint> PipeSource::due() const {
+  const bool waits = std::any_of(connections_.begin(), connections_.end(),
+                                 [this](const auto& connection) { return waits_for_sinks(*connection); });
+  return waits ? std::optional(read_at_ + kSinksEvery) : std::nullopt;
 }
 
 // Sends what is due. A holder that does not take it gets the newest when it does.

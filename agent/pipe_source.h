@@ -1,15 +1,16 @@
 // The agent's end of `runtail exec`: listens in the buffer directory and hands on what the holders of workers' pipes
-// send (agent/exec_protocol.h).
+// send (agent/exec/protocol.h).
 //
 // Memory:  about 1 MiB for each connection, at most kConnectionsMax of them: a connection whose data nobody takes is
-// not
-//          read on, and its holder keeps the rest.
+//          not read on, and its holder keeps the rest. Redacted lines for a holder that does not take them: 8 MiB, then
+//          they are dropped; it counts them itself.
 // Crash:   nothing is acknowledged before committed(); what was not is sent again by its holder to the next agent.
 #pragma once
 
 #include <poll.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,36 +18,48 @@
 #include <string>
 #include <vector>
 
-#include "agent/exec_protocol.h"
-#include "agent/line_block.h"
+#include "agent/exec/protocol.h"
+#include "agent/source.h"
 #include "core/metric.h"
 #include "core/result.h"
 
 namespace runtail {
 
+// The last chunk appended to the buffer, and the last one that every sink has. Threads: any.
+struct DeliveryProgress {
+  std::function<Sequence()> appended, delivered;
+};
+
 // Threads: one. Never waits for a holder.
-class PipeSource {
+class PipeSource final : public Source {
  public:
   static constexpr std::size_t kConnectionsMax = 128;
 
-  // `positions`: the durable ones; those of other streams are left alone. `metrics` takes losses.
+  // `positions`: the durable ones; those of other streams are left alone. `metrics` takes losses. `progress` tells how
+  // far the sinks are; without it all that is durable counts as delivered.
   PipeSource(const std::filesystem::path& buffer_directory, const std::string& agent_name,
-             std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max = kExecLineBytesMax);
-  ~PipeSource();  // the holders look for another agent
+             std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max = kExecLineBytesMax,
+             DeliveryProgress progress = {});
+  ~PipeSource() override;  // the holders look for another agent
   PipeSource(const PipeSource&) = delete;
   PipeSource& operator=(const PipeSource&) = delete;
 
   // Only for the one agent that holds the buffer directory: a socket file found there is replaced.
-  Result<void> listen();
+  Result<void> start() override;
   // Appends what to wait for, and later takes what happened.
-  void fill(std::vector<pollfd>& fds) const;
-  void on_ready(std::span<const pollfd> fds);
+  void fill(std::vector<pollfd>& fds) const override;
+  void on_ready(std::span<const pollfd> fds) override;
   // The next block of one worker's lines and notes; std::nullopt: nothing has come. Looks at the sockets by itself, so
   // a caller that never sleeps gets everything too. The block's views live until the next call of read() or on_ready(),
   // its last_ts until the pipe ended and was committed.
-  std::optional<LineBlock> read(TimePoint now);
+  std::optional<LineBlock> read(TimePoint now) override;
   // Everything read so far is durable: the holders may forget it.
-  void committed();
+  void committed() override;
+  // While a holder waits for the sinks.
+  std::optional<TimePoint> due() const override;
+  // For now: a holder may come.
+  bool has_ended() const override { return connections_.empty(); }
+  SourceStatus status() const override { return {"exec", 0, {}, connections_.size(), {}}; }
 
  private:
   struct Connection;
@@ -56,7 +69,14 @@ class PipeSource {
     std::string job;            // --job, or ""
     std::string default_job;
     Uuid run;
-    TimePoint seen_at{};  // when it last was in use
+    bool is_task = false;
+    std::vector<std::pair<Field, std::string>> ids;
+    bool wants_redacted = false;
+    std::string redacted;     // frames, for after the commit
+    Sequence sequence = 0;    // of the commit that made `durable` so, or a later one
+    bool may_be_done = true;  // its worker may have ended: the holder waits for the sinks
+    TimePoint seen_at{};      // when it last was in use
+    std::function<void(const Line&, std::string_view)> on_redacted;
   };
 
   void accept_all();
@@ -67,18 +87,21 @@ class PipeSource {
   std::optional<LineBlock> block_of(Connection& connection);
   void answer(Connection& connection);
   void hang_up(Connection& connection);
+  bool waits_for_sinks(const Connection& connection) const;
+  void tell_delivered();
   void forget_ended(TimePoint now);
 
   const std::filesystem::path socket_;
   const std::string stream_;  // prefix of the streams of all pipes
   const std::uint64_t line_bytes_max_;
   MetricTable& metrics_;  // not owned, outlives this
+  const DeliveryProgress progress_;
   int listener_ = -1;
   std::map<Bytes16, Pipe> pipes_;  // by instance
   std::vector<std::unique_ptr<Connection>> connections_;
   std::size_t turn_ = 0;  // connections take turns
   std::vector<Pipe*> uncommitted_;
-  TimePoint forgot_at_{};
+  TimePoint forgot_at_{}, read_at_{};
 };
 
 }  // namespace runtail

@@ -4,15 +4,25 @@
 #include <utility>
 
 #include "agent/counters.h"
+#include "agent/line_defaults.h"
 #include "core/bytes.h"
 #include "core/event_codec.h"
+#include "core/event_json.h"
+#include "core/json_text.h"
 
 namespace runtail {
 namespace {
 
 constexpr std::string_view kCountersPrefix = "c/pipeline/";
+constexpr std::string_view kTooLongJson = R"({"redacted":true,"state":"failed_closed","counts":{}})";
+
+std::string followed_key(const std::string& source) { return "w/source/" + source; }
 
 std::string wrapped_key(const FileIdentity& pipe) { return "w/" + to_hex(pipe.file_key); }
+
+const TimeZone* zone_of(const LineBlock& block) {
+  return block.defaults && block.defaults->time_zone ? &*block.defaults->time_zone : nullptr;
+}
 
 }  // namespace
 
@@ -31,12 +41,19 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
   published_.publish(restore_counters(buffer_, kCountersPrefix, metrics_));
 }
 
+void Pipeline::follow_runs_of(const std::string& source) {
+  followed_.emplace(source, OpenRuns::decode(buffer_.get(followed_key(source)).value_or("")));
+}
+
 // One block is one chunk. Its lines become events in order; what they say of runs and counters is folded on the way.
 void Pipeline::add(const LineBlock& block) {
   ids_.emplace(block.position.file);
+  const auto followed = followed_.find(block.position.source);
+  open_runs_ = followed == followed_.end() ? nullptr : &followed->second;
   last_ts_ = *block.last_ts;
   first_seen_ = block.position.first_seen;
   next_ts_.reset();
+  worker_ids_ = block.wrapper_run.is_nil() ? nullptr : &worker_ids(block);
 
   Chunk chunk;
   chunk.file = block.position.file;
@@ -45,11 +62,12 @@ void Pipeline::add(const LineBlock& block) {
   chunk.read_at = clock_.now();
   chunk.default_job_id = block.default_job_id;
   chunk.default_job_rank = block.default_job_rank;
-  chunk.lines = static_cast<std::uint32_t>(block.lines.size());
+  for (const Line& line : block.lines) chunk.lines += line.lines;
+  pending_lines_ += chunk.lines;
   if (!last_ts_) {
     // Only at the head of a file: its first untimed lines take the time of the first timed one after them.
     for (const Line& line : block.lines) {
-      if ((next_ts_ = parser_.parse(line.bytes).ts)) break;
+      if ((next_ts_ = parser_.parse(line.bytes, zone_of(block)).ts)) break;
     }
   }
 
@@ -68,30 +86,49 @@ void Pipeline::add(const LineBlock& block) {
                    static_cast<double>(chunk.records[table]));
     }
   }
-  flush_counts(block);
+  flush_counts(block, chunk.lines);
+  for (const StateEntry& entry : block.state) commit_.state.push_back(entry);
+  for (const std::string& key : block.forget) commit_.forget.push_back(key);
   Position position = block.position;
   position.last_ts = *block.last_ts = last_ts_;
   commit_.positions.push_back(std::move(position));
-  pending_lines_ += block.lines.size();
-  pending_bytes_ += block.covers.to - block.covers.from;
-  commit_.chunks.push_back(std::move(chunk));
+  // Of a journal a range counts entries, not bytes.
+  pending_bytes_ += std::max<std::uint64_t>(block.covers.to - block.covers.from, chunk.events.size());
+  // A source that only learned something about itself has nothing to deliver.
+  if (chunk.covers.from < chunk.covers.to || !chunk.events.empty() || !chunk.dead_letters.empty()) {
+    commit_.chunks.push_back(std::move(chunk));
+  }
 }
 
 void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) {
   if (line.too_long) {
     set_aside(block, line, "too_long", chunk);
+    if (block.on_redacted) (*block.on_redacted)(line, kTooLongJson);
     return;
   }
-  const LogEvent& event = parser_.parse(line.bytes);  // never fails: unknown text is an event too
+  if (line.orphan) {
+    outcomes_[static_cast<int>(LineOutcome::kDropped)] += line.lines;
+    orphans_ += line.lines;
+    return;
+  }
+  const LogEvent& event = parser_.parse(line.bytes, zone_of(block));  // never fails: unknown text is an event too
   if (event.shape == LineShape::kEmpty) {
-    ++outcomes_[static_cast<int>(LineOutcome::kDropped)];
+    outcomes_[static_cast<int>(LineOutcome::kDropped)] += line.lines;
+    if (block.on_redacted) (*block.on_redacted)(line, {});
     return;
   }
   RedactedEvent& safe = redactor_.redact(event);  // the only way to make one from a line
   set_time(line, safe);
+  if (block.defaults) put_defaults(*block.defaults, line, safe);
+  if (worker_ids_) worker_ids_->put_into(safe.fields);
+  if (block.on_redacted) {
+    json_.clear();
+    append_event_json(json_, safe, redactor_.kinds());
+    (*block.on_redacted)(line, json_);
+  }
   count_line(event, safe);
   take(safe, block, line.offset, line.length, chunk);
-  ++outcomes_[static_cast<int>(LineOutcome::kStored)];
+  outcomes_[static_cast<int>(LineOutcome::kStored)] += line.lines;
 }
 
 // From here on nothing has ever seen an unmasked value.
@@ -105,11 +142,12 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
   if (derived_.run && derived_.run->scheduled_at) {
     chunk.covers_until = std::max(chunk.covers_until, *derived_.run->scheduled_at);
   }
-  append_event(chunk.events, event, offset - chunk.covers.from, static_cast<std::uint32_t>(length));
+  append_event(chunk.events, event, static_cast<std::int64_t>(offset - chunk.covers.from), length);
 
+  if (open_runs_ && derived_.run) open_runs_->take(*derived_.run);
   if (block.wrapper_run.is_nil() || !derived_.run) return;
   WrappedRuns& wrapped = wrapped_runs(block.position.file);
-  wrapped.named_any = true;
+  wrapped.named_any = wrapped.changed = true;
   if (derived_.run->status && is_terminal(*derived_.run->status)) {
     wrapped.open.erase(derived_.run->run_id);
   } else {
@@ -138,24 +176,90 @@ void Pipeline::set_time(const Line& line, RedactedEvent& event) {
   }
 }
 
+// What the source knows and the line does not say. The configuration's words, so they need no redaction.
+void Pipeline::put_defaults(const LineDefaults& defaults, const Line& line, RedactedEvent& event) {
+  for (const auto& [field, text] : defaults.fields) {
+    if (!event.fields.has(field)) put_default(event.fields, field, text);
+  }
+  const std::string_view output = line.output == Output::kStdout   ? "\"stdio\":\"stdout\""
+                                  : line.output == Output::kStderr ? "\"stdio\":\"stderr\""
+                                                                   : "";
+  if (defaults.context.empty() && output.empty()) return;
+  // A member the line states itself wins.
+  context_ = '{';
+  append_missing_members(context_, defaults.context, event.context);
+  append_missing_members(context_, output, event.context);
+  append_missing_members(context_, event.context.size() > 2 ? event.context.substr(1, event.context.size() - 2) : "", "");
+  context_ += '}';
+  event.context = context_;
+}
+
 // A wrapper's worker lives on or ended. The wrapper's own run is opened only if the worker has named none by then, so
 // that a worker with runs of its own is not counted twice.
 void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk) {
+  if (note.kind == WorkerNote::Kind::kGone) return end_lost_runs(block, note, chunk);
   WrappedRuns& wrapped = wrapped_runs(block.position.file);
-  if (wrapped.open.empty() && !wrapped.named_any) {
-    const bool ended = note.kind == WorkerNote::Kind::kEnded;
-    const TimePoint started = ended ? note.at - std::chrono::milliseconds(note.exit.duration_ms) : note.started_at;
-    take(own_facts_.run_started(block.wrapper_run, block.wrapper_job, started), block, note.offset, 1, chunk);
+  const WorkerIds& ids = wrapped.ids;
+  const bool ended = note.kind == WorkerNote::Kind::kEnded;
+  const TimePoint started = ended ? note.at - std::chrono::milliseconds(note.exit.duration_ms) : note.started_at;
+  std::uint64_t place = note.offset;
+  if (block.wrapper_is_task && !ids.run.is_nil()) {
+    if (!std::exchange(wrapped.is_task_told, true)) {
+      take(own_facts_.task_started(ids, started), block, place++, 1, chunk);
+    }
+    if (!ended) return;
+    take(own_facts_.task_ended(note.exit, ids, note.at), block, place, 1, chunk);
+  } else {
+    const Uuid& own_run = ids.run.is_nil() ? block.wrapper_run : ids.run;
+    if (wrapped.open.empty() && !wrapped.named_any) {
+      take(own_facts_.run_started(own_run, block.wrapper_job, ids, started), block, place, 1, chunk);
+    }
+    if (!ended) return;
+    const std::map<Uuid, int> open = wrapped.open;
+    for (const auto& [run_id, attempt] : open) {
+      const std::string_view job = run_id == own_run ? std::string_view(block.wrapper_job) : std::string_view{};
+      take(own_facts_.run_ended(run_id, job, attempt, note.exit, ids, note.at), block, ++place, 1, chunk);
+    }
   }
-  if (note.kind != WorkerNote::Kind::kEnded) return;
-  const std::map<Uuid, int> open = wrapped.open;
-  std::uint64_t place = note.offset + 1;
-  for (const auto& [run_id, attempt] : open) {
-    const std::string_view job = run_id == block.wrapper_run ? std::string_view(block.wrapper_job) : std::string_view{};
-    take(own_facts_.run_ended(run_id, job, attempt, note.exit, note.at), block, place++, 1, chunk);
-  }
+  worker_ids_ = nullptr;
   wrapped_.erase(block.position.file);
   commit_.forget.push_back(wrapped_key(block.position.file));
+}
+
+// The worker of a followed source is gone. Runs with a line since the next worker started are that one's.
+void Pipeline::end_lost_runs(const LineBlock& block, const WorkerNote& note, Chunk& chunk) {
+  if (!open_runs_) return;
+  std::uint64_t place = note.offset;
+  const std::map<Uuid, int> open = open_runs_->runs();
+  for (const auto& [run_id, attempt] : open) {
+    const RunRecord* known = runs_.find(run_id);
+    if (!known || is_terminal(known->run.state.status)) {
+      open_runs_->forget(run_id);  // another source told of its end
+    } else if (!note.gone.next_at || known->run.last_event_at < note.gone.next_at) {
+      take(own_facts_.run_lost(known->run, note.gone), block, place++, 1, chunk);
+    }
+  }
+}
+
+// Redacted as if a line had stated them: they come from the worker's surroundings.
+const WorkerIds& Pipeline::worker_ids(const LineBlock& block) {
+  WrappedRuns& wrapped = wrapped_runs(block.position.file);
+  if (std::exchange(wrapped.has_ids, true) || !block.wrapper_ids || block.wrapper_ids->empty()) return wrapped.ids;
+  std::string line;
+  for (const auto& [field, text] : *block.wrapper_ids) {
+    line += line.empty() ? '{' : ',';
+    append_json_string(line, spec_of(field).name);
+    line += ':';
+    append_json_string(line, text);
+  }
+  line += '}';
+  const DeriverSettings& settings = deriver_.settings();
+  wrapped.ids = worker_ids_of(redactor_.redact(parser_.parse(line)).fields,
+                              [&](std::string_view job, std::string_view text) {
+                                return run_id_of(settings.run_namespace, settings.environment,
+                                                 job.empty() ? std::string_view(block.default_job_id) : job, text);
+                              });
+  return wrapped.ids;
 }
 
 Pipeline::WrappedRuns& Pipeline::wrapped_runs(const FileIdentity& pipe) {
@@ -172,7 +276,6 @@ Pipeline::WrappedRuns& Pipeline::wrapped_runs(const FileIdentity& pipe) {
       wrapped.open[run_id] = static_cast<int>(reader.varint());
     }
   }
-  wrapped.changed = true;
   return wrapped;
 }
 
@@ -186,7 +289,7 @@ void Pipeline::set_aside(const LineBlock& block, const Line& line, std::string_v
   chunk.dead_letters.push_back(std::move(letter));
   chunk.covers_until = std::max(chunk.covers_until, last_ts_.value_or(first_seen_));
   metrics_.add(Metric::kDeadLettersTotal, {reason}, 1);
-  ++outcomes_[static_cast<int>(LineOutcome::kDeadLettered)];
+  outcomes_[static_cast<int>(LineOutcome::kDeadLettered)] += line.lines;
 }
 
 void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
@@ -220,17 +323,19 @@ void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
 }
 
 // Counts gathered over a block go into the table once.
-void Pipeline::flush_counts(const LineBlock& block) {
+void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
   const std::string& source = block.position.source;
-  metrics_.add(Metric::kLinesReadTotal, {source}, static_cast<double>(block.lines.size()));
+  metrics_.add(Metric::kLinesReadTotal, {source}, static_cast<double>(lines));
   for (int i = 0; i < 6; ++i) {
     if (outcomes_[i] == 0) continue;
     metrics_.add(Metric::kLinesTotal, {source, to_string(static_cast<LineOutcome>(i))},
                  static_cast<double>(outcomes_[i]));
   }
-  if (const std::uint64_t empty = outcomes_[static_cast<int>(LineOutcome::kDropped)]; empty > 0) {
+  const std::uint64_t orphans = std::exchange(orphans_, 0);
+  if (const std::uint64_t empty = outcomes_[static_cast<int>(LineOutcome::kDropped)] - orphans; empty > 0) {
     metrics_.add(Metric::kLinesDroppedTotal, {"empty"}, static_cast<double>(empty));
   }
+  if (orphans > 0) metrics_.add(Metric::kLinesDroppedTotal, {"orphan_piece"}, static_cast<double>(orphans));
   std::fill(std::begin(outcomes_), std::end(outcomes_), 0);
   for (const ServiceLevel& each : by_level_) {
     metrics_.add(Metric::kLogEventsTotal, {each.service, to_string(each.level)}, static_cast<double>(each.lines));
@@ -263,6 +368,9 @@ Result<Sequence> Pipeline::commit() {
       writer.varint(static_cast<std::uint64_t>(attempt));
     }
     commit_.state.push_back(std::move(entry));
+  }
+  for (auto& [source, open] : followed_) {
+    if (auto bytes = open.take_changed()) commit_.state.push_back({followed_key(source), std::move(*bytes)});
   }
   for (StateEntry& entry : runs_.take_changed()) commit_.state.push_back(std::move(entry));
   std::vector<Series> changed = metrics_.take_changed();

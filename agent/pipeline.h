@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/line_block.h"
+#include "agent/open_runs.h"
 #include "agent/run_book.h"
 #include "buffer/durable_buffer.h"
 #include "core/metric.h"
@@ -22,6 +23,9 @@ class Pipeline {
   Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deriver deriver, const Clock& clock,
            PublishedMetrics& published, std::uint32_t max_series, bool history_is_local);
 
+  // Runs that lines of this source name are remembered until they end, for a note that its worker is gone. Before the
+  // first add().
+  void follow_runs_of(const std::string& source);
   // Takes one block into the commit being built. Nothing of it is visible before commit().
   void add(const LineBlock& block);
   // Everything added so far, durable in one write; then counters are shown. Returns the last sequence.
@@ -39,17 +43,23 @@ class Pipeline {
     std::map<Uuid, int> open;  // run -> attempt last seen
     bool named_any = false;
     bool changed = false;
+    WorkerIds ids;
+    bool has_ids = false;       // they were looked for
+    bool is_task_told = false;  // its start is stated; once more by an agent that took over
   };
 
   void add_line(const LineBlock& block, const Line& line, Chunk& chunk);
   void add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
+  void end_lost_runs(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
   WrappedRuns& wrapped_runs(const FileIdentity& pipe);
+  const WorkerIds& worker_ids(const LineBlock& block);
   void take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length,
             Chunk& chunk);
   void set_time(const Line& line, RedactedEvent& event);
+  void put_defaults(const LineDefaults& defaults, const Line& line, RedactedEvent& event);
   void set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk);
   void count_line(const LogEvent& event, const RedactedEvent& safe);
-  void flush_counts(const LineBlock& block);
+  void flush_counts(const LineBlock& block, std::uint64_t lines);
 
   DurableBuffer& buffer_;  // not owned, outlives this
   Parser parser_;
@@ -64,12 +74,17 @@ class Pipeline {
   Commit commit_;
   std::uint64_t pending_lines_ = 0, pending_bytes_ = 0;
   std::map<FileIdentity, WrappedRuns> wrapped_;
+  std::map<std::string, OpenRuns> followed_;  // by source
 
   // Of the block being added.
+  OpenRuns* open_runs_ = nullptr;  // null: its source is not followed
   std::optional<EventIds> ids_;
   std::optional<TimePoint> last_ts_;  // of the last timed line of the file
   std::optional<TimePoint> next_ts_;  // of the first timed line, while none came before
   TimePoint first_seen_{};
+  const WorkerIds* worker_ids_ = nullptr;  // null: no wrapper
+  std::string json_;                       // of the line being taken, if somebody asked for it
+  std::string context_;  // of the event being taken, if the source adds to it
   Derived derived_;
   OwnFacts own_facts_;
   struct ServiceLevel {
@@ -82,6 +97,7 @@ class Pipeline {
   std::uint64_t violations_[kContractViolationCount] = {};
   std::vector<std::uint64_t> redactions_;  // by kind
   std::uint64_t failed_closed_ = 0;
+  std::uint64_t orphans_ = 0;
 };
 
 }  // namespace runtail

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "config/variable.h"
+
 namespace runtail {
 namespace {
 
@@ -22,16 +24,36 @@ bool leads_to_directory(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
-void check_source(const SourceConfig& source, std::vector<std::string>& found) {
-  for (const std::string& glob : source.include) {
-    const fs::path directory = fixed_directory(glob);
-    const std::string about = "source " + source.name + ": " + directory.string() + ": ";
-    if (!leads_to_directory(directory)) {
-      found.push_back(about + "no such directory; nothing matches " + glob + " until it exists");
-    } else if (const std::string reason = refusal(directory, R_OK | X_OK); !reason.empty()) {
-      found.push_back(about + reason + "; let this user list and enter it");
-    }
+// A directory that is needed with the rights `need`; `until` says what does not work without it.
+void check_directory(const std::string& about, const fs::path& directory, int need, const std::string& until,
+                     std::vector<std::string>& found) {
+  if (!leads_to_directory(directory)) {
+    found.push_back(about + ": no such directory; " + until + " until it exists");
+  } else if (const std::string reason = refusal(directory, need); !reason.empty()) {
+    found.push_back(about + ": " + reason + "; let this user " +
+                    (need & W_OK   ? "write to it"
+                     : need & R_OK ? "list and enter it"
+                                   : "enter it"));
   }
+}
+
+void check_source(const SourceConfig& source, std::vector<std::string>& found) {
+  const auto check = [&](const char* key, const fs::path& directory, int need, const std::string& until) {
+    check_directory("source " + source.name + ": " + key + directory.string(), directory, need, until, found);
+  };
+  for (const std::string& glob : source.include) {
+    check("", fixed_directory(glob), R_OK | X_OK, "nothing matches " + glob);
+  }
+  for (const std::string& root : source.roots) check("roots: ", root, R_OK | X_OK, "nothing is read from there");
+  if (!source.socket.empty()) check("socket: ", source.socket.parent_path(), W_OK | X_OK, "nobody can connect");
+  if (!source.journal_directory.empty()) {
+    check("journal_directory: ", source.journal_directory, R_OK | X_OK, "nothing is read");
+  }
+  const char* unseen = "the worker's death is not seen";
+  if (!source.worker.pid_file.empty()) {
+    check("worker.pid_file: ", source.worker.pid_file.parent_path(), X_OK, unseen);
+  }
+  if (!source.worker.cgroup.empty()) check("worker.cgroup: ", source.worker.cgroup, X_OK, unseen);
 }
 
 void check_buffer(const fs::path& directory, std::vector<std::string>& found) {
@@ -45,6 +67,12 @@ void check_buffer(const fs::path& directory, std::vector<std::string>& found) {
     found.push_back(about + existing.string() + ": " + reason +
                     "; make it writable for this user, or name another place");
   }
+}
+
+std::vector<std::string> variable_names() {
+  std::vector<std::string> names;
+  for (char** each = environ; *each; ++each) names.emplace_back(*each, std::strcspn(*each, "="));
+  return names;
 }
 
 void check_file(const char* key, const fs::path& path, std::vector<std::string>& found) {
@@ -71,6 +99,11 @@ std::vector<std::string> preflight(const Config& config) {
   check_buffer(config.buffer.directory, found);
   check_file("postgres.password_file", config.postgres.password_file, found);
   check_file("identity.key_file", config.identity.key_file, found);
+  if (config.ndjson.path.starts_with('/')) {
+    const fs::path directory = fs::path(config.ndjson.path).parent_path();
+    check_directory("ndjson.path: " + directory.string(), directory, W_OK | X_OK, "nothing is written", found);
+  }
+  for (std::string& unknown : unknown_variables(config, variable_names())) found.push_back(std::move(unknown));
   return found;
 }
 

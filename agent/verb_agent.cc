@@ -1,7 +1,10 @@
-// `runtail agent`: load config, start the engine, serve metrics and health, wait for a signal, stop in reverse.
+// `runtail agent`: load config, start the engine, serve metrics and health, wait for a signal or for the end of
+// standard input, stop in reverse.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -13,12 +16,14 @@
 #include "agent/config_file.h"
 #include "agent/control_socket.h"
 #include "agent/engine.h"
+#include "agent/exec/protocol.h"
 #include "agent/health.h"
 #include "agent/http_server.h"
 #include "agent/log.h"
 #include "agent/look.h"
 #include "agent/preflight.h"
 #include "agent/verbs.h"
+#include "config/quantity.h"
 #include "core/build_info.h"
 #include "core/exit_code.h"
 #include "sinks/prometheus.h"
@@ -29,6 +34,8 @@ namespace {
 // From SIGTERM to the end: the delivery's share of the 8 s the design allows.
 constexpr std::chrono::milliseconds kStopDeadline{5'000};
 constexpr std::chrono::milliseconds kTick{200}, kStartEvery{1'000}, kListenEvery{5'000};
+// A job waits for us at the end of its pipe.
+constexpr std::chrono::milliseconds kTickOfAJob{20};
 // The agent before this one may still be on its way out.
 constexpr std::chrono::seconds kHandOver{9};
 
@@ -52,7 +59,11 @@ class Current {
 
 class Agent {
  public:
-  explicit Agent(Config config) : config_(std::move(config)), started_at_(clock_.now()) {}
+  // `drain`: standard input is read, too; at its end, if there is no other source, the sinks get so long to have all.
+  Agent(Config config, std::optional<std::chrono::milliseconds> drain)
+      : config_(std::move(config)), drain_(drain), started_at_(clock_.now()) {
+    if (drain_) standard_input_.emplace(STDIN_FILENO, config_.line_bytes_max, started_at_);
+  }
 
   int run() {
     // Signals are waited for in this thread only; every thread made later inherits the mask.
@@ -73,6 +84,7 @@ class Agent {
     published_.set(Metric::kLedgerImbalance, {}, 0);
     log_info("runtail " + std::string(build_version()) + " starts as " + config_.name);
     for (const std::string& warning : preflight(config_)) log_warn(warning);
+    if (drain_ && isatty(STDIN_FILENO) == 1) log_info("waits for lines on the terminal; Ctrl-D ends them");
 
     std::stop_source stop;
     std::jthread starter;
@@ -86,6 +98,7 @@ class Agent {
     std::string last_error;
     std::atomic<bool> starting{false};
     int exit_code = kExitOk;
+    std::optional<std::chrono::steady_clock::time_point> drain_until;  // everything is read
     bool had_engine = false;  // one that failed: a scrape may hold it, and with it the directory, a moment longer
 
     while (true) {
@@ -108,10 +121,11 @@ class Agent {
         starting = true;
         start_error.reset();
         starter = std::jthread([&, token = stop.get_token()] {
-          auto made = Engine::start(config_, published_, token, [this](const std::string& reason) {
-            log_warn(reason);
-            wait_reason_.set(reason);
-          });
+          auto made = Engine::start(config_, published_, standard_input_ ? &*standard_input_ : nullptr, token,
+                                    [this](const std::string& reason) {
+                                      log_warn(reason);
+                                      wait_reason_.set(reason);
+                                    });
           if (made) {
             current_.set(std::shared_ptr<Engine>(std::move(*made)));
             last_error.clear();
@@ -139,7 +153,15 @@ class Agent {
           listen_again = std::chrono::steady_clock::now() + kListenEvery;
         }
       }
-      const timespec tick{0, std::chrono::nanoseconds(kTick).count()};
+      if (const auto engine = current_.get(); drain_ && engine && engine->has_ended()) {
+        const auto now = std::chrono::steady_clock::now();
+        if (!drain_until) drain_until = now + *drain_;
+        if (engine->undelivered().empty() || now >= *drain_until) {
+          log_info("stopping at the end of standard input");
+          break;
+        }
+      }
+      const timespec tick{0, std::chrono::nanoseconds(drain_ ? kTickOfAJob : kTick).count()};
       if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) {
         log_info(std::string("stopping on ") + strsignal(signal));
         break;
@@ -155,7 +177,15 @@ class Agent {
       std::quick_exit(kExitOk);
     }
     if (starter.joinable()) starter.join();
-    if (const auto engine = current_.get()) engine->stop(kStopDeadline);
+    if (const auto engine = current_.get()) {
+      const bool came_back = engine->stop(kStopDeadline);
+      if (const std::string left = engine->undelivered(); drain_until && !left.empty()) {
+        log_warn("not delivered yet: " + left + "; it is durable in " + config_.buffer.directory.string() +
+                 ", and the next start delivers it");
+        exit_code = kExitIncomplete;
+      }
+      if (!came_back) std::quick_exit(exit_code);
+    }
     if (http) http->stop();
     control.stop();
     current_.set(nullptr);
@@ -213,8 +243,10 @@ class Agent {
   }
 
   const Config config_;
+  const std::optional<std::chrono::milliseconds> drain_;
   SystemClock clock_;
   const TimePoint started_at_;
+  std::optional<HeldLines> standard_input_;  // outlives every engine
   PublishedMetrics published_;
   Current<std::shared_ptr<Engine>> current_;
   Current<std::string> wait_reason_;  // why there is no engine yet, if the start waits for something
@@ -223,22 +255,59 @@ class Agent {
 }  // namespace
 
 void add_agent_verb(CLI::App& app, int& exit_code) {
+  struct Options {
+    std::string config_path, job, drain = "30s";
+    bool reads_stdin = false;
+  };
   CLI::App* verb = app.add_subcommand("agent", "Tail, redact, derive runs and metrics, buffer, deliver");
-  auto path = std::make_shared<std::string>();
-  add_config_option(*verb, *path);
+  const auto options = std::make_shared<Options>();
+  add_config_option(*verb, options->config_path);
+  CLI::Option* reads_stdin = verb->add_flag("--stdin", options->reads_stdin,
+                                            "Read lines from standard input, too; without another source, end with it");
+  verb->add_option("--job", options->job, "With --stdin: the job of lines that name none. Default: the stream")
+      ->type_name("NAME")
+      ->needs(reads_stdin)
+      ->check([](const std::string& job) {
+        return is_job_name(job) ? ""
+                                : "1 to 128 letters, digits or any of _ . : / - make a job's name, not \"" + job + "\"";
+      });
+  verb->add_option("--drain", options->drain,
+                   "With --stdin: how long the sinks may take to have everything after its end. Default: 30s")
+      ->type_name("DURATION")
+      ->needs(reads_stdin)
+      ->check([](const std::string& text) { return parse_duration(text) ? "" : "write a duration, as in 30s or 2m"; });
   verb->footer(
-      "Example: RUNTAIL_SOURCE_INCLUDE='/var/log/etl/*.log' runtail agent\n"
+      "Examples:\n"
+      "  RUNTAIL_SOURCE_INCLUDE='/var/log/etl/*.log' runtail agent\n"
+      "  python3 -u worker.py | runtail agent --stdin --job nightly\n"
       "Without a database the history stays in the buffer directory: see `runtail runs`.\n"
       "SIGTERM and SIGINT: what was read is durable and the agent is gone within 8 s.\n"
-      "Exit codes: 0 stopped by a signal, 3 configuration, 4 another agent holds the buffer directory.");
-  verb->callback([path, &exit_code] {
-    const auto config = config_or_complain(*path);
+      "--stdin: a full buffer makes the writer wait. A pipe hides the worker's exit code: `runtail exec` records it.\n"
+      "Exit codes: 0 stopped by a signal, or standard input ended and all is delivered; 1 it ended and the sinks lack\n"
+      "something, which the next start delivers; 3 configuration; 4 another agent holds the buffer directory.");
+  verb->callback([options, &exit_code] {
+    auto config = config_or_complain(options->config_path);
     if (!config) {
       exit_code = kExitConfig;
       return;
     }
+    std::optional<std::chrono::milliseconds> drain;
+    if (options->reads_stdin) {
+      const auto is_stdin = [](const SourceConfig& source) { return source.name == "stdin"; };
+      if (std::any_of(config->sources.begin(), config->sources.end(), is_stdin)) {
+        std::cerr << "runtail agent: --stdin: a source of the configuration is called stdin; give it another name\n";
+        exit_code = kExitConfig;
+        return;
+      }
+      SourceConfig source;
+      source.name = source.type = "stdin";
+      source.stream = config->name + "/stdin";
+      source.job_id = options->job;
+      config->sources.push_back(std::move(source));
+      drain = parse_duration(options->drain);
+    }
     init_log(config->log);
-    exit_code = Agent(*config).run();
+    exit_code = Agent(std::move(*config), drain).run();
   });
 }
 

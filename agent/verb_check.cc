@@ -32,6 +32,12 @@ void print_line(const std::string& title, const std::string& text) {
   std::printf("%-15s %s\n", (title + ":").c_str(), text.c_str());
 }
 
+std::string origin_of(const SourceConfig& source) {
+  if (source.type == "socket") return "socket " + source.socket.string();
+  if (source.type == "journald") return "journal, " + (source.units.empty() ? "all units" : joined(source.units));
+  return joined(source.include);
+}
+
 std::string buffer_limit(const BufferConfig& buffer) {
   return buffer.bytes_max != 0 ? print_bytes(buffer.bytes_max) : "2GiB or half of what is free";
 }
@@ -42,7 +48,7 @@ void print_summary(const ConfigFile& file, const Redactor& redactor, const std::
   print_line("agent", config.name + ", environment " + (config.environment.empty() ? "-" : config.environment) +
                           ", service " + (config.service.empty() ? "-" : config.service));
   for (const SourceConfig& source : config.sources) {
-    print_line("source", source.name + ": " + joined(source.include) + " -> stream " + source.stream);
+    print_line("source", source.name + ": " + origin_of(source) + " -> stream " + source.stream);
   }
   print_line("buffer", config.buffer.directory.string() + ", at most " + buffer_limit(config.buffer));
   if (config.postgres.url.empty()) {

@@ -2,6 +2,8 @@
 // `exit_code`.
 #pragma once
 
+#include <span>
+
 namespace CLI {
 class App;
 }
@@ -9,7 +11,8 @@ class App;
 namespace runtail {
 
 void add_agent_verb(CLI::App& app, int& exit_code);
-void add_exec_verb(CLI::App& app, int& exit_code);
+void add_exec_verb(CLI::App& app);
+void add_journal_reader_verb(CLI::App& app, int& exit_code);  // not for people: not in --help
 void add_migrate_verb(CLI::App& app, int& exit_code);
 void add_check_verb(CLI::App& app, int& exit_code);
 void add_redact_verb(CLI::App& app, int& exit_code);
@@ -17,5 +20,8 @@ void add_runs_verb(CLI::App& app, int& exit_code);
 void add_status_verb(CLI::App& app, int& exit_code);
 void add_buffer_verb(CLI::App& app, int& exit_code);
 void add_version_verb(CLI::App& app, int& exit_code);
+
+// `exec` has a command line of its own (agent/exec/command_line.h) and is only listed by CLI11. `words`: those after it.
+int exec_verb(std::span<const char* const> words);
 
 }  // namespace runtail

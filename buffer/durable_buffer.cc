@@ -372,14 +372,28 @@ std::optional<TimePoint> DurableBuffer::oldest_read_at() const {
   return chunks->front().chunk.read_at;
 }
 
+Watermark DurableBuffer::before_oldest() const {
+  const Sequence first = oldest();
+  if (first == 0) return appended();
+  std::string value;
+  const rocksdb::Status found = state_->db->Get({}, state_->queue, sequence_key(first), &value);
+  const auto unpacked = found.ok() ? unpack_chunk(value) : Result<UnpackedChunk>(from(found, "read chunk"));
+  if (!unpacked) return {};  // damaged: read_after() says so
+  Watermark mark{first - 1, unpacked->totals.records};
+  mark.records -= unpacked->chunk.records;
+  return mark;
+}
+
 Result<void> DurableBuffer::put_cursor(std::string_view sink, const Cursor& cursor,
-                                       const std::vector<StateEntry>& counters) {
+                                       const std::vector<StateEntry>& state, bool synced) {
   std::string value = encode_watermark(cursor.delivered);
   ByteWriter(value).varint(cursor.intent);
   rocksdb::WriteBatch batch;
   batch.Put(state_->state, "s/" + std::string(sink), value);
-  for (const StateEntry& entry : counters) batch.Put(state_->state, entry.key, entry.value);
-  const rocksdb::Status written = state_->db->Write({}, &batch);
+  for (const StateEntry& entry : state) batch.Put(state_->state, entry.key, entry.value);
+  rocksdb::WriteOptions options;
+  options.sync = synced;
+  const rocksdb::Status written = state_->db->Write(options, &batch);
   if (!written.ok()) return from(written, "keep cursor of " + std::string(sink));
   return {};
 }

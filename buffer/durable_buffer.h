@@ -5,7 +5,8 @@
 //   they
 //          are and are dropped whole once every cursor has passed them.
 //   state  small keys, only what changed: "m/..." about the buffer, "p/..." positions, "c/<owner>/..." counters,
-//          "r/..." runs, "s/<sink>" cursors, "d/..." dead letters, "x/..." digests of column lists.
+//          "r/..." runs, "s/<sink>" cursors, "n/<sink>" marks, "d/..." dead letters, "x/..." digests of column lists,
+//          "j/<source>" cursors of journals.
 // Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  7 x varint running totals of records  u32 plain
 // size
 //          zstd frame of core/chunk.h's bytes. The running number and the CRC show damage or a gap the log's own check
@@ -84,8 +85,13 @@ class DurableBuffer {
   // When the oldest kept chunk was read from its source.
   std::optional<TimePoint> oldest_read_at() const;
 
-  // A sink's cursor with the counters that belong to it; not synced: losing it repeats a delivery, which is harmless.
-  Result<void> put_cursor(std::string_view sink, const Cursor& cursor, const std::vector<StateEntry>& counters);
+  // The last chunk kept no longer, 0 if none ever left.
+  Watermark before_oldest() const;
+
+  // A sink's cursor with the state that belongs to it. Not synced, where losing it only repeats a delivery and that is
+  // harmless.
+  Result<void> put_cursor(std::string_view sink, const Cursor& cursor, const std::vector<StateEntry>& state,
+                          bool synced = false);
   std::optional<Cursor> cursor(std::string_view sink) const;
   // Chunks up to and including `sequence` may go. Repeating it is harmless.
   void release(Sequence sequence);

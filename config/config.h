@@ -12,17 +12,52 @@
 
 namespace runtail {
 
-// One physical log.
+// Whose death ends the open runs of a source. Any number of the three; the first that tells of a death counts.
+struct WorkerConfig {
+  // Holds the worker's process id; watched through a pidfd.
+  std::filesystem::path pid_file;
+  // A systemd unit of this machine: watched by its control group.
+  std::string unit;
+  // Directory of the worker's control group: empty means ended; it also tells whether the kernel's OOM killer struck.
+  std::filesystem::path cgroup;
+  // The worker keeps its log open for its whole life: a file that nobody has open any more means it ended.
+  bool holds_file = false;
+};
+
+// One physical log, or for type kubernetes one for each container.
 struct SourceConfig {
   // Part of every identity: renaming a source reads its files again. Letters, digits, '.', '_', '-'.
   std::string name;
-  // Glob patterns of files to follow. Rotated siblings (etl.log.1, etl.log-20260301) are found by themselves.
+  // files, kubernetes (pod logs below /var/log/pods), journald, socket (workers connect and write lines).
+  std::string type = "files";
+  // Glob patterns of files to follow. Rotated siblings (etl.log.1, etl.log-20260301, etl.log.2.gz, .zst) are found by
+  // themselves.
   std::vector<std::string> include;
   std::vector<std::string> exclude;
+  // Directories files may lie in, also those that symbolic links lead to. Default: where the include patterns begin.
+  std::vector<std::string> roots;
   // Identity of the log; default <agent name>/<source name>. Never a path: a file may move.
   std::string stream;
-  // For lines that name no job. Default: the stream.
+  // For lines that name no job. Default: the stream; for kubernetes <namespace>/<container>.
   std::string job_id;
+  // What wraps each line: auto, none, docker, cri, journald, fluent. Peeled before anything else, up to three deep.
+  std::string envelope = "auto";
+  // Stack traces of Python, Java, Node and Go become one event.
+  bool join_traces = true;
+  // IANA name for times that state no offset, as in Europe/Rome. Default: UTC.
+  std::string timezone;
+  // Put on each line that does not state them, by name: some fields of the log contract (config/static_field.h), others
+  // into the context.
+  std::map<std::string, std::string> fields;
+  // Deleted or rotated-away files that are not read yet are held open up to this many unread bytes in all; beyond it
+  // the oldest is let go and its rest counted as lost.
+  std::uint64_t max_unread_deleted_bytes = 1ull << 30;
+  // socket: the unix socket to listen on.
+  std::filesystem::path socket;
+  // journald: units to follow (default all), and a directory of journal files (default the machine's).
+  std::vector<std::string> units;
+  std::filesystem::path journal_directory;
+  WorkerConfig worker;
 };
 
 struct BufferConfig {
@@ -53,6 +88,11 @@ struct PostgresConfig {
 struct HttpConfig {
   // /metrics and health; no tailed data in them. "" switches the listener off.
   std::string listen = "0.0.0.0:9847";
+};
+
+struct NdjsonConfig {
+  // Each redacted line as one JSON object, for whatever ships logs: a file to append to, "-" for stdout, "" for none.
+  std::string path;
 };
 
 struct RedactionConfig {
@@ -102,6 +142,7 @@ struct Config {
   BufferConfig buffer;
   PostgresConfig postgres;
   HttpConfig http;
+  NdjsonConfig ndjson;
   RedactionConfig redaction;
   IdentityConfig identity;
   MetricsConfig metrics;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -14,12 +15,15 @@
 
 #include "config/near_word.h"
 #include "config/setting.h"
+#include "config/source_check.h"
 #include "config/yaml_document.h"
 
 namespace runtail {
 namespace {
 
 constexpr const char* kOneSource = "RUNTAIL_SOURCE_INCLUDE";
+// <namespace>_<pod>_<uid>/<container>/<attempt>.log
+constexpr const char* kPodLogs = "/var/log/pods/*/*/*.log";
 
 template <typename Section>
 const Setting<Section>* find_setting(std::span<const Setting<Section>> table, std::string_view path) {
@@ -29,19 +33,18 @@ const Setting<Section>* find_setting(std::span<const Setting<Section>> table, st
   return nullptr;
 }
 
-bool is_section(std::string_view path) {
-  for (const auto& setting : settings()) {
-    if (setting.path.size() > path.size() && setting.path.starts_with(path) && setting.path[path.size()] == '.') {
-      return true;
-    }
-  }
-  return false;
+template <typename Section>
+bool is_section(std::span<const Setting<Section>> table, std::string_view path) {
+  return std::any_of(table.begin(), table.end(), [&](const auto& setting) {
+    return setting.path.size() > path.size() && setting.path.starts_with(path) && setting.path[path.size()] == '.';
+  });
 }
 
 // Names that may stand directly below `prefix` ("" or "buffer.").
-std::vector<std::string> names_below(std::string_view prefix) {
+template <typename Section>
+std::vector<std::string> names_below(std::span<const Setting<Section>> table, std::string_view prefix) {
   std::vector<std::string> names;
-  for (const auto& setting : settings()) {
+  for (const auto& setting : table) {
     if (!setting.path.starts_with(prefix)) continue;
     const std::string_view rest = setting.path.substr(prefix.size());
     const std::string name(rest.substr(0, rest.find('.')));
@@ -51,10 +54,11 @@ std::vector<std::string> names_below(std::string_view prefix) {
 }
 
 // A near name in the same section; else the key of this very name in another section.
-std::string hint(const std::string& name, std::string_view prefix) {
-  const std::string near = did_you_mean(name, names_below(prefix));
+template <typename Section>
+std::string hint(std::span<const Setting<Section>> table, const std::string& name, std::string_view prefix) {
+  const std::string near = did_you_mean(name, names_below(table, prefix));
   if (!near.empty()) return near;
-  for (const auto& setting : settings()) {
+  for (const auto& setting : table) {
     if (setting.path.ends_with("." + name)) return " (did you mean \"" + std::string(setting.path) + "\"?)";
   }
   return "";
@@ -89,10 +93,11 @@ class Loader {
     if (const auto fault = parse_yaml(yaml, file_name_, root)) {
       complain(fault->place, "", fault->message);
     } else {
-      read_section(root, "");
+      read_section(loaded_.config, settings(), root, "", "");
     }
     read_environment();
     apply_defaults();
+    check_sources(loaded_.config.sources, places_, loaded_.problems);
     return std::move(loaded_);
   }
 
@@ -104,28 +109,32 @@ class Loader {
     complain(place_of(node, file_name_), key, message);
   }
 
-  void read_section(const YAML::Node& section, const std::string& prefix) {
+  // Keys of `table` below `below` ("" or "buffer."). Messages show the keys with `owner` in front ("" or
+  // "sources[0].").
+  template <typename Section>
+  void read_section(Section& target, std::span<const Setting<Section>> table, const YAML::Node& section,
+                    const std::string& below, const std::string& owner) {
     if (section.IsNull()) return;  // all keys below it are commented out
     if (!section.IsMap()) {
-      const std::string key = prefix.empty() ? "" : prefix.substr(0, prefix.size() - 1);
-      return complain(section, key, "expected keys with values, as in " + names_below(prefix).front() + ": ...");
+      const std::string key = below.empty() ? "" : owner + below.substr(0, below.size() - 1);
+      return complain(section, key, "expected keys with values, as in " + names_below(table, below).front() + ": ...");
     }
     std::set<std::string> seen;
     for (const auto& entry : section) {
       const std::string& name = entry.first.Scalar();
-      const std::string key = prefix + name;
+      const std::string path = below + name, key = owner + path;
       if (!seen.insert(name).second) {
         complain(entry.first, key, "given twice; keep one");
-      } else if (name.find('.') != std::string::npos && find_setting(settings(), key)) {
+      } else if (name.find('.') != std::string::npos && find_setting(table, path)) {
         complain(entry.first, key,
                  "write it as a section: " + name.substr(0, name.find('.')) + ": with " +
                      name.substr(name.find('.') + 1) + ": indented below");
-      } else if (const auto* setting = find_setting(settings(), key)) {
-        read_setting(loaded_.config, *setting, entry.second, key);
-      } else if (is_section(key)) {
-        read_section(entry.second, key + ".");
+      } else if (const auto* setting = find_setting(table, path)) {
+        read_setting(target, *setting, entry.second, key);
+      } else if (is_section(table, path)) {
+        read_section(target, table, entry.second, path + ".", owner);
       } else {
-        complain(entry.first, key, "unknown key" + hint(name, prefix));
+        complain(entry.first, key, "unknown key" + hint(table, name, below));
       }
     }
   }
@@ -133,6 +142,7 @@ class Loader {
   template <typename Section>
   void read_setting(Section& section, const Setting<Section>& setting, const YAML::Node& node, const std::string& key) {
     if (node.IsNull()) return;
+    places_[key] = place_of(node, file_name_);
     const Member member = setting.member(section);
     if (std::holds_alternative<std::vector<SourceConfig>*>(member)) {
       read_sources(node, key);
@@ -142,6 +152,13 @@ class Loader {
       for (std::size_t i = 0; i < node.size(); ++i) {
         const std::string item_key = key + "[" + std::to_string(i) + "]";
         if (const auto given = scalar(node[i], item_key)) append(setting, **list, *given);
+      }
+    } else if (const auto* map = std::get_if<std::map<std::string, std::string>*>(&member)) {
+      if (!node.IsMap()) return complain(node, key, "expected names with values: {name: value}");
+      for (const auto& entry : node) {
+        const std::string& name = entry.first.Scalar();
+        const auto given = scalar(entry.second, key + "." + name);
+        if (given) insert(setting, **map, name, *given);
       }
     } else if (const auto given = scalar(node, key)) {
       put(setting, member, *given);
@@ -153,6 +170,14 @@ class Loader {
     const std::string complaint = setting.check ? setting.check(given.text) : "";
     if (!complaint.empty()) return refuse(given, complaint);
     list.push_back(given.text);
+  }
+
+  template <typename Section>
+  void insert(const Setting<Section>& setting, std::map<std::string, std::string>& map, const std::string& name,
+              const Given& given) {
+    const std::string complaint = setting.check ? setting.check(name + "=" + given.text) : "";
+    if (!complaint.empty()) return refuse(given, complaint);
+    if (!map.emplace(name, given.text).second) complain(given.place, given.key, "given twice; keep one");
   }
 
   template <typename Section>
@@ -219,54 +244,22 @@ class Loader {
   }
 
   void read_source(const YAML::Node& node, const std::string& key) {
+    SourceConfig& source = loaded_.config.sources.emplace_back();
+    places_[key] = place_of(node, file_name_);
     if (!node.IsMap()) return complain(node, key, "expected name: and include: of one source");
-    std::vector<std::string> names;
-    for (const auto& setting : source_settings()) names.emplace_back(setting.path);
-    SourceConfig source;
-    std::set<std::string> seen;
-    std::set<std::string> refused;  // keys with a complaint of their own
-    for (const auto& entry : node) {
-      const std::string& name = entry.first.Scalar();
-      const std::string path = key + "." + name;
-      const std::size_t problems_before = loaded_.problems.size();
-      if (!seen.insert(name).second) {
-        complain(entry.first, path, "given twice; keep one");
-      } else if (const auto* setting = find_setting(source_settings(), name)) {
-        read_setting(source, *setting, entry.second, path);
-        if (name == "name") check_unique(source.name, &SourceConfig::name, entry.second, path);
-        if (name == "stream") check_unique(source.stream, &SourceConfig::stream, entry.second, path);
-      } else {
-        complain(entry.first, path, "unknown key" + did_you_mean(name, names));
-      }
-      if (loaded_.problems.size() > problems_before) refused.insert(name);
-    }
-    if (source.name.empty() && !refused.contains("name")) {
-      complain(node, key + ".name", "missing; choose one for good, it is part of every identity");
-    }
-    if (source.include.empty() && !refused.contains("include")) {
-      complain(node, key + ".include", "missing; list the files to follow, as in [/var/log/etl/*.log]");
-    }
-    loaded_.config.sources.push_back(std::move(source));
-  }
-
-  void check_unique(const std::string& value, std::string SourceConfig::*member, const YAML::Node& node,
-                    const std::string& key) {
-    const auto& sources = loaded_.config.sources;
-    for (std::size_t i = 0; i < sources.size(); ++i) {
-      if (!value.empty() && sources[i].*member == value) {
-        complain(node, key, "\"" + value + "\" is taken by sources[" + std::to_string(i) + "]; each needs its own");
-      }
-    }
+    read_section(source, source_settings(), node, "", key + ".");
   }
 
   void read_environment() {
     if (const auto include = environment_(kOneSource)) {
+      const std::string place = std::string("environment ") + kOneSource;
+      std::erase_if(places_, [](const auto& each) { return each.first.starts_with("sources["); });
+      places_["sources[0]"] = place;
       loaded_.config.sources.assign(1, SourceConfig{});
       loaded_.config.sources[0].name = "worker";
       loaded_.config.sources[0].include = split_at_commas(*include);
       if (loaded_.config.sources[0].include.empty()) {
-        complain(std::string("environment ") + kOneSource, "sources[0].include",
-                 "empty; list the files to follow, as in /var/log/etl/*.log");
+        complain(place, "sources[0].include", "empty; list the files to follow, as in /var/log/etl/*.log");
       }
     }
     for (const auto& setting : settings()) {
@@ -291,12 +284,24 @@ class Loader {
     const auto value = environment_(variable);
     if (!value) return;
     const std::string place = "environment " + variable;
+    places_[key] = place;
     const Member member = setting.member(section);
     if (std::holds_alternative<std::vector<SourceConfig>*>(member)) {
       complain(place, key, std::string("sources do not fit into one variable; use ") + kOneSource + " or a file");
     } else if (const auto* list = std::get_if<std::vector<std::string>*>(&member)) {
       (*list)->clear();
       for (const std::string& part : split_at_commas(*value)) append(setting, **list, {part, part, place, key});
+    } else if (const auto* map = std::get_if<std::map<std::string, std::string>*>(&member)) {
+      (*map)->clear();
+      for (const std::string& part : split_at_commas(*value)) {
+        const std::string name = part.substr(0, part.find('='));
+        if (name == part) {
+          refuse({part, part, place, key}, "write name=value, with commas between several");
+        } else {
+          const std::string text = part.substr(name.size() + 1);
+          insert(setting, **map, name, {text, text, place, key + "." + name});
+        }
+      }
     } else {
       put(setting, member, {*value, *value, place, key});
     }
@@ -310,19 +315,50 @@ class Loader {
     }
     for (SourceConfig& source : config.sources) {
       if (source.stream.empty()) source.stream = config.name + "/" + source.name;
+      if (source.type == "kubernetes" && source.include.empty()) source.include = {kPodLogs};
     }
   }
 
   const std::string_view file_name_;
   const Environment& environment_;  // not owned, outlives this
   LoadedConfig loaded_;
+  KeyPlaces places_;
 };
 
-void print_source(std::string& text, SourceConfig source) {
-  const char* before = "  - ";
-  for (const auto& setting : source_settings()) {
-    text += before + std::string(setting.path) + ": " + print_value(setting.member(source), setting.limits) + "\n";
-    before = "    ";
+template <typename Section>
+void print_section(std::string& text, Section& printed, std::span<const Setting<Section>> table,
+                   const std::string& indent);
+
+void print_sources(std::string& text, std::vector<SourceConfig>& sources) {
+  for (SourceConfig& source : sources) {
+    const std::size_t start = text.size();
+    print_section(text, source, source_settings(), "    ");
+    text[start + 2] = '-';
+  }
+}
+
+template <typename Section>
+void print_section(std::string& text, Section& printed, std::span<const Setting<Section>> table,
+                   const std::string& indent) {
+  std::string section;
+  for (const auto& setting : table) {
+    const std::size_t dot = setting.path.find('.');
+    const std::string_view owner = dot == std::string_view::npos ? "" : setting.path.substr(0, dot);
+    if (owner != section) {
+      section = owner;
+      if (!section.empty()) text += indent + section + ":\n";
+    }
+    const std::string name(setting.path.substr(section.empty() ? 0 : dot + 1));
+    text += indent + (section.empty() ? "" : "  ") + name + ":";
+    const Member member = setting.member(printed);
+    if (const auto* sources = std::get_if<std::vector<SourceConfig>*>(&member)) {
+      text += (*sources)->empty() ? " []\n" : "\n";
+      print_sources(text, **sources);
+    } else if (setting.secret) {
+      text += " " + print_text(mask_passwords(*std::get<std::string*>(member))) + "\n";
+    } else {
+      text += " " + print_value(member, setting.limits) + "\n";
+    }
   }
 }
 
@@ -361,26 +397,8 @@ LoadedConfig load_config_file(const std::string& path, const Environment& enviro
 
 std::string print_effective(const Config& config) {
   Config printed = config;  // the table hands out members to change
-  std::string text, section;
-  for (const auto& setting : settings()) {
-    const std::size_t dot = setting.path.find('.');
-    const std::string_view owner = dot == std::string_view::npos ? "" : setting.path.substr(0, dot);
-    if (owner != section) {
-      section = owner;
-      if (!section.empty()) text += section + ":\n";
-    }
-    const std::string name(setting.path.substr(section.empty() ? 0 : dot + 1));
-    text += (section.empty() ? "" : "  ") + name + ":";
-    const Member member = setting.member(printed);
-    if (std::holds_alternative<std::vector<SourceConfig>*>(member)) {
-      text += printed.sources.empty() ? " []\n" : "\n";
-      for (const SourceConfig& source : printed.sources) print_source(text, source);
-    } else if (setting.secret) {
-      text += " " + print_text(mask_passwords(*std::get<std::string*>(member))) + "\n";
-    } else {
-      text += " " + print_value(member, setting.limits) + "\n";
-    }
-  }
+  std::string text;
+  print_section(text, printed, settings(), "");
   return text;
 }
 

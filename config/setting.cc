@@ -9,6 +9,8 @@
 
 #include "config/near_word.h"
 #include "config/quantity.h"
+#include "config/static_field.h"
+#include "core/time_zone.h"
 #include "core/uuid.h"
 
 namespace runtail {
@@ -67,6 +69,13 @@ std::string check_listen(std::string_view text) {
   return inet_pton(AF_INET, host.c_str(), address) == 1 ? "" : remedy;
 }
 
+std::string check_ndjson_path(std::string_view text) {
+  const bool names_a_file = text.starts_with('/') && !text.ends_with('/');
+  return text.empty() || text == "-" || names_a_file
+             ? ""
+             : "write the full path of a file, \"-\" for stdout, or \"\" for none";
+}
+
 std::string check_schema(std::string_view text) {
   const bool plain = std::all_of(text.begin(), text.end(),
                                  [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
@@ -100,6 +109,42 @@ std::string check_one_of(std::string_view text, const std::vector<std::string>& 
 std::string check_log_level(std::string_view text) { return check_one_of(text, {"error", "warn", "info", "debug"}); }
 std::string check_log_format(std::string_view text) { return check_one_of(text, {"auto", "json", "text"}); }
 
+std::string check_source_type(std::string_view text) {
+  return check_one_of(text, {"files", "kubernetes", "journald", "socket"});
+}
+std::string check_envelope(std::string_view text) {
+  return check_one_of(text, {"auto", "none", "docker", "cri", "journald", "fluent"});
+}
+
+std::string check_full_path(std::string_view text) {
+  return text.starts_with('/') ? "" : "write the full path, from the root directory";
+}
+std::string check_full_path_or_none(std::string_view text) { return text.empty() ? "" : check_full_path(text); }
+
+std::string check_socket(std::string_view text) {
+  // The system keeps the path in 108 bytes, the last of them a zero.
+  if (text.size() > 107) return "the path of a socket has at most 107 bytes; choose a shorter one";
+  return check_full_path_or_none(text);
+}
+
+// The characters systemd allows; the kind of unit is part of the name.
+std::string check_unit(std::string_view text) {
+  const bool named = std::all_of(text.begin(), text.end(),
+                                 [](char c) { return is_name_character(c) || c == ':' || c == '@' || c == '\\'; });
+  const std::size_t dot = text.rfind('.');
+  if (!named || text.size() > 255 || dot == 0 || dot == std::string_view::npos || dot + 1 == text.size()) {
+    return "write the full name of a systemd unit, as in etl.service";
+  }
+  return "";
+}
+std::string check_unit_or_none(std::string_view text) { return text.empty() ? "" : check_unit(text); }
+
+std::string check_timezone(std::string_view text) {
+  if (text.empty()) return "";
+  const auto zone = TimeZone::load(std::string(text));
+  return zone ? "" : zone.error().message;
+}
+
 // In the order of config.h, sections together.
 const Setting<Config> kSettings[] = {
     {"version", [](Config& c) -> Member { return &c.version; }, count(0, ~0u), check_version},
@@ -126,6 +171,7 @@ const Setting<Config> kSettings[] = {
     {"postgres.lock_timeout", [](Config& c) -> Member { return &c.postgres.lock_timeout; }, duration(100, kHour)},
     {"postgres.idle_timeout", [](Config& c) -> Member { return &c.postgres.idle_timeout; }, duration(100, 24 * kHour)},
     {"http.listen", [](Config& c) -> Member { return &c.http.listen; }, {}, check_listen},
+    {"ndjson.path", [](Config& c) -> Member { return &c.ndjson.path; }, {}, check_ndjson_path},
     {"redaction.allow", [](Config& c) -> Member { return &c.redaction.allow; }, {}, check_allow},
     {"redaction.keep_ip_prefix", [](Config& c) -> Member { return &c.redaction.keep_ip_prefix; }},
     {"redaction.keep_user_id", [](Config& c) -> Member { return &c.redaction.keep_user_id; }},
@@ -147,10 +193,25 @@ const Setting<Config> kSettings[] = {
 
 const Setting<SourceConfig> kSourceSettings[] = {
     {"name", [](SourceConfig& s) -> Member { return &s.name; }, {}, check_name},
+    {"type", [](SourceConfig& s) -> Member { return &s.type; }, {}, check_source_type},
     {"include", [](SourceConfig& s) -> Member { return &s.include; }, {}, check_not_empty},
     {"exclude", [](SourceConfig& s) -> Member { return &s.exclude; }, {}, check_not_empty},
+    {"roots", [](SourceConfig& s) -> Member { return &s.roots; }, {}, check_full_path},
     {"stream", [](SourceConfig& s) -> Member { return &s.stream; }, {}, check_stream},
     {"job_id", [](SourceConfig& s) -> Member { return &s.job_id; }},
+    {"envelope", [](SourceConfig& s) -> Member { return &s.envelope; }, {}, check_envelope},
+    {"join_traces", [](SourceConfig& s) -> Member { return &s.join_traces; }},
+    {"timezone", [](SourceConfig& s) -> Member { return &s.timezone; }, {}, check_timezone},
+    {"fields", [](SourceConfig& s) -> Member { return &s.fields; }, {}, check_static_field},
+    {"max_unread_deleted_bytes", [](SourceConfig& s) -> Member { return &s.max_unread_deleted_bytes; },
+     bytes(1 << 20, 1ull << 50)},
+    {"socket", [](SourceConfig& s) -> Member { return &s.socket; }, {}, check_socket},
+    {"units", [](SourceConfig& s) -> Member { return &s.units; }, {}, check_unit},
+    {"journal_directory", [](SourceConfig& s) -> Member { return &s.journal_directory; }, {}, check_full_path_or_none},
+    {"worker.pid_file", [](SourceConfig& s) -> Member { return &s.worker.pid_file; }, {}, check_full_path_or_none},
+    {"worker.unit", [](SourceConfig& s) -> Member { return &s.worker.unit; }, {}, check_unit_or_none},
+    {"worker.cgroup", [](SourceConfig& s) -> Member { return &s.worker.cgroup; }, {}, check_full_path_or_none},
+    {"worker.holds_file", [](SourceConfig& s) -> Member { return &s.worker.holds_file; }},
 };
 
 std::string print_number(std::uint64_t number, const Limits& limits) {
@@ -247,6 +308,7 @@ std::string assign(const Member& member, const Limits& limits, const std::string
                    }
                  },
                  [&](std::vector<std::string>*) { complaint = "is no list"; },
+                 [&](std::map<std::string, std::string>*) { complaint = "is no map"; },
                  [&](std::vector<SourceConfig>*) { complaint = "is no list"; },
              },
              member);
@@ -266,6 +328,13 @@ std::string print_value(const Member& member, const Limits& limits) {
                           std::string list;
                           for (const std::string& item : *value) list += (list.empty() ? "" : ", ") + print_text(item);
                           return "[" + list + "]";
+                        },
+                        [](std::map<std::string, std::string>* value) {
+                          std::string map;
+                          for (const auto& [name, text] : *value) {
+                            map += (map.empty() ? "" : ", ") + print_text(name) + ": " + print_text(text);
+                          }
+                          return "{" + map + "}";
                         },
                         [](std::vector<SourceConfig>*) { return std::string(); },
                     },

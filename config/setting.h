@@ -15,9 +15,9 @@
 namespace runtail {
 
 // The member of a section that a setting fills.
-using Member =
-    std::variant<std::string*, std::filesystem::path*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::hours*,
-                 std::chrono::milliseconds*, std::vector<std::string>*, std::vector<SourceConfig>*>;
+using Member = std::variant<std::string*, std::filesystem::path*, bool*, std::uint32_t*, std::uint64_t*,
+                            std::chrono::hours*, std::chrono::milliseconds*, std::vector<std::string>*,
+                            std::map<std::string, std::string>*, std::vector<SourceConfig>*>;
 
 // What a number may be; inclusive, durations in milliseconds.
 struct Limits {
@@ -33,22 +33,24 @@ struct Setting {
   std::string_view path;  // "buffer.bytes_max"
   Member (*member)(Section&);
   Limits limits{};
-  // For texts and each entry of a list: what is wrong with the value and what to write, "" if nothing.
+  // For texts, each entry of a list and of a map (as name=value): what is wrong with the value and what to write, ""
+  // if nothing.
   std::string (*check)(std::string_view value) = nullptr;
   bool secret = false;          // a connection string: print_effective() masks the passwords in it
   const char* alias = nullptr;  // a second environment name
 };
 
 std::span<const Setting<Config>> settings();
-std::span<const Setting<SourceConfig>> source_settings();  // paths relative to the source: "include"
+std::span<const Setting<SourceConfig>> source_settings();  // paths relative to the source: "worker.unit"
 
 // Name of the setting's environment variable: "buffer.bytes_max" -> "RUNTAIL_BUFFER_BYTES_MAX".
 std::string environment_name(std::string_view path);
 
-// Parses one value into a member that is no list. Returns what is wrong, "" if nothing; then the member is untouched.
+// Parses one value into a member that is no list and no map. Returns what is wrong, "" if nothing; then the member is
+// untouched.
 std::string assign(const Member& member, const Limits& limits, const std::string& text);
 
-// A value that is no list, as it is written in YAML: quoted where it must be.
+// A value that is no list of sources, as it is written in YAML: quoted where it must be.
 std::string print_value(const Member& member, const Limits& limits);
 std::string print_text(const std::string& text);
 

@@ -15,17 +15,19 @@ enum Flag : std::uint8_t {
   kHasRawText = 16,
   kHasCounts = 32,
   kRepaired = 64,
+  kBeforeChunk = 128,
 };
 
 }  // namespace
 
-void append_event(std::string& out, const RedactedEvent& event, std::uint64_t offset, std::uint32_t length) {
+void append_event(std::string& out, const RedactedEvent& event, std::int64_t offset, std::uint64_t length) {
   ByteWriter writer(out);
   writer.u8(static_cast<std::uint8_t>((event.stored ? kStored : 0) | (event.attempt_failed ? kAttemptFailed : 0) |
                                       (event.pii_safe ? kPiiSafe : 0) | (event.context.empty() ? 0 : kHasContext) |
                                       (event.raw_text.empty() ? 0 : kHasRawText) |
-                                      (event.counts.empty() ? 0 : kHasCounts) | (event.repaired ? kRepaired : 0)));
-  writer.varint(offset);
+                                      (event.counts.empty() ? 0 : kHasCounts) | (event.repaired ? kRepaired : 0) |
+                                      (offset < 0 ? kBeforeChunk : 0)));
+  writer.varint(static_cast<std::uint64_t>(offset < 0 ? -offset : offset));
   writer.varint(length);
   writer.u8(static_cast<std::uint8_t>(event.kind));
   writer.u8(static_cast<std::uint8_t>(event.level));
@@ -73,8 +75,9 @@ bool EventReader::next() {
   if (rest_.empty() || corrupt_) return false;
   ByteReader reader(rest_);
   const std::uint8_t flags = reader.u8();
-  offset_ = reader.varint();
-  length_ = static_cast<std::uint32_t>(reader.varint());
+  offset_ = static_cast<std::int64_t>(reader.varint());
+  if (flags & kBeforeChunk) offset_ = -offset_;
+  length_ = reader.varint();
   event_.stored = flags & kStored;
   event_.attempt_failed = flags & kAttemptFailed;
   event_.pii_safe = flags & kPiiSafe;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace runtail {
@@ -113,6 +114,27 @@ constexpr std::optional<Field> find_field(std::string_view name) {
     if (kFieldSpecs[i].name == name) return static_cast<Field>(i);
   }
   return std::nullopt;
+}
+
+inline constexpr std::string_view kPhaseWords[] = {"extract", "transform", "load", "dq"};
+inline constexpr std::string_view kSourceWords[] = {"api", "job", "frontend", "worker"};
+inline constexpr std::string_view kOutcomeWords[] = {"success", "error", "retry"};
+inline constexpr std::string_view kJobTypeWords[] = {"batch", "streaming"};
+
+// All a field of type kWord may hold, folded; empty: words.h or the dialect lists them, or the field is of another type.
+constexpr std::span<const std::string_view> words_of(Field field) {
+  switch (field) {
+    case Field::kPhase:
+      return kPhaseWords;
+    case Field::kSource:
+      return kSourceWords;
+    case Field::kOutcome:
+      return kOutcomeWords;
+    case Field::kJobType:
+      return kJobTypeWords;
+    default:
+      return {};
+  }
 }
 
 }  // namespace runtail

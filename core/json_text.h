@@ -10,4 +10,6 @@ namespace runtail {
 // part of valid UTF-8 becomes U+FFFD, so the result is always valid JSON.
 void append_json_string(std::string& out, std::string_view text);
 
+bool is_utf8(std::string_view text);
+
 }  // namespace runtail

@@ -55,6 +55,10 @@ enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
   X(kLinesDroppedTotal, "runtail_lines_dropped_total", kCounter, "rule", "Lines of outcome dropped, by rule")         \
   X(kDeadLettersTotal, "runtail_dead_letters_total", kCounter, "reason", "Lines and records set aside")               \
   X(kLostBytesTotal, "runtail_lost_bytes_total", kCounter, "source,reason", "Bytes seen by size and never read")      \
+  X(kLostEntriesTotal, "runtail_lost_entries_total", kCounter, "source,reason",                                       \
+    "Journal entries that were vacuumed or damaged before they were read")                                            \
+  X(kTruncationsUnaccountedTotal, "runtail_truncations_unaccounted_total", kCounter, "source",                        \
+    "Truncations: what was written between the last look and the cut cannot be known")                                \
   X(kRedactionsTotal, "runtail_redactions_total", kCounter, "kind,action", "Spans redacted")                          \
   X(kRedactionFailedClosedTotal, "runtail_redaction_failed_closed_total", kCounter, "reason",                         \
     "Lines of which only the envelope was kept")                                                                      \
@@ -79,6 +83,9 @@ enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
   X(kSinkUp, "runtail_sink_up", kGauge, "sink", "1 when the last delivery worked")                                    \
   X(kSinkLastSuccess, "runtail_sink_last_success_timestamp_seconds", kGauge, "sink", "When the last delivery worked") \
   X(kSourceLagBytes, "runtail_source_lag_bytes", kGauge, "source", "Written and not yet read")                        \
+  X(kSourceOldestUnread, "runtail_source_oldest_unread_timestamp_seconds", kGauge, "source",                          \
+    "Time of the oldest line not yet read; 0: all is read")                                                           \
+  X(kSourceOpenFiles, "runtail_source_open_files", kGauge, "source", "Files held open, deleted ones included")        \
   X(kStalled, "runtail_stalled", kGauge, "", "1: work waiting and no progress for 60 s")                              \
   X(kSeriesFoldedTotal, "runtail_series_folded_total", kCounter, "family", "Label sets folded into __other__")        \
   X(kRuntailBuildInfo, "runtail_build_info", kGauge, "version,git_sha", "Always 1; the labels say what runs")

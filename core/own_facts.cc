@@ -1,8 +1,10 @@
 #include "core/own_facts.h"
 
+#include <algorithm>
+
 namespace runtail {
 
-void OwnFacts::begin(const Uuid& run_id, std::string_view job, TimePoint at) {
+void OwnFacts::begin(const Uuid& run_id, std::string_view job, const WorkerIds& ids, TimePoint at) {
   event_ = RedactedEvent();
   event_.ts = at;
   event_.ts_source = TsSource::kEnvelope;
@@ -11,10 +13,48 @@ void OwnFacts::begin(const Uuid& run_id, std::string_view job, TimePoint at) {
   event_.fields.put_uuid(Field::kRunId, run_id, run_text_);
   job_ = job;
   if (!job_.empty()) event_.fields.put_text(Field::kJobId, job_);
+  if (!ids.trace_id.empty()) event_.fields.put_text(Field::kTraceId, ids.trace_id);
+  if (!ids.span_id.empty()) event_.fields.put_text(Field::kSpanId, ids.span_id);
+  if (run_id != ids.run) return;
+  // As the scheduler spells it, so that its own name of the run is kept.
+  if (!ids.run_text.empty()) event_.fields.put_text(Field::kRunId, ids.run_text);
+  if (!ids.job_id.empty()) event_.fields.put_text(Field::kJobId, ids.job_id);
+  if (ids.attempt) event_.fields.put_int(Field::kAttempt, *ids.attempt);
 }
 
-const RedactedEvent& OwnFacts::run_started(const Uuid& run_id, std::string_view job, TimePoint at) {
-  begin(run_id, job, at);
+void OwnFacts::begin_task(const WorkerIds& ids, TimePoint at) {
+  begin(ids.run, {}, ids, at);
+  if (!ids.task.empty()) event_.fields.put_text(Field::kTask, ids.task);
+  if (ids.task_run) {
+    event_.fields.put_uuid(Field::kTaskRunId, *ids.task_run, ids.task_run_id);
+  } else if (!ids.task_run_id.empty()) {
+    event_.fields.put_text(Field::kTaskRunId, ids.task_run_id);
+  }
+}
+
+// A verdict, and why.
+void OwnFacts::put_exit(const WorkerExit& exit) {
+  event_.verdict_source = VerdictSource::kExit;
+  const bool failed = exit.exit_signal != 0 || exit.exit_code != 0;
+  event_.status = failed ? RunStatus::kFailed : RunStatus::kSuccess;
+  event_.level = failed ? Level::kError : Level::kInfo;
+  event_.fields.put_int(Field::kDurationMs, exit.duration_ms);
+  message_ = exit.exit_signal != 0 ? "worker ended by signal " + std::to_string(exit.exit_signal)
+                                   : "worker exited with code " + std::to_string(exit.exit_code);
+  event_.fields.put_text(Field::kMsg, message_);
+  const EndReason reason = exit.exit_signal != 0 ? EndReason::kSignal
+                           : failed              ? EndReason::kExitCode
+                                                 : EndReason::kCompleted;
+  event_.fields.put_text(Field::kEndReason, to_string(reason));
+  if (failed) {
+    event_.fields.put_text(Field::kErrorCategory, to_string(ErrorCategory::kSystem));
+    event_.fields.put_text(Field::kErrorMessage, message_);
+  }
+}
+
+const RedactedEvent& OwnFacts::run_started(const Uuid& run_id, std::string_view job, const WorkerIds& ids,
+                                           TimePoint at) {
+  begin(run_id, job, ids, at);
   event_.kind = EventKind::kRunStarted;
   message_ = "worker started";
   event_.fields.put_text(Field::kMsg, message_);
@@ -22,29 +62,61 @@ const RedactedEvent& OwnFacts::run_started(const Uuid& run_id, std::string_view 
 }
 
 const RedactedEvent& OwnFacts::run_ended(const Uuid& run_id, std::string_view job, int attempt, const WorkerExit& exit,
-                                         TimePoint at) {
-  begin(run_id, job, at);
+                                         const WorkerIds& ids, TimePoint at) {
+  begin(run_id, job, ids, at);
   event_.kind = EventKind::kRunFinished;
-  event_.verdict_source = VerdictSource::kExit;
-  const bool failed = exit.exit_signal != 0 || exit.exit_code != 0;
-  event_.status = failed ? RunStatus::kFailed : RunStatus::kSuccess;
-  event_.level = failed ? Level::kError : Level::kInfo;
   event_.fields.put_int(Field::kAttempt, attempt);
-  event_.fields.put_int(Field::kDurationMs, exit.duration_ms);
+  put_exit(exit);
   if (exit.exit_signal != 0) {
     event_.fields.put_int(Field::kExitSignal, exit.exit_signal);
-    event_.fields.put_text(Field::kEndReason, to_string(EndReason::kSignal));
-    message_ = "worker ended by signal " + std::to_string(exit.exit_signal);
   } else {
     event_.fields.put_int(Field::kExitCode, exit.exit_code);
-    event_.fields.put_text(Field::kEndReason, to_string(failed ? EndReason::kExitCode : EndReason::kCompleted));
-    message_ = "worker exited with code " + std::to_string(exit.exit_code);
   }
+  return event_;
+}
+
+const RedactedEvent& OwnFacts::task_started(const WorkerIds& ids, TimePoint at) {
+  begin_task(ids, at);
+  event_.kind = EventKind::kTaskStarted;
+  message_ = "worker started";
   event_.fields.put_text(Field::kMsg, message_);
-  if (failed) {
-    event_.fields.put_text(Field::kErrorCategory, to_string(ErrorCategory::kSystem));
-    event_.fields.put_text(Field::kErrorMessage, message_);
-  }
+  return event_;
+}
+
+// No exit code or signal as fields: those would become the run's.
+const RedactedEvent& OwnFacts::task_ended(const WorkerExit& exit, const WorkerIds& ids, TimePoint at) {
+  begin_task(ids, at);
+  event_.kind = EventKind::kTaskFinished;
+  put_exit(exit);
+  return event_;
+}
+
+const RedactedEvent& OwnFacts::run_lost(const RunState& run, const WorkerGone& gone) {
+  // An inferred verdict has the rank of a running line: the later one wins.
+  const TimePoint last = run.last_event_at.value_or(TimePoint{}) + std::chrono::microseconds(1);
+  // A job that no line has named stays open to one that will.
+  begin(run.run_id, run.job_id_rank == 1 ? std::string_view(run.job_id) : std::string_view(), {},
+        std::max(gone.at.value_or(last), last));
+  event_.kind = EventKind::kRunFinished;
+  event_.verdict_source = VerdictSource::kInferred;
+  event_.status = RunStatus::kFailed;
+  event_.level = Level::kError;
+  environment_ = run.text(RunText::kEnvironment);
+  service_ = run.text(RunText::kService);
+  dialect_ = run.text(RunText::kDialect);
+  event_.dialect = dialect_;
+  if (!environment_.empty()) event_.fields.put_text(Field::kEnv, environment_);
+  if (!service_.empty()) event_.fields.put_text(Field::kService, service_);
+  event_.fields.put_int(Field::kAttempt, std::max(run.state.stamp.attempt, 1));
+  event_.fields.put_text(Field::kEndReason, to_string(gone.reason));
+  if (gone.exit_signal != 0) event_.fields.put_int(Field::kExitSignal, gone.exit_signal);
+  message_ = "worker is gone: ";
+  message_ += gone.evidence;
+  if (gone.reason == EndReason::kOom) message_ += "; the kernel killed it for lack of memory";
+  if (gone.exit_signal != 0) message_ += "; signal " + std::to_string(gone.exit_signal);
+  event_.fields.put_text(Field::kMsg, message_);
+  event_.fields.put_text(Field::kErrorCategory, to_string(ErrorCategory::kSystem));
+  event_.fields.put_text(Field::kErrorMessage, message_);
   return event_;
 }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "core/event.h"
+#include "core/run_state.h"
+#include "core/worker_ids.h"
 
 namespace runtail {
 
@@ -17,7 +19,16 @@ struct WorkerExit {
   std::int64_t duration_ms = 0;
 };
 
-// Owns the texts its events point into: valid until the next call.
+// A worker is gone without a word. Nobody saw its exit: what is known is evidence.
+struct WorkerGone {
+  EndReason reason = EndReason::kLost;  // kLost, kSignal, kOom
+  int exit_signal = 0;                  // if known
+  std::string_view evidence{};          // "its process ended": literals only
+  std::optional<TimePoint> at{};        // when it was seen to go; nothing: it went while nobody looked
+  std::optional<TimePoint> next_at{};   // since when another worker runs in its place, if one does
+};
+
+// Owns the texts its events point into: valid until the next call, and as long as the ids given.
 class OwnFacts {
  public:
   OwnFacts() = default;
@@ -25,15 +36,23 @@ class OwnFacts {
   OwnFacts& operator=(const OwnFacts&) = delete;
 
   // The wrapper's own run starts. `job` is the wrapper's --job, or "" for the source's default.
-  const RedactedEvent& run_started(const Uuid& run_id, std::string_view job, TimePoint at);
+  const RedactedEvent& run_started(const Uuid& run_id, std::string_view job, const WorkerIds& ids, TimePoint at);
   // The worker ended: a verdict by exit for `run_id`, in the attempt the run is in.
   const RedactedEvent& run_ended(const Uuid& run_id, std::string_view job, int attempt, const WorkerExit& exit,
-                                 TimePoint at);
+                                 const WorkerIds& ids, TimePoint at);
+  // The same for the task that the ids name; its run stays as it is.
+  const RedactedEvent& task_started(const WorkerIds& ids, TimePoint at);
+  const RedactedEvent& task_ended(const WorkerExit& exit, const WorkerIds& ids, TimePoint at);
+  // The worker is gone: an inferred verdict for `run` in the attempt it is in, later than all that is known of it.
+  const RedactedEvent& run_lost(const RunState& run, const WorkerGone& gone);
 
  private:
-  void begin(const Uuid& run_id, std::string_view job, TimePoint at);
+  void begin(const Uuid& run_id, std::string_view job, const WorkerIds& ids, TimePoint at);
+  void begin_task(const WorkerIds& ids, TimePoint at);
+  void put_exit(const WorkerExit& exit);
   RedactedEvent event_;
   std::string run_text_, job_, message_;
+  std::string environment_, service_, dialect_;  // of a lost run: its verdict must not contradict them
 };
 
 }  // namespace runtail

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "core/time_zone.h"
+
 namespace runtail {
 namespace {
 
@@ -18,7 +20,7 @@ int digits(const char* text, int count) {
 
 }  // namespace
 
-std::optional<TimePoint> parse_rfc3339(std::string_view text) {
+std::optional<TimePoint> parse_rfc3339(std::string_view text, const TimeZone* zone) {
   // "YYYY-MM-DDThh:mm:ss" is 19 bytes.
   if (text.size() < 19 || text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':') return std::nullopt;
   if (text[10] != 'T' && text[10] != 't' && text[10] != ' ') return std::nullopt;
@@ -47,11 +49,12 @@ std::optional<TimePoint> parse_rfc3339(std::string_view text) {
     if (at == first) return std::nullopt;
   }
   int offset_minutes = 0;
-  if (at < text.size()) {
-    const char zone = text[at];
-    if (zone == 'Z' || zone == 'z') {
+  const bool states_offset = at < text.size();
+  if (states_offset) {
+    const char sign = text[at];
+    if (sign == 'Z' || sign == 'z') {
       ++at;
-    } else if (zone == '+' || zone == '-') {
+    } else if (sign == '+' || sign == '-') {
       ++at;
       if (text.size() < at + 4) return std::nullopt;
       const int offset_hours = digits(&text[at], 2);
@@ -61,15 +64,17 @@ std::optional<TimePoint> parse_rfc3339(std::string_view text) {
       const int rest = digits(&text[at], 2);
       at += 2;
       if (offset_hours < 0 || offset_hours > 23 || rest < 0 || rest > 59) return std::nullopt;
-      offset_minutes = (offset_hours * 60 + rest) * (zone == '-' ? -1 : 1);
+      offset_minutes = (offset_hours * 60 + rest) * (sign == '-' ? -1 : 1);
     }
     if (at != text.size()) return std::nullopt;
   }
   const auto days = std::chrono::sys_days(date).time_since_epoch();
   const std::int64_t seconds = std::chrono::duration_cast<std::chrono::seconds>(days).count() + hour * 3600 +
                                (minute - offset_minutes) * 60 + second;
-  if (seconds < 0) return std::nullopt;
-  return from_micros(seconds * 1'000'000 + micros);
+  TimePoint time = from_micros(seconds * 1'000'000 + micros);
+  if (zone && !states_offset) time = zone->to_utc(time);
+  if (to_micros(time) < 0) return std::nullopt;
+  return time;
 }
 
 std::string to_rfc3339(TimePoint time) {

@@ -205,6 +205,8 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     if (fact.status && is_terminal(*fact.status)) fact.end_reason = end_reason_of(event, *fact.status);
     if (!is_terminal(*fact.status) && fact.attempt_status && is_terminal(*fact.attempt_status)) {
       fact.end_reason = end_reason_of(event, *fact.attempt_status);
+    } else if (!is_terminal(*fact.status) && fact.task_status && is_terminal(*fact.task_status)) {
+      fact.end_reason = end_reason_of(event, *fact.task_status);
     }
     read_times(event, fact);
     read_counts(event, fact);

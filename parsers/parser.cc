@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -18,29 +19,11 @@ using Role = MemberMeaning::Role;
 
 void mark(LogEvent& event, ContractViolation violation) { event.violations |= 1u << static_cast<unsigned>(violation); }
 
-bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
-  for (const std::string_view each : words) {
-    if (word == each) return true;
-  }
-  return false;
-}
-
 // Words kept as they are; anything else in such a field says nothing the tables could hold.
 bool is_known_word(Field field, std::string_view word) {
-  switch (field) {
-    case Field::kPhase:
-      return is_one_of(word, {"extract", "transform", "load", "dq"});
-    case Field::kSource:
-      return is_one_of(word, {"api", "job", "frontend", "worker"});
-    case Field::kOutcome:
-      return is_one_of(word, {"success", "error", "retry"});
-    case Field::kEndReason:
-      return parse_end_reason(word).has_value();
-    case Field::kJobType:
-      return is_one_of(word, {"batch", "streaming"});
-    default:
-      return true;
-  }
+  if (field == Field::kEndReason) return parse_end_reason(word).has_value();
+  const auto words = words_of(field);
+  return words.empty() || std::find(words.begin(), words.end(), word) != words.end();
 }
 
 // Smallest and largest integer a field may hold: outside is a wrong value, not a number to store.
@@ -91,10 +74,10 @@ std::optional<std::int64_t> integer_of(const dom::element& value) {
   return static_cast<std::int64_t>(*number);
 }
 
-std::optional<TimePoint> time_of(const dom::element& value) {
+std::optional<TimePoint> time_of(const dom::element& value, const TimeZone* zone) {
   std::string_view text;
   if (value.get(text) == simdjson::SUCCESS) {
-    if (const auto time = parse_rfc3339(text)) return time;
+    if (const auto time = parse_rfc3339(text, zone)) return time;
   }
   const auto number = number_of(value);
   return number ? time_of_number(*number) : std::nullopt;
@@ -161,6 +144,7 @@ struct Parser::State {
 
   std::vector<DialectSpec> dialects;
   const DialectSpec* spec = nullptr;
+  const TimeZone* zone = nullptr;  // of the line being parsed
   FieldTable members;
   dom::parser json;
   std::string padded;
@@ -258,7 +242,7 @@ void Parser::State::read_member(std::string_view key, const dom::element& value,
       return;
     case Role::kTs:
       if (meaning->preference <= ts_preference) {
-        if (const auto time = time_of(value)) {
+        if (const auto time = time_of(value, zone)) {
           event.ts = time;
           ts_preference = meaning->preference;
         } else {
@@ -311,7 +295,7 @@ void Parser::State::read_field(Field field, const dom::element& value) {
       }
       return;
     case FieldType::kTime:
-      if (const auto time = time_of(value)) {
+      if (const auto time = time_of(value, zone)) {
         event.fields.put_int(field, to_micros(*time), FieldValue::Kind::kTime);
       } else {
         mark(event, ContractViolation::kBadType);
@@ -320,7 +304,7 @@ void Parser::State::read_field(Field field, const dom::element& value) {
     case FieldType::kBool: {
       bool truth = false;
       if (value.get(truth) != simdjson::SUCCESS) {
-        if (value.get(text) != simdjson::SUCCESS || !is_one_of(fold(text), {"true", "false"})) {
+        if (value.get(text) != simdjson::SUCCESS || (fold(text) != "true" && folded != "false")) {
           mark(event, ContractViolation::kBadType);
           return;
         }
@@ -477,6 +461,9 @@ Parser::Parser(Parser&&) noexcept = default;
 Parser& Parser::operator=(Parser&&) noexcept = default;
 Parser::~Parser() = default;
 
-const LogEvent& Parser::parse(std::string_view line) { return state_->parse(line); }
+const LogEvent& Parser::parse(std::string_view line, const TimeZone* zone) {
+  state_->zone = zone;
+  return state_->parse(line);
+}
 
 }  // namespace runtail

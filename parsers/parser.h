@@ -7,6 +7,7 @@
 
 #include "config/dialect.h"
 #include "core/event.h"
+#include "core/time_zone.h"
 
 namespace runtail {
 
@@ -19,8 +20,9 @@ class Parser {
   ~Parser();
 
   // `line` without its newline (a trailing CR is dropped). Never fails: what is no JSON object is text.
+  // Times that state no offset are civil times of `zone`, or UTC where that is null.
   // The event's views are valid until the next parse() and while `line` is.
-  const LogEvent& parse(std::string_view line);
+  const LogEvent& parse(std::string_view line, const TimeZone* zone = nullptr);
 
  private:
   struct State;

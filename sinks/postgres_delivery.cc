@@ -125,9 +125,9 @@ PostgresDelivery::Pass PostgresDelivery::fold_events(std::size_t from, std::size
     for (std::size_t ordinal = first_of_chunk_[i]; ordinal < to && reader.next(); ++ordinal) {
       if (ordinal < from) continue;
       const RedactedEvent& event = reader.event();
-      origin.offset = chunk.covers.from + reader.offset();
+      origin.offset = reader.offset_in(chunk.covers.from);
       target_.deriver.derive(event, origin, derived);
-      if (positions_.was_covered(i, origin.offset)) {
+      if (positions_.was_covered(i, reader.ends_in(chunk.covers.from))) {
         count_tables(pass.outcomes.duplicate, derived.tables);
         continue;
       }
@@ -189,10 +189,9 @@ void PostgresDelivery::add_corrupt(const Chunk& chunk) {
   Derived derived;
   std::uint64_t at = chunk.covers.from;
   while (reader.next()) {
-    at = chunk.covers.from + reader.offset() + reader.length();
-    target_.deriver.derive(reader.event(),
-                           {&ids, chunk.covers.from + reader.offset(), chunk.default_job_id, chunk.default_job_rank},
-                           derived);
+    const std::uint64_t offset = reader.offset_in(chunk.covers.from);
+    at = offset + reader.length();
+    target_.deriver.derive(reader.event(), {&ids, offset, chunk.default_job_id, chunk.default_job_rank}, derived);
     RecordCounts seen;
     count_tables(seen, derived.tables);
     rest -= seen;

@@ -30,7 +30,8 @@ Error start_error(const PgError& error, const std::string& schema, const std::st
 
 }  // namespace
 
-Result<PostgresStart> read_start(const PostgresConfig& config, std::span<const std::string> streams) {
+Result<PostgresStart> read_start(const PostgresConfig& config, const std::string& agent,
+                                 std::span<const std::string> streams) {
   PgOptions options;
   options.connect_timeout = config.connect_timeout;
   options.answer_timeout = config.statement_timeout + config.connect_timeout;
@@ -53,14 +54,14 @@ Result<PostgresStart> read_start(const PostgresConfig& config, std::span<const s
     rows.begin_row();
     rows.stated_text("stream", stream);
   }
-  const std::optional<std::string> params[] = {rows.take()};
+  const std::optional<std::string> params[] = {rows.take(), agent};
   auto found = connection->query(
       "SELECT stream, encode(file_key, 'hex'), generation, covered, encode(confirm, 'hex'), "
       "(extract(epoch FROM first_seen_at) * 1000000)::bigint, "
       "(extract(epoch FROM covers_until) * 1000000)::bigint FROM " +
           quote_identifier(config.schema) +
           ".source_files WHERE stream IN "
-          "(SELECT f.stream FROM json_to_recordset($1::json) AS f(stream text)) "
+          "(SELECT f.stream FROM json_to_recordset($1::json) AS f(stream text)) OR agent_id = $2 "
           "ORDER BY stream, file_key, generation",
       params);
   if (!found) return start_error(found.error(), config.schema, "read " + config.schema + ".source_files");

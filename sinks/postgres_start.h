@@ -27,8 +27,10 @@ struct PostgresStart {
   std::vector<StoredPosition> positions;  // by stream, key, generation
 };
 
-// Opens a connection of its own and closes it. kUnavailable: server out of reach, later again. kNotFound: schema or
+// The files of `streams`, and those that `agent` was the last to advance: streams of pods and pipes have names nobody
+// knows beforehand. Opens a connection of its own and closes it. kUnavailable: server out of reach, later again. kNotFound: schema or
 // key missing, `runtail migrate`. kInvalidInput: the user may not read them, or may not log in.
-Result<PostgresStart> read_start(const PostgresConfig& config, std::span<const std::string> streams);
+Result<PostgresStart> read_start(const PostgresConfig& config, const std::string& agent,
+                                 std::span<const std::string> streams);
 
 }  // namespace runtail

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/verbs.h"
@@ -32,12 +33,15 @@ constexpr const char* kFooter =
     "        125 runtail's own failure (only with --fail-closed)";
 
 int run(int argc, char** argv) {
+  // Its worker's words are nobody else's to read: CLI11 would split an argument like "[a,b]".
+  if (argc > 1 && std::string_view(argv[1]) == "exec") return exec_verb({argv + 2, argv + argc});
   CLI::App app(kAbout, "runtail");
   app.footer(kFooter);
   app.require_subcommand(1);
   int exit_code = kExitOk;
   add_agent_verb(app, exit_code);
-  add_exec_verb(app, exit_code);
+  add_exec_verb(app);
+  add_journal_reader_verb(app, exit_code);
   add_migrate_verb(app, exit_code);
   add_check_verb(app, exit_code);
   add_redact_verb(app, exit_code);

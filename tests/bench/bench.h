@@ -23,5 +23,6 @@ void bench_stages(const BenchOptions& options);    // parse, redact, derive, enc
 void bench_buffer(const BenchOptions& options);    // file -> synced buffer, beside raw limits
 void bench_postgres(const BenchOptions& options);  // buffer -> Postgres, beside raw binary COPY
 void bench_latency(const BenchOptions& options);   // line written -> row visible, the real agent
+void bench_files(const BenchOptions& options);     // 2,000 files, few of them active: CPU, memory, descriptors
 
 }  // namespace runtail::bench

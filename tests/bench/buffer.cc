@@ -47,7 +47,7 @@ void whole_way(const std::filesystem::path& log, const std::filesystem::path& di
   }
   Pipeline pipeline(**buffer, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(DeriverSettings{}),
                     clock, published, config.metrics.max_series, true);
-  ReadBuffer read_buffer(config.line_bytes_max);
+  const auto read_buffer = std::make_shared<ReadBuffer>(config.line_bytes_max);
   FileSourceSettings settings;
   settings.source.name = "bench";
   settings.source.stream = "bench/bench";

@@ -32,7 +32,7 @@ std::vector<SequencedChunk> make_chunks(const BenchOptions& options) {
   if (!buffer) give_up(buffer.error().message);
   Pipeline pipeline(**buffer, Parser(built_in_dialects()), std::move(*Redactor::make({})), Deriver(DeriverSettings{}),
                     clock, published, config.metrics.max_series, false);
-  ReadBuffer read_buffer(config.line_bytes_max);
+  const auto read_buffer = std::make_shared<ReadBuffer>(config.line_bytes_max);
   FileSourceSettings settings;
   settings.source.name = "bench";
   settings.source.stream = "bench/pg";

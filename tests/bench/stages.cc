@@ -77,7 +77,7 @@ void bench_stages(const BenchOptions& options) {
       for (const std::string_view line : lines) {
         const RedactedEvent& event = redactor.redact(parser.parse(line));
         deriver.derive(event, {&ids, offset, "job", 4}, derived);
-        append_event(chunk.events, event, offset, static_cast<std::uint32_t>(line.size() + 1));
+        append_event(chunk.events, event, static_cast<std::int64_t>(offset), line.size() + 1);
         offset += line.size() + 1;
         if (chunk.events.size() > 700'000) {
           packer.pack(chunk, mark, packed);

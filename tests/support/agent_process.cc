@@ -23,9 +23,12 @@ sockaddr_in loopback(int port) {
 }
 
 std::string config_text(const AgentSetup& setup, const std::filesystem::path& buffer, int port) {
-  std::string text = "version: 1\nname: test\nsources:\n";
+  std::string text = "version: 1\nname: test\n";
+  if (!setup.sources.empty()) text += "sources:\n";
   for (const AgentSource& source : setup.sources) {
-    text += "  - {name: " + source.name + ", include: [\"" + source.include + "\"]}\n";
+    text += "  - {name: " + source.name;
+    if (!source.include.empty()) text += ", include: [\"" + source.include + "\"]";
+    text += (source.more.empty() ? "" : ", ") + source.more + "}\n";
   }
   text += "buffer: {directory: \"" + buffer.string() + "\"}\n";
   text += "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\"}\n";
@@ -98,9 +101,12 @@ AgentProcess::AgentProcess(AgentSetup setup)
 void AgentProcess::start() {
   if (running()) throw std::logic_error("the agent is running");
   Command command;
-  command.argv = {RUNTAIL_BINARY, "agent", "--config", config_path_};
+  command.argv = setup_.launcher;
+  command.argv.insert(command.argv.end(), {RUNTAIL_BINARY, "agent", "--config", config_path_});
+  command.argv.insert(command.argv.end(), setup_.arguments.begin(), setup_.arguments.end());
   command.environment = setup_.environment;
-  command.output = log_path_;
+  command.input = setup_.input;
+  command.output = setup_.output.empty() ? log_path_ : setup_.output;
   command.errors = log_path_;
   process_ = std::make_unique<ChildProcess>(command);
 }

@@ -29,15 +29,20 @@ std::vector<JsonRow> parse_json_rows(const std::string& array);
 
 struct AgentSource {
   std::string name;
-  std::string include;  // glob
+  std::string include;    // glob; empty: none
+  std::string more = {};  // further members, in YAML flow style: "job_id: orders, worker: {pid_file: /run/x.pid}"
 };
 
 struct AgentSetup {
   std::filesystem::path directory;  // config, log and buffer go here
-  std::vector<AgentSource> sources;
+  std::vector<AgentSource> sources;  // none: `more` may name some
   std::string postgres_url;  // empty: embedded
   std::string more;          // further YAML, top-level keys
   std::map<std::string, std::string> environment;
+  std::vector<std::string> arguments = {};  // beside --config
+  std::filesystem::path input = {};         // its standard input; empty: /dev/null
+  std::filesystem::path output = {};        // its stdout; empty: with its log
+  std::vector<std::string> launcher = {};   // before its command line; must exec it: {"prlimit", "--nofile=64:64"}
 };
 
 class AgentProcess {
@@ -49,6 +54,8 @@ class AgentProcess {
   // start(), and waits until /healthz answers. false: it ended or never answered; see log().
   bool start_healthy();
   bool running() { return process_ && process_->running(); }
+  pid_t pid() const { return process_->pid(); }
+  void signal(int number) const { process_->signal(number); }
 
   void kill9();
   struct Ended {
@@ -56,6 +63,8 @@ class AgentProcess {
     std::chrono::milliseconds took{};
   };
   Ended terminate(Deadline deadline = kPatience);  // SIGTERM
+  // Exit code once it ends by itself; -1: still running after the deadline.
+  int wait_end(Deadline deadline = kPatience) { return process_->wait(deadline).value_or(-1); }
 
   HttpAnswer get(const std::string& path) const { return http_get(port_, path); }
   std::optional<Scrape> scrape() const;                                   // nothing while it does not answer

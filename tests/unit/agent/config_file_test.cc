@@ -63,7 +63,11 @@ TEST_F(ConfigFileTest, AFileAskedForMustExist) {
 
 Config fitting(const fs::path& directory) {
   Config config;
-  config.sources.push_back({"worker", {(directory / "*.log").string()}, {}, "s", ""});
+  SourceConfig worker;
+  worker.name = "worker";
+  worker.include = {(directory / "*.log").string()};
+  worker.stream = "s";
+  config.sources.push_back(std::move(worker));
   config.buffer.directory = directory / "buffer" / "deep";
   return config;
 }
@@ -89,6 +93,34 @@ TEST_F(ConfigFileTest, PreflightNamesEachThingAmiss) {
   config = fitting(directory_);
   config.sources.clear();
   EXPECT_THAT(preflight(config), ElementsAre(HasSubstr("sources: none")));
+}
+
+TEST_F(ConfigFileTest, PreflightKnowsWhatSourcesOfEachTypeNeed) {
+  Config config = fitting(directory_);
+  const fs::path nowhere = directory_ / "nowhere";
+  config.sources[0].roots = {nowhere};
+  config.sources[0].worker.pid_file = nowhere / "etl.pid";
+  config.sources[0].worker.cgroup = nowhere;
+  config.sources.emplace_back().socket = nowhere / "etl.sock";
+  config.sources.emplace_back().journal_directory = nowhere;
+  config.ndjson.path = nowhere / "lines.json";
+  EXPECT_THAT(preflight(config),
+              ElementsAre(HasSubstr("source worker: roots: " + nowhere.string() + ": no such directory"),
+                          HasSubstr("source worker: worker.pid_file: " + nowhere.string() + ": no such directory"),
+                          HasSubstr("source worker: worker.cgroup: " + nowhere.string() + ": no such directory"),
+                          HasSubstr("socket: " + nowhere.string() + ": no such directory; nobody can connect"),
+                          HasSubstr("journal_directory: " + nowhere.string() + ": no such directory"),
+                          HasSubstr("ndjson.path: " + nowhere.string() + ": no such directory")));
+  fs::create_directory(nowhere);
+  EXPECT_THAT(preflight(config), IsEmpty());
+}
+
+TEST_F(ConfigFileTest, PreflightNamesVariablesThatAreNoSettings) {
+  setenv("RUNTAIL_BUFFER_DIR", "/x", 1);
+  const auto found = preflight(fitting(directory_));
+  unsetenv("RUNTAIL_BUFFER_DIR");
+  EXPECT_THAT(found, ElementsAre(HasSubstr("environment RUNTAIL_BUFFER_DIR: no such setting (did you mean "
+                                           "\"RUNTAIL_BUFFER_DIRECTORY\"?)")));
 }
 
 TEST(FixedDirectoryTest, EndsBeforeTheFirstWildcard) {

@@ -1,13 +1,15 @@
 // The holder against an agent's end in the test. Workers are shell scripts.
-#include "agent/exec_holder.h"
+#include "agent/exec/holder.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <map>
 
@@ -33,7 +35,7 @@ class ExecHolder : public testing::Test {
  protected:
   HolderSettings shell(const std::string& script) const {
     HolderSettings settings = shell_under(directory.path(), script);
-    settings.ack_wait = std::chrono::seconds(60);
+    settings.ack_wait = settings.hopeless_wait = settings.unanswered_after = std::chrono::seconds(60);
     return settings;
   }
   void hold(const HolderSettings& settings) { worker.emplace(settings, directory / "out", directory / "err"); }
@@ -216,7 +218,7 @@ TEST_F(ExecHolder, AnAgentThatComesLateGetsEverything) {
 TEST_F(ExecHolder, AFullQueueDropsAndCountsAndNeverHoldsTheWorkerUp) {
   HolderSettings settings =
       shell("seq 1 8000000; echo done > " + (directory / "done").string() + "; " + until("go") + "echo last");
-  settings.pass_output = false;
+  settings.pass_output = PassOutput::kNone;
   hold(settings);
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(directory / "done"); }));
   AgentEnd agent(directory.path(), taken);
@@ -238,6 +240,94 @@ TEST_F(ExecHolder, AFullQueueDropsAndCountsAndNeverHoldsTheWorkerUp) {
   if (!kIsSanitized) {
     EXPECT_LT(worker->peak_kib(), 64 << 10);
   }
+}
+
+TEST_F(ExecHolder, LinesSayWhichStreamTheyCameBy) {
+  AgentEnd agent(directory.path(), taken);
+  hold(shell("echo out; " + until("go") + "echo err >&2"));
+  ASSERT_TRUE(wait_until([&] {
+    if (agent.read()) agent.commit();
+    return taken.lines.size() == 1;
+  }));
+  touch("go");
+  ASSERT_TRUE(agent.take_all());
+  EXPECT_THAT(taken.outputs, ElementsAre(Output::kStdout, Output::kStderr));
+}
+
+TEST_F(ExecHolder, RedactedLinesGoToTheStreamTheyCameByAndNothingElseDoes) {
+  AgentEnd agent(directory.path(), taken);
+  HolderSettings settings = shell("echo out; echo err >&2; echo more");
+  settings.pass_output = PassOutput::kRedacted;
+  hold(settings);
+  ASSERT_TRUE(agent.take_all());
+  EXPECT_EQ(worker->wait(), 0);
+  EXPECT_EQ(output(), "<out>\n<more>\n");
+  EXPECT_EQ(errors(), "<err>\n");
+}
+
+TEST_F(ExecHolder, RedactedLinesThatNoAgentGaveAreCounted) {
+  HolderSettings settings = shell("echo out; exit 4");
+  settings.pass_output = PassOutput::kRedacted;
+  settings.ack_wait = std::chrono::milliseconds(50);
+  hold(settings);
+  EXPECT_EQ(worker->wait(), 4);
+  EXPECT_EQ(output(), "");
+  EXPECT_THAT(errors(), HasSubstr("4 bytes of output are not shown"));
+}
+
+TEST_F(ExecHolder, ItWaitsForTheSinksAndNotLonger) {
+  std::atomic<Sequence> delivered = 0;
+  AgentEnd agent(directory.path(), taken, [&] { return delivered.load(); });
+  HolderSettings settings = shell("echo out; exit 4");
+  settings.drain = std::chrono::seconds(60);
+  hold(settings);
+  ASSERT_TRUE(agent.take_all());
+  for (int round = 0; round < 5; ++round) agent.read();
+  EXPECT_FALSE(worker->has_ended());
+  delivered = agent.commits;
+  ASSERT_TRUE(wait_until([&] {
+    agent.read();
+    return worker->has_ended();
+  }));
+  EXPECT_EQ(worker->wait(), 4);
+  EXPECT_EQ(errors(), "");
+}
+
+TEST_F(ExecHolder, TheWaitForTheSinksEndsWithItsTime) {
+  AgentEnd agent(directory.path(), taken, [] { return Sequence{0}; });
+  HolderSettings settings = shell("exit 4");
+  settings.drain = std::chrono::milliseconds(50);
+  hold(settings);
+  ASSERT_TRUE(agent.take_all());
+  EXPECT_EQ(worker->wait(), 4);
+}
+
+TEST_F(ExecHolder, AnAgentOfAnotherVersionIsNamedOnceAndDoneWithout) {
+  const sockaddr_un address = *exec_socket_address(exec_socket_path(directory.path()));
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  ASSERT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener, 8), 0);
+  HolderSettings settings = shell(until("go") + "exit 4");
+  settings.ack_wait = std::chrono::milliseconds(50);
+  hold(settings);
+  ASSERT_TRUE(wait_until([&] {
+    if (const int fd = accept(listener, nullptr, nullptr); fd >= 0) close(fd);
+    return errors().find("is it of another version?") != std::string::npos;
+  }));
+  touch("go");
+  EXPECT_EQ(worker->wait(), 4);
+  EXPECT_EQ(errors().find("another version"), errors().rfind("another version"));
+  close(listener);
+}
+
+TEST_F(ExecHolder, WithoutAnAgentAndNoneToStartItSaysSoWhileTheWorkerRuns) {
+  HolderSettings settings = shell(until("go") + "exit 4");
+  settings.unanswered_after = std::chrono::milliseconds(1);
+  settings.ack_wait = std::chrono::milliseconds(50);
+  hold(settings);
+  ASSERT_TRUE(wait_until([&] { return errors().find("no runtail is found to start one") != std::string::npos; }));
+  touch("go");
+  EXPECT_EQ(worker->wait(), 4);
 }
 
 TEST_F(ExecHolder, WithoutAnAgentItEndsAfterTheWaitAndSaysSo) {

@@ -37,7 +37,7 @@ class ExecPipeSource : public testing::Test {
   }
   static std::string line(std::uint64_t offset, const std::string& bytes) {
     std::string frame;
-    append_line(frame, offset, from_micros(2000), bytes);
+    append_line(frame, offset, from_micros(2000), ExecOutput::kStdout, bytes);
     return frame;
   }
   // What the agent answered, "resume N" or "ack N"; "closed".
@@ -63,7 +63,7 @@ TEST_F(ExecPipeSource, ABlockSaysWhatThePipelineNeeds) {
   AgentEnd agent(directory.path(), taken);
   const int fd = connect();
   std::string frames = hello() + line(0, "one");
-  append_too_long(frames, 4, from_micros(2000), 5'000'000);
+  append_too_long(frames, 4, from_micros(2000), ExecOutput::kStderr, 5'000'000);
   append_alive(frames, 5'000'005, from_micros(3000));
   send(fd, frames);
   ASSERT_TRUE(agent.read());
@@ -240,7 +240,7 @@ TEST_F(ExecPipeSource, TheSocketIsForItsUserAloneAndAStaleOneIsReplaced) {
 TEST_F(ExecPipeSource, APathTheSystemDoesNotAllowIsAnErrorWithARemedy) {
   MetricTable metrics{10};
   PipeSource source(directory.path() / std::string(200, 'd'), "agent", {}, metrics);
-  const auto listening = source.listen();
+  const auto listening = source.start();
   ASSERT_FALSE(listening);
   EXPECT_EQ(listening.error().code, ErrorCode::kInvalidInput);
   EXPECT_THAT(listening.error().message, testing::HasSubstr("buffer.directory"));

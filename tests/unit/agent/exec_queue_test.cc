@@ -1,4 +1,4 @@
-#include "agent/exec_queue.h"
+#include "agent/exec/queue.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ std::vector<std::string> send_all(ExecQueue& queue) {
 
 TEST(ExecQueue, LinesAreCutAcrossReadsAndEachStreamHasItsOwnPartialLine) {
   ExecQueue queue(1 << 20);
-  LineCutter out, err;
+  LineCutter out(ExecOutput::kStdout), err(ExecOutput::kStderr);
   out.feed("one\ntw", {}, queue);
   err.feed("bad", {}, queue);
   out.feed("o\n\n", {}, queue);
@@ -46,7 +46,7 @@ TEST(ExecQueue, LinesAreCutAcrossReadsAndEachStreamHasItsOwnPartialLine) {
 
 TEST(ExecQueue, ALineOfTheGreatestLengthStaysAndOneByteMoreIsTooLong) {
   ExecQueue queue(8 << 20);
-  LineCutter cutter;
+  LineCutter cutter(ExecOutput::kStdout);
   cutter.feed(std::string(kExecLineBytesMax, 'a') + '\n', {}, queue);
   cutter.feed(std::string(kExecLineBytesMax, 'b'), {}, queue);
   cutter.feed("b\nshort\n", {}, queue);
@@ -55,22 +55,22 @@ TEST(ExecQueue, ALineOfTheGreatestLengthStaysAndOneByteMoreIsTooLong) {
 
 TEST(ExecQueue, AnotherConnectionGetsWhatIsNotAcknowledgedFromAFramesBeginning) {
   ExecQueue queue(1 << 20);
-  queue.line({}, "one");
-  queue.line({}, "two");
+  queue.line({}, ExecOutput::kStdout, "one");
+  queue.line({}, ExecOutput::kStdout, "two");
   queue.sent(queue.unsent().size() - 3);  // cut in the middle of a frame
   queue.resume(0);
   EXPECT_THAT(send_all(queue), ElementsAre("0:one", "4:two"));
   queue.ack(8);
   EXPECT_TRUE(queue.all_acked());
   EXPECT_EQ(queue.bytes_held(), 0u);
-  queue.line({}, "three");
+  queue.line({}, ExecOutput::kStdout, "three");
   queue.resume(8);
   EXPECT_THAT(send_all(queue), ElementsAre("8:three"));
 }
 
 TEST(ExecQueue, AnAckForMoreThanWasSentDoesNotCutAFrame) {
   ExecQueue queue(1 << 20);
-  queue.line({}, "one");
+  queue.line({}, ExecOutput::kStdout, "one");
   std::string wire(queue.unsent().substr(0, 9));
   queue.sent(wire.size());
   queue.ack(4);
@@ -80,7 +80,7 @@ TEST(ExecQueue, AnAckForMoreThanWasSentDoesNotCutAFrame) {
 TEST(ExecQueue, BeyondItsBoundLinesAreDroppedAndCountedAndTheExitStillFits) {
   ExecQueue queue(256 << 10);
   const std::string line(999, 'x');
-  for (int i = 0; i < 1000; ++i) queue.line({}, line);
+  for (int i = 0; i < 1000; ++i) queue.line({}, ExecOutput::kStdout, line);
   EXPECT_LE(queue.bytes_held(), 256u << 10);
   queue.exit({}, {});
   const std::vector<std::string> frames = send_all(queue);
@@ -93,12 +93,12 @@ TEST(ExecQueue, BeyondItsBoundLinesAreDroppedAndCountedAndTheExitStillFits) {
 TEST(ExecQueue, OnceThereIsRoomAgainTheLossIsToldBeforeTheNextLine) {
   ExecQueue queue(256 << 10);
   const std::string line(999, 'x');
-  for (int i = 0; i < 400; ++i) queue.line({}, line);
+  for (int i = 0; i < 400; ++i) queue.line({}, ExecOutput::kStdout, line);
   const std::uint64_t lost = queue.bytes_lost();
   std::string wire;
   const auto kept = send_all(queue, wire).size();
   queue.ack(kept * 1000);
-  queue.line({}, "next");
+  queue.line({}, ExecOutput::kStdout, "next");
   EXPECT_THAT(send_all(queue), ElementsAre(std::to_string(kept * 1000) + ":lost " + std::to_string(lost),
                                            std::to_string(kept * 1000 + 4096) + ":next"));
 }
@@ -134,7 +134,7 @@ TEST(ExecQueue, WhateverHappensToConnectionsNoLineIsMissingOrTorn) {
       case 2:
         written.push_back(
             std::string(random() % (step % 100 == 0 ? 100'000 : 300), static_cast<char>('a' + random() % 26)));
-        queue.line({}, written.back());
+        queue.line({}, ExecOutput::kStdout, written.back());
         break;
       case 3:
       case 4:

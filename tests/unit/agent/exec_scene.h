@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -14,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "agent/exec_holder.h"
+#include "agent/exec/holder.h"
 #include "agent/pipe_source.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
@@ -59,6 +60,7 @@ class HeldWorker {
 struct Taken {
   std::vector<std::string> lines;
   std::vector<std::uint64_t> offsets;
+  std::vector<Output> outputs;
   std::vector<std::uint64_t> too_long;  // lengths
   std::vector<WorkerNote> notes;
   std::vector<Position> positions;  // as the buffer would give them to the next agent
@@ -69,9 +71,12 @@ struct Taken {
 // The agent's end. What it read and did not commit is forgotten with it.
 class AgentEnd {
  public:
-  AgentEnd(const std::filesystem::path& directory, Taken& taken)
-      : taken_(taken), source(directory, "agent", taken.positions, metrics) {
-    const auto listening = source.listen();
+  // `delivered`: how far the sinks are, if all that is durable does not count; `commits` is what they can reach.
+  AgentEnd(const std::filesystem::path& directory, Taken& taken, std::function<Sequence()> delivered = {})
+      : taken_(taken),
+        source(directory, "agent", taken.positions, metrics, kExecLineBytesMax,
+               delivered ? DeliveryProgress{[this] { return commits; }, std::move(delivered)} : DeliveryProgress{}) {
+    const auto listening = source.start();
     if (!listening) throw std::runtime_error(listening.error().message);
   }
 
@@ -92,6 +97,8 @@ class AgentEnd {
           read_.lines.emplace_back(line.bytes);
         }
         read_.offsets.push_back(line.offset);
+        read_.outputs.push_back(line.output);
+        if (block->on_redacted) (*block->on_redacted)(line, "<" + std::string(line.bytes) + ">");
       }
       for (const WorkerNote& note : block->notes) read_.notes.push_back(note);
       read_.positions = {block->position};
@@ -101,12 +108,14 @@ class AgentEnd {
   }
   void commit() {
     for (auto [from, to] : {std::pair(&read_.lines, &taken_.lines)}) to->insert(to->end(), from->begin(), from->end());
+    taken_.outputs.insert(taken_.outputs.end(), read_.outputs.begin(), read_.outputs.end());
     for (auto [from, to] : {std::pair(&read_.offsets, &taken_.offsets), std::pair(&read_.too_long, &taken_.too_long)}) {
       to->insert(to->end(), from->begin(), from->end());
     }
     taken_.notes.insert(taken_.notes.end(), read_.notes.begin(), read_.notes.end());
     if (!read_.positions.empty()) taken_.positions = read_.positions;
     read_ = {};
+    ++commits;
     source.committed();
   }
   // Until the worker's end is durable.
@@ -123,6 +132,7 @@ class AgentEnd {
 
  public:
   MetricTable metrics{100};
+  Sequence commits = 0;
   PipeSource source;
   LineBlock last;  // but for its lines' bytes
   std::vector<ByteRange> covered;
@@ -130,6 +140,7 @@ class AgentEnd {
 
 inline HolderSettings shell_under(const std::filesystem::path& directory, const std::string& script) {
   HolderSettings settings;
+  settings.program = "runtail exec";
   settings.command = {"sh", "-c", script};
   settings.socket = exec_socket_path(directory);
   settings.hello.instance.fill(7);

@@ -152,7 +152,6 @@ TEST(LoadConfigTest, AllProblemsAtOnceEachWithPlaceKeyAndRemedy) {
                   "runtail.yaml:2:1: naem: unknown key (did you mean \"name\"?)",
                   "runtail.yaml:4:11: sources[0].name: \"a b\": use 1 to 128 letters, digits, '.', '_' or '-'",
                   "runtail.yaml:5:5: sources[0].inclde: unknown key (did you mean \"include\"?)",
-                  "runtail.yaml:4:5: sources[0].include: missing; list the files to follow, as in [/var/log/etl/*.log]",
                   "runtail.yaml:7:14: buffer.bytes_max: \"2GB\" is no size; write bytes, or 512MiB, 2GiB",
                   "runtail.yaml:8:3: buffer.dir: unknown key (did you mean \"directory\"?)",
                   "runtail.yaml:9:1: directory: unknown key (did you mean \"buffer.directory\"?)",
@@ -170,7 +169,9 @@ TEST(LoadConfigTest, AllProblemsAtOnceEachWithPlaceKeyAndRemedy) {
                   "runtail.yaml:16:20: redaction.allow: expected a list: [one, two]",
                   "runtail.yaml:16:50: redaction.error_message_bytes_max: \"4KiB\" is out of range; write 64 to 2KiB",
                   "runtail.yaml:17:27: identity.run_namespace: \"mine\": must be a UUID, as in "
-                  "6ba7b810-9dad-11d1-80b4-00c04fd430c8"));
+                  "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+                  "runtail.yaml:4:5: sources[0].include: missing; list the files to follow, as in "
+                  "[/var/log/etl/*.log]"));
 }
 
 TEST(LoadConfigTest, SourcesNeedDistinctNamesAndStreams) {
@@ -182,13 +183,12 @@ TEST(LoadConfigTest, SourcesNeedDistinctNamesAndStreams) {
                "  - include: [/d, '']\n"
                "  - name:\n"
                "    include:\n"),
-      ElementsAre("runtail.yaml:3:12: sources[1].name: \"a\" is taken by sources[0]; each needs its own",
-                  "runtail.yaml:3:38: sources[1].stream: \"s\" is taken by sources[0]; each needs its own",
-                  HasSubstr("4:36: sources[2].stream: \"/var/log/c\": a stream is the log's name, never a path"),
-                  HasSubstr("4:5: sources[2].include: missing"),
+      ElementsAre(HasSubstr("4:36: sources[2].stream: \"/var/log/c\": a stream is the log's name, never a path"),
                   "runtail.yaml:5:19: sources[3].include[1]: \"\": must not be empty",
-                  HasSubstr("5:5: sources[3].name: missing"), HasSubstr("6:5: sources[4].name: missing"),
-                  HasSubstr("6:5: sources[4].include: missing")));
+                  "runtail.yaml:3:12: sources[1].name: \"a\" is taken by sources[0]; each needs its own",
+                  "runtail.yaml:3:38: sources[1].stream: \"s\" is taken by sources[0]; each needs its own",
+                  HasSubstr("4:24: sources[2].include: missing"), HasSubstr("5:5: sources[3].name: missing"),
+                  HasSubstr("6:5: sources[4].name: missing"), HasSubstr("6:5: sources[4].include: missing")));
 }
 
 TEST(LoadConfigTest, WrongShapesAreProblems) {
@@ -412,11 +412,16 @@ TEST(ReferenceFileTest, TenLinesSuffice) {
   EXPECT_FALSE(config.postgres.url.empty());
 }
 
-TEST(ReferenceFileTest, TheExampleOfASourceNamesEveryKey) {
+TEST(ReferenceFileTest, TheExampleOfSourcesHasEveryTypeAndEveryKey) {
   int line_count = 0;
   const std::string text = example(embedded::runtail_reference_yaml(), "# sources:", &line_count);
-  ASSERT_EQ(usable(text).sources.size(), 1u);
-  for (const auto& setting : source_settings()) EXPECT_THAT(text, HasSubstr(std::string(setting.path) + ":"));
+  std::vector<std::string> types;
+  for (const SourceConfig& source : usable(text).sources) types.push_back(source.type);
+  EXPECT_THAT(types, ElementsAre("files", "kubernetes", "journald", "socket"));
+  for (const auto& setting : source_settings()) {
+    const std::string_view name = setting.path.substr(setting.path.rfind('.') + 1);
+    EXPECT_THAT(text, HasSubstr(" " + std::string(name) + ": ")) << setting.path;
+  }
 }
 
 TEST(SettingTest, EveryKeyIsReadFromTheEnvironment) {

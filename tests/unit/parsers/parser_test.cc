@@ -190,5 +190,24 @@ TEST_F(ParserTest, MutatedLinesNeverBreakIt) {
   }
 }
 
+TEST_F(ParserTest, TimesWithoutAnOffsetAreOfTheZone) {
+  const auto zone = TimeZone::load("Europe/Rome");
+  ASSERT_TRUE(zone);
+  const std::string_view line =
+      R"({"ts":"2026-07-01T12:00:00.5","msg":"m","started_at":"2026-07-01 11:00:00","finished_at":"2026-07-01T12:00:00Z","scheduled_at":"2026-01-01T12:00:00","queued_at":"2026-07-01T12:00:00+02:00","updated_at":1782900000})";
+  const auto shown = [](const std::optional<TimePoint>& time) { return time ? to_rfc3339(*time) : "none"; };
+  const LogEvent& local = parser_.parse(line, &*zone);
+  EXPECT_EQ(shown(local.ts), "2026-07-01T10:00:00.500000Z");
+  EXPECT_EQ(shown(local.fields.time(Field::kStartedAt)), "2026-07-01T09:00:00.000000Z");
+  EXPECT_EQ(shown(local.fields.time(Field::kFinishedAt)), "2026-07-01T12:00:00.000000Z");
+  EXPECT_EQ(shown(local.fields.time(Field::kScheduledAt)), "2026-01-01T11:00:00.000000Z");
+  EXPECT_EQ(shown(local.fields.time(Field::kQueuedAt)), "2026-07-01T10:00:00.000000Z");
+  EXPECT_EQ(shown(local.fields.time(Field::kUpdatedAt)), shown(from_micros(1782900000'000'000)));
+  // The zone is of one line only.
+  const LogEvent& utc = parser_.parse(line);
+  EXPECT_EQ(shown(utc.ts), "2026-07-01T12:00:00.500000Z");
+  EXPECT_EQ(shown(utc.fields.time(Field::kStartedAt)), "2026-07-01T11:00:00.000000Z");
+}
+
 }  // namespace
 }  // namespace runtail

@@ -65,7 +65,7 @@ TEST_F(PostgresFaults, AMissingSchemaNamesTheRemedy) {
   const Delivery refused = sink.deliver(chunks_, false);
   EXPECT_EQ(refused.status, Delivery::Status::kOperator);
   EXPECT_THAT(refused.reason, HasSubstr("runtail migrate"));
-  const auto start = read_start(other, {});
+  const auto start = read_start(other, "a", {});
   ASSERT_FALSE(start);
   EXPECT_EQ(start.error().code, ErrorCode::kNotFound);
   EXPECT_THAT(start.error().message, HasSubstr("runtail migrate"));
@@ -218,33 +218,37 @@ TEST_F(PostgresFaults, TheStartReadsKeyAndPositionsOfTheStreamsAskedFor) {
   deliver(sink, chunks_of(file, {0, 2}));
   deliver(sink, chunks_of(other, {0, 1}));
   const std::vector<std::string> streams = {"agent-1/etl", "agent-1/none"};
-  const auto start = read_start(config(), streams);
+  const auto start = read_start(config(), "nobody", streams);
   ASSERT_TRUE(start) << start.error().message;
   EXPECT_EQ(to_hex(start->identity_key.bytes), one("SELECT encode(key, 'hex') FROM identity_key"));
   ASSERT_EQ(start->positions.size(), 1u);
   EXPECT_EQ(start->positions[0].file, file.identity());
   EXPECT_EQ(start->positions[0].covered.to_text(), "{[0," + std::to_string(file.offset(2)) + ")}");
   EXPECT_EQ(start->positions[0].confirm[31], 2);
+  // Streams of pods and pipes have names nobody knows beforehand: those this agent wrote come too.
+  const auto own = read_start(config(), settings().agent_id, {});
+  ASSERT_TRUE(own) << own.error().message;
+  EXPECT_EQ(own->positions.size(), 2u);
 }
 
 TEST_F(PostgresFaults, TheStartSaysWhatIsInTheWay) {
   PostgresConfig away = config();
   away.url = "host=/nowhere/at/all user=x dbname=y";
-  const auto unreachable = read_start(away, {});
+  const auto unreachable = read_start(away, "a", {});
   ASSERT_FALSE(unreachable);
   EXPECT_EQ(unreachable.error().code, ErrorCode::kUnavailable);
 
   rows("DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN; GRANT USAGE ON SCHEMA observability TO plain");
   PostgresConfig plain = config();
   plain.url = url_ + " user=plain";
-  const auto unreadable = read_start(plain, {});
+  const auto unreadable = read_start(plain, "a", {});
   ASSERT_FALSE(unreadable);
   EXPECT_EQ(unreadable.error().code, ErrorCode::kInvalidInput);
   EXPECT_THAT(unreadable.error().message, HasSubstr("identity_key"));
   EXPECT_THAT(unreadable.error().message, HasSubstr("grant"));
 
   rows("DELETE FROM identity_key");
-  const auto keyless = read_start(config(), {});
+  const auto keyless = read_start(config(), "a", {});
   ASSERT_FALSE(keyless);
   EXPECT_EQ(keyless.error().code, ErrorCode::kNotFound);
   rows("REVOKE ALL ON SCHEMA observability FROM plain");

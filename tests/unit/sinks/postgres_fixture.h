@@ -97,8 +97,8 @@ class LogFile {
     each_event(from, to, [&](const RedactedEvent& event, const Derived& derived, std::size_t line) {
       for (std::size_t i = 0; i < kTableCount; ++i) chunk.records.by_table[i] += derived.tables >> i & 1;
       chunk.covers_until = std::max(chunk.covers_until, event.ts);
-      append_event(chunk.events, event, offset(line) - chunk.covers.from,
-                   static_cast<std::uint32_t>(lines_[line].text.size()));
+      append_event(chunk.events, event, static_cast<std::int64_t>(offset(line) - chunk.covers.from),
+                   lines_[line].text.size());
     });
     return out;
   }

@@ -1,0 +1,60 @@
+// The content of one open file, plain or packed, at offsets of what a reader sees: unpacked bytes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/file_opener.h"
+#include "agent/packed_file.h"
+
+namespace runtail {
+
+// Room for one read, shared by the files of all sources of a pipeline.
+class ReadBuffer {
+ public:
+  // For a line of `line_bytes_max`, its newline, and the bytes before it that show the file is still the same.
+  explicit ReadBuffer(std::size_t line_bytes_max);
+  char* data() { return bytes_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::size_t size_;
+  std::unique_ptr<char[]> bytes_;  // not zeroed: pages that are never read into cost nothing
+};
+
+struct BytesRead {
+  std::size_t size = 0;
+  bool at_end = false;    // of what is there now
+  bool is_whole = false;  // a packed file that ends cleanly here: nothing will follow
+  bool is_cut = false;    // a packed file that ends inside: it may still be written
+  std::string fault;      // why no more could be read; "" if nothing is wrong
+};
+
+// Threads: one. Owns the descriptor.
+class FileBytes {
+ public:
+  struct Facts {
+    std::uint64_t size = 0;  // on disk
+    std::int64_t mtime_ns = 0;
+    std::int64_t born_ns = 0;  // 0: this file system does not say
+    bool is_deleted = false;   // no name leads to it any more
+  };
+
+  FileBytes(OpenedFile file, Packing packing);
+
+  bool is_packed() const { return packed_.has_value(); }
+  // As the file system has it now; nothing if it does not say.
+  std::optional<Facts> facts() const;
+  // Up to `size` bytes from `offset` on; fewer only at the end or with a fault.
+  BytesRead read_at(char* into, std::size_t size, std::uint64_t offset);
+  // How long it is now; of a packed file, how far it was unpacked.
+  std::uint64_t length() const;
+
+ private:
+  OpenedFile file_;
+  std::optional<PackedFile> packed_;
+};
+
+}  // namespace runtail

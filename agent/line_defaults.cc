@@ -1,0 +1,108 @@
+#include "agent/line_defaults.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/json_text.h"
+#include "core/uuid.h"
+
+namespace runtail {
+namespace {
+
+// Where the string that begins `json` ends, with its quotes.
+std::size_t string_size(std::string_view json) {
+  std::size_t at = 1;
+  while (at < json.size() && json[at] != '"') at += json[at] == '\\' ? 2 : 1;
+  return std::min(at + 1, json.size());
+}
+
+// Takes the first member off `members`, and the comma after it.
+std::string_view take_member(std::string_view& members) {
+  std::size_t at = 0;
+  int depth = 0;
+  while (at < members.size() && (depth > 0 || members[at] != ',')) {
+    const char c = members[at];
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    at += c == '"' ? string_size(members.substr(at)) : 1;
+  }
+  const std::string_view member = members.substr(0, at);
+  members.remove_prefix(std::min(at + 1, members.size()));
+  return member;
+}
+
+bool has_member(std::string_view members, std::string_view quoted_name) {
+  while (!members.empty()) {
+    const std::string_view member = take_member(members);
+    if (member.substr(0, string_size(member)) == quoted_name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<LineDefaults> line_defaults(const SourceConfig& source) {
+  LineDefaults defaults;
+  for (const auto& [name, text] : source.fields) {
+    if (const auto field = find_field(name)) {
+      defaults.fields.emplace_back(*field, text);
+      continue;
+    }
+    if (!defaults.context.empty()) defaults.context += ',';
+    append_json_string(defaults.context, name);
+    defaults.context += ':';
+    append_json_string(defaults.context, text);
+  }
+  if (!source.timezone.empty()) {
+    auto zone = TimeZone::load(source.timezone);
+    if (!zone) return zone.error().in("source " + source.name + ": time zone " + source.timezone);
+    defaults.time_zone = std::move(*zone);
+  }
+  return defaults;
+}
+
+void put_default(FieldSet& fields, Field field, std::string_view text) {
+  switch (spec_of(field).type) {
+    case FieldType::kId:
+      if (const auto uuid = parse_uuid(text)) {
+        fields.put_uuid(field, *uuid, text);
+      } else {
+        fields.put_text(field, text);
+      }
+      return;
+    case FieldType::kFreeText:
+    case FieldType::kName:
+    case FieldType::kWord:
+      fields.put_text(field, text);
+      return;
+    case FieldType::kInt: {
+      std::int64_t number = 0;
+      const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (fault == std::errc() && end == text.data() + text.size()) fields.put_int(field, number);
+      return;
+    }
+    case FieldType::kReal:
+    case FieldType::kBool:
+    case FieldType::kTime:
+    case FieldType::kJson:
+      return;
+  }
+}
+
+void append_missing_members(std::string& object, std::string_view members, std::string_view stated) {
+  if (members.empty()) return;
+  if (stated.size() <= 2) {
+    if (object.back() != '{') object += ',';
+    object += members;
+    return;
+  }
+  const std::string_view inner = stated.substr(1, stated.size() - 2);
+  while (!members.empty()) {
+    const std::string_view member = take_member(members);
+    if (has_member(inner, member.substr(0, string_size(member)))) continue;
+    if (object.back() != '{') object += ',';
+    object += member;
+  }
+}
+
+}  // namespace runtail

@@ -1,0 +1,25 @@
+// What the configuration says about the lines of a source, and how it comes to a line that does not say it itself.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "agent/line_block.h"
+#include "config/config.h"
+#include "core/event.h"
+#include "core/result.h"
+
+namespace runtail {
+
+// Of source.fields and source.timezone. kInvalidInput: a time zone the machine does not have.
+Result<LineDefaults> line_defaults(const SourceConfig& source);
+
+// `text` as the kind of value the field holds: text, a UUID or a whole number. A field of another kind, or a text that
+// is no number where one is due, is left out. `text` outlives `fields`.
+void put_default(FieldSet& fields, Field field, std::string_view text);
+
+// Appends members ("\"a\":1,\"b\":\"x\"") to an open object, with a comma where one is needed, but for those whose name
+// `stated`, a whole object or "", has too. All are written without spaces.
+void append_missing_members(std::string& object, std::string_view members, std::string_view stated);
+
+}  // namespace runtail

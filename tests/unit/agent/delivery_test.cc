@@ -1,0 +1,146 @@
+// The loop between the buffer and one sink, on a real buffer: where it begins, what it keeps, what it counts.
+#include "agent/delivery.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
+
+namespace runtail::test {
+namespace {
+
+using testing::ElementsAre;
+
+// Takes everything and writes down what it saw.
+class Recorder final : public Sink {
+ public:
+  explicit Recorder(const DurableBuffer& buffer) : buffer_(buffer) {}
+  std::string_view name() const override { return "recorder"; }
+  Delivery deliver(std::span<const SequencedChunk> chunks, bool) override {
+    kept_marks.push_back(buffer_.get("n/recorder").value_or(""));
+    if (std::exchange(refusals, std::max(refusals - 1, 0)) > 0) return {};
+    Delivery delivery;
+    delivery.status = Delivery::Status::kDelivered;
+    for (const SequencedChunk& each : chunks) {
+      sequences.push_back(each.sequence);
+      delivery.outcomes.applied += each.chunk.records;
+    }
+    return delivery;
+  }
+  std::string mark() override { return has_mark ? "begins behind " + std::to_string(sequences.size()) : ""; }
+  void resume(std::string_view mark) override { resumed = mark; }
+
+  const DurableBuffer& buffer_;
+  std::vector<Sequence> sequences;
+  std::vector<std::string> kept_marks;  // as the buffer had them when a delivery began
+  std::string resumed = "never";
+  bool has_mark = false;
+  int refusals = 0;
+};
+
+class DeliveryTest : public testing::Test {
+ protected:
+  DeliveryTest() {
+    BufferConfig config;
+    config.directory = directory / "buffer";
+    buffer = std::move(*DurableBuffer::open(config));
+  }
+  void append(int chunks) {
+    for (int i = 0; i < chunks; ++i) {
+      Commit commit;
+      commit.chunks.emplace_back();
+      commit.chunks.back().lines = 1;
+      commit.chunks.back().records[Table::kLogEvents] = 1;
+      ASSERT_TRUE(buffer->append(commit));
+    }
+  }
+  // One life of a loop, until everything appended is delivered.
+  void deliver(Recorder& sink) {
+    DeliveryLoop loop(*buffer, sink, published, clock, {}, [this] { ++delivered; });
+    std::jthread thread([&](std::stop_token stop) { loop.run(stop, [](bool, const std::string&) {}); });
+    EXPECT_TRUE(wait_until([&] { return loop.delivered() == buffer->appended().sequence; }));
+    thread.request_stop();
+    thread.join();
+    EXPECT_EQ(loop.imbalance(), 0u);
+    EXPECT_EQ(loop.status().records_pending, 0u);
+  }
+  double records(std::string_view outcome) const {
+    double sum = 0;
+    for (const Series& series : published.snapshot()) {
+      if (series.metric == Metric::kRecordsTotal && series.labels[2] == outcome) sum += series.value;
+    }
+    return sum;
+  }
+
+  TempDir directory;
+  SystemClock clock;
+  PublishedMetrics published;
+  std::unique_ptr<DurableBuffer> buffer;
+  int delivered = 0;
+};
+
+TEST_F(DeliveryTest, EachChunkIsDeliveredOnceOverSeveralLives) {
+  append(2);
+  Recorder first(*buffer);
+  deliver(first);
+  append(1);
+  Recorder second(*buffer);
+  deliver(second);
+  EXPECT_THAT(first.sequences, ElementsAre(1u, 2u));
+  EXPECT_THAT(second.sequences, ElementsAre(3u));
+  EXPECT_EQ(delivered, 2);
+  EXPECT_EQ(records("applied"), 3);
+}
+
+TEST_F(DeliveryTest, ANewSinkBeginsAtTheOldestChunkKeptAndCountsTheRestAsExpired) {
+  append(5);
+  buffer->release(3);
+  Recorder sink(*buffer);
+  deliver(sink);
+  EXPECT_THAT(sink.sequences, ElementsAre(4u, 5u));
+  EXPECT_EQ(records("applied"), 2);
+  EXPECT_EQ(records("expired"), 3);
+}
+
+TEST_F(DeliveryTest, ASinkThatComesBackAfterItsChunksWentDoesTheSame) {
+  append(2);
+  Recorder before(*buffer);
+  deliver(before);
+  append(4);
+  buffer->release(4);
+  Recorder after(*buffer);
+  deliver(after);
+  EXPECT_THAT(after.sequences, ElementsAre(5u, 6u));
+  EXPECT_EQ(records("expired"), 2);
+}
+
+TEST_F(DeliveryTest, WithNothingLeftInTheBufferANewSinkWaitsForWhatComes) {
+  append(3);
+  buffer->release(3);
+  Recorder sink(*buffer);
+  deliver(sink);
+  EXPECT_THAT(sink.sequences, ElementsAre());
+  append(1);
+  deliver(sink);
+  EXPECT_THAT(sink.sequences, ElementsAre(4u));
+}
+
+TEST_F(DeliveryTest, AMarkIsDurableBeforeItsDeliveryAndGivenToTheNextLife) {
+  append(1);
+  Recorder first(*buffer);
+  first.has_mark = true;
+  first.refusals = 1;
+  deliver(first);
+  EXPECT_EQ(first.resumed, "");
+  EXPECT_THAT(first.kept_marks, ElementsAre("begins behind 0", "begins behind 0"));
+  Recorder second(*buffer);
+  second.has_mark = true;
+  deliver(second);
+  EXPECT_EQ(second.resumed, "begins behind 1");
+}
+
+}  // namespace
+}  // namespace runtail::test
