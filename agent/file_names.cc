@@ -109,6 +109,9 @@ std::vector<FoundName> FileNames::look(std::map<std::string, std::string>& fault
       const bool was_ours = before != befores.end();
       if (!is_ours && !was_ours) continue;
       const Packing packing = packing_of(name);
+      // While it is packed, and if packing was cut short, the file itself is there.
+      const std::string unpacked = without_packing(name);
+      if (packing != Packing::kNone && was_ours && unpacked != *before && names.contains(unpacked)) continue;
       const bool is_live = !was_ours && packing == Packing::kNone;
       found.push_back({prefix + name, prefix + (was_ours ? *before : name), is_live, packing});
     }

@@ -28,9 +28,9 @@ class FileNames {
   // Glob patterns of whole paths. A '*' does not match '/' in what is included, and does in what is excluded.
   FileNames(std::vector<std::string> include, std::vector<std::string> exclude);
 
-  // All of them, in no order. A file is not live if its name tells which log it was rotated from, a pattern matches
-  // that name, and the log is there or the patterns match the file by nothing else. .xz, .bz2 and .lz4 are left alone.
-  // `faults`: what could not be listed, by directory.
+  // All of them, in no order, but no archive beside the rotated file it is made from; .xz, .bz2 and .lz4 are left
+  // alone. A file is not live if its name tells which log it was rotated from, a pattern matches that name, and the log
+  // is there or the patterns match the file by nothing else. `faults`: what could not be listed, by directory.
   std::vector<FoundName> look(std::map<std::string, std::string>& faults) const;
   // Those that exist, to watch.
   std::vector<std::string> directories() const;

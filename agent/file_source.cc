@@ -77,7 +77,7 @@ struct FileSource::File {
   std::uint64_t asked_in = 0;  // scan in which it was last asked which file it is; 0: not since it grew
   std::string fault;
   std::optional<LineBlock> passed;  // what of it was read in the file it is a copy of
-  TimePoint grown_at{};             // when it last had something new
+  TimePoint grown_at{};             // when it last changed
   std::int64_t mtime_ns = 0;
   std::optional<TimePoint> unread_since;
   std::weak_ptr<File> before;       // the one of its log that was written before it
@@ -133,6 +133,7 @@ void FileSource::scan(TimePoint now) {
   for (const auto& file : files_) file->was_present = std::exchange(file->present, false);
   faults_.clear();
   waiting_bytes_ = 0;
+  logs_without_room_.clear();
   std::vector<FoundName> found = names_.look(faults_);
   const std::map<std::string, std::string> unlisted = faults_;
   std::vector<std::pair<std::int64_t, const FoundName*>> rotated;
@@ -149,14 +150,15 @@ void FileSource::scan(TimePoint now) {
 
   by_path_.clear();
   for (const auto& file : files_) {
+    file->grown_at = std::min(file->grown_at, now);  // a clock set back must not hold files
     // A directory that could not be listed says nothing about its files.
     if (!file->present && !unlisted.contains(fs::path(file->path).parent_path())) file->is_live = false;
     if (file->present) by_path_[file->path] = file;
     if (file->present && !file->fault.empty()) faults_[file->path] = file->fault;
     const auto facts = file->tail.bytes().facts();
     if (!facts) continue;
-    if (facts->size > file->tail.size_seen()) file->grown_at = now;
     if (facts->size != file->tail.size_seen() || facts->mtime_ns != file->mtime_ns) {
+      file->grown_at = now;
       file->dirty = true;
       file->asked_in = 0;
       file->is_never = false;
@@ -209,7 +211,9 @@ void FileSource::look_at(const FoundName& name, TimePoint now) {
   } else if (now - from_micros(mtime_ns(status) / 1000) > settings_.ignore_older) {
     return;
   }
-  if (!make_room(now)) {
+  // The files of one log are opened in the order they were written.
+  if (logs_without_room_.contains(name.log) || !make_room(now)) {
+    logs_without_room_.insert(name.log);
     waiting_bytes_ += static_cast<std::uint64_t>(status.st_size);
     if (!waiting_since_) waiting_since_ = now;
     return;
@@ -251,6 +255,13 @@ std::shared_ptr<FileSource::File> FileSource::before(const File& file, TimePoint
   return before;
 }
 
+// The one after `file` that has something in it and is open; null: none.
+std::shared_ptr<FileSource::File> FileSource::after(const File& file, TimePoint now) {
+  auto after = file.after.lock();
+  while (after && !after->tail.is_known() && !identify(*after, now)) after = after->after.lock();
+  return after;
+}
+
 // A copy is told from its original by a look at both: that is opened too, if it rests.
 void FileSource::wake(const std::string& live) {
   struct stat status {};
@@ -263,8 +274,9 @@ bool FileSource::make_room(TimePoint now) {
   const auto may_go = [&](const auto& file) {
     const TailedFile& tail = file->tail;
     const bool is_drained = tail.is_read() || (file->is_live && (!tail.is_known() || tail.is_drained()));
+    const auto facts = file->tail.bytes().facts();  // it may have grown since it was looked at
     return (file->present || file->was_present) && is_drained && !tail.has_open() && !file->handed_over &&
-           !file->passed && !file->dirty && file->grown_at < now;
+           !file->passed && !file->dirty && file->grown_at < now && facts && facts->size == tail.size_seen();
   };
   const auto resting = std::find_if(files_.begin(), files_.end(), may_go);
   if (resting == files_.end()) return false;
@@ -401,12 +413,6 @@ std::optional<LineBlock> FileSource::read_file(const std::shared_ptr<File>& file
     return of_this_source(*file, std::move(passed));
   }
   file->waits = false;
-  // What it left open is given up by time only if the one after it does not go on with it.
-  const auto after = file->after.lock();
-  if (after && file->tail.has_open() && file->tail.is_read() && !after->tail.is_known()) {
-    if (auto block = read_file(after, now)) return block;
-    if (file->handed_over) return std::nullopt;
-  }
   const auto last = file->tail.may_carry_over() ? before(*file, now) : nullptr;
   if (last && !last->handed_over) {
     // What that one left open goes on here, once it is read to its end.
@@ -418,14 +424,17 @@ std::optional<LineBlock> FileSource::read_file(const std::shared_ptr<File>& file
         return of_this_source(*last, std::move(*traces));
       }
     }
-    if (last->tail.has_open()) {
-      file->tail.carry_over(last->tail);
+    const bool goes_on_here = last->tail.has_open();
+    file->tail.carry_over(last->tail);
+    if (goes_on_here) {
       file->took_from = last;
       last->handed_over = true;
     }
   }
   const bool had_carried = file->tail.has_carried();
-  TailStep step = file->tail.read(now, is_over(*file, now));
+  const auto next = after(*file, now);
+  const bool goes_on = next && next->tail.may_carry_over();
+  TailStep step = file->tail.read(now, is_over(*file, now) && !goes_on, goes_on);
   if (step.block) file->fault.clear();
   if (!step.fault.empty()) faults_[file->path] = file->fault = "read " + file->path + ": " + step.fault;
   if (step.was_cut) {

@@ -84,6 +84,7 @@ class FileSource final : public Source {
   void wake(const std::string& path);
   bool make_room(TimePoint now);
   std::shared_ptr<File> before(const File& file, TimePoint now);
+  std::shared_ptr<File> after(const File& file, TimePoint now);
   void limit_deleted();
   void let_rest(TimePoint now);
   std::optional<LineBlock> read_file(const std::shared_ptr<File>& file, TimePoint now);
@@ -115,7 +116,8 @@ class FileSource final : public Source {
   std::deque<LineBlock> together_;             // the rest of blocks that belong together
   std::size_t turn_ = 0;                       // files take turns
   std::uint64_t scans_ = 0;
-  std::uint64_t waiting_bytes_ = 0;  // of files for which there is no room
+  std::uint64_t waiting_bytes_ = 0;          // of files for which there is no room
+  std::set<std::string> logs_without_room_;  // by live path
   std::optional<TimePoint> waiting_since_;
 };
 

@@ -21,7 +21,8 @@ struct IdentityStart {
 // identity.key_file, else <buffer directory>/identity.key kept from before, else the database's, else one made now
 // (only without a database: two agents must not make two). With a database it has to answer once for each buffer: it
 // may know files the buffer does not. kUnavailable: it has not yet, and files wait; pipes and sockets do not need the
-// key, and where no other source is configured the start goes on without. kInvalidInput: the kept key is not the database's.
+// key, and where no other source is configured the start goes on without. kInvalidInput: the kept key is not the
+// database's.
 Result<IdentityStart> settle_identity(const Config& config, const DurableBuffer& buffer);
 
 }  // namespace runtail

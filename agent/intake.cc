@@ -95,8 +95,8 @@ void Intake::scan() {
     if (inotify_ < 0) continue;
     // Watching a directory twice gives the same watch.
     for (const std::string& directory : source->directories()) {
-      const int watch = inotify_add_watch(
-          inotify_, directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+      const int watch = inotify_add_watch(inotify_, directory.c_str(),
+                                          IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
       if (watch >= 0) watched_[watch] = directory == "/" ? directory : directory + "/";
     }
   }

@@ -56,7 +56,7 @@ class Intake {
   std::size_t turn_ = 0;
   int inotify_ = -1;
   std::map<int, std::string> watched_;  // directory with its '/', by watch
-  int wake_ = -1;  // eventfd: stop was asked for
+  int wake_ = -1;                       // eventfd: stop was asked for
   bool scan_due_ = true;
   std::chrono::steady_clock::time_point scanned_at_{}, trimmed_at_{};
   std::atomic<std::int64_t> progress_at_{0};

@@ -20,12 +20,12 @@ namespace runtail {
 
 // One unit: usually one physical line, else what framing joined.
 struct Line {
-  std::uint64_t offset = 0;  // of its first byte in the source
-  std::uint64_t length = 0;  // to the end of its last line, with the newline if there was one
+  std::uint64_t offset = 0;     // of its first byte in the source
+  std::uint64_t length = 0;     // to the end of its last line, with the newline if there was one
   std::string_view bytes = {};  // peeled, without the newline; empty if too_long or orphan
-  bool too_long = false;     // longer than line_bytes_max: set aside, never held in memory
-  bool orphan = false;       // a piece that lacks its first part: counted, not stored
-  std::uint32_t lines = 1;   // physical lines it was made of
+  bool too_long = false;        // longer than line_bytes_max: set aside, never held in memory
+  bool orphan = false;          // a piece that lacks its first part: counted, not stored
+  std::uint32_t lines = 1;      // physical lines it was made of
   Output output = Output::kUnknown;
   std::optional<TimePoint> envelope_time = {};
 };
@@ -51,7 +51,7 @@ struct LineDefaults {
 struct LineBlock {
   Position position;  // after this block, but for last_ts
   std::optional<TimePoint>* last_ts =
-      nullptr;  // the file's last stated time: the source keeps it, the pipeline moves it on
+      nullptr;                    // the file's last stated time: the source keeps it, the pipeline moves it on
   ByteRange covers;               // each unit ends in it; it may have begun before
   std::vector<Line> lines;        // in order of their ends
   std::vector<WorkerNote> notes;  // in order of offset

@@ -189,7 +189,8 @@ void Pipeline::put_defaults(const LineDefaults& defaults, const Line& line, Reda
   context_ = '{';
   append_missing_members(context_, defaults.context, event.context);
   append_missing_members(context_, output, event.context);
-  append_missing_members(context_, event.context.size() > 2 ? event.context.substr(1, event.context.size() - 2) : "", "");
+  append_missing_members(context_, event.context.size() > 2 ? event.context.substr(1, event.context.size() - 2) : "",
+                         "");
   context_ += '}';
   event.context = context_;
 }
@@ -254,11 +255,11 @@ const WorkerIds& Pipeline::worker_ids(const LineBlock& block) {
   }
   line += '}';
   const DeriverSettings& settings = deriver_.settings();
-  wrapped.ids = worker_ids_of(redactor_.redact(parser_.parse(line)).fields,
-                              [&](std::string_view job, std::string_view text) {
-                                return run_id_of(settings.run_namespace, settings.environment,
-                                                 job.empty() ? std::string_view(block.default_job_id) : job, text);
-                              });
+  wrapped.ids =
+      worker_ids_of(redactor_.redact(parser_.parse(line)).fields, [&](std::string_view job, std::string_view text) {
+        return run_id_of(settings.run_namespace, settings.environment,
+                         job.empty() ? std::string_view(block.default_job_id) : job, text);
+      });
   return wrapped.ids;
 }
 

@@ -84,7 +84,7 @@ class Pipeline {
   TimePoint first_seen_{};
   const WorkerIds* worker_ids_ = nullptr;  // null: no wrapper
   std::string json_;                       // of the line being taken, if somebody asked for it
-  std::string context_;  // of the event being taken, if the source adds to it
+  std::string context_;                    // of the event being taken, if the source adds to it
   Derived derived_;
   OwnFacts own_facts_;
   struct ServiceLevel {

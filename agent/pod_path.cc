@@ -8,7 +8,9 @@ namespace {
 
 // RFC 1123 names and UIDs: what may go into a stream and the context as it stands.
 bool is_name(std::string_view text) {
-  const auto may_stand = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; };
+  const auto may_stand = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
   return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), may_stand);
 }
 

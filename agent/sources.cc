@@ -8,8 +8,8 @@
 #include "agent/journal_source.h"
 #include "agent/line_defaults.h"
 #include "agent/pipe_source.h"
-#include "agent/worker_watch.h"
 #include "agent/stream_source.h"
+#include "agent/worker_watch.h"
 
 namespace runtail {
 namespace {

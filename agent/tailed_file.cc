@@ -74,7 +74,7 @@ TailStep TailedFile::cut() {
   return step;
 }
 
-TailStep TailedFile::read(TimePoint now, bool is_over) {
+TailStep TailedFile::read(TimePoint now, bool is_over, bool goes_on) {
   TailStep step;
   const auto facts = bytes_.facts();
   if (!facts || is_done_) return step;
@@ -93,7 +93,7 @@ TailStep TailedFile::read(TimePoint now, bool is_over) {
     if (skip_long_line(now, is_over, step)) give(step);
     return step;
   }
-  return read_lines(now, is_over, facts->size);
+  return read_lines(now, is_over, goes_on, facts->size);
 }
 
 void TailedFile::begin_block() {
@@ -110,7 +110,7 @@ TailStep TailedFile::finish_traces() {
   return step;
 }
 
-TailStep TailedFile::read_lines(TimePoint now, bool is_over, std::uint64_t size) {
+TailStep TailedFile::read_lines(TimePoint now, bool is_over, bool goes_on, std::uint64_t size) {
   TailStep step;
   // The bytes before come along: they show whether this is still what was read before.
   const BytesRead got = bytes_.read_at(buffer_.data(), buffer_.size(), next_ - tail_.size());
@@ -160,7 +160,7 @@ TailStep TailedFile::read_lines(TimePoint now, bool is_over, std::uint64_t size)
   if (nothing_follows) {
     framing_.finish(units_);
     is_done_ = bytes_.is_packed();
-  } else {
+  } else if (!goes_on) {
     framing_.flush_due(now, units_);
   }
   give(step);
@@ -187,6 +187,7 @@ bool TailedFile::skip_long_line(TimePoint now, bool is_over, TailStep& step) {
     const bool nothing_follows = is_at_end(got, is_over, step);
     if (!newline && !nothing_follows) {
       have += got.size;
+      is_drained_ = got.at_end;
       if (got.at_end) break;
       continue;
     }
@@ -239,10 +240,7 @@ void TailedFile::give(TailStep& step) {
   step.block = std::move(block);
 }
 
-void TailedFile::carry_over(TailedFile& before) {
-  framing_.carry_over(std::move(before.framing_));
-  before.framing_ = Framing(settings_.framing);
-}
+void TailedFile::carry_over(TailedFile& before) { framing_.carry_over(before.framing_); }
 
 LineBlock TailedFile::finish_for_successor() {
   LineBlock block;

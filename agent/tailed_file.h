@@ -55,7 +55,8 @@ class TailedFile {
 
   // The next block, at most one read's worth. `is_over`: nobody writes to it any more, so what has no newline is a line
   // and what is open is whole.
-  TailStep read(TimePoint now, bool is_over);
+  // `goes_on`: another file waits to take over what is open, so none of it is given up.
+  TailStep read(TimePoint now, bool is_over, bool goes_on);
 
   const Position& position() const { return position_; }
   bool has_open() const { return framing_.has_open(); }
@@ -88,7 +89,7 @@ class TailedFile {
  private:
   static constexpr std::size_t kTailBytes = kConfirmBytes + 1;
 
-  TailStep read_lines(TimePoint now, bool is_over, std::uint64_t size);
+  TailStep read_lines(TimePoint now, bool is_over, bool goes_on, std::uint64_t size);
   void begin_block();
   // False: its end is not there yet.
   bool skip_long_line(TimePoint now, bool is_over, TailStep& step);

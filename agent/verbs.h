@@ -21,7 +21,8 @@ void add_status_verb(CLI::App& app, int& exit_code);
 void add_buffer_verb(CLI::App& app, int& exit_code);
 void add_version_verb(CLI::App& app, int& exit_code);
 
-// `exec` has a command line of its own (agent/exec/command_line.h) and is only listed by CLI11. `words`: those after it.
+// `exec` has a command line of its own (agent/exec/command_line.h) and is only listed by CLI11. `words`: those after
+// it.
 int exec_verb(std::span<const char* const> words);
 
 }  // namespace runtail

@@ -22,11 +22,10 @@ enum Flag : std::uint8_t {
 
 void append_event(std::string& out, const RedactedEvent& event, std::int64_t offset, std::uint64_t length) {
   ByteWriter writer(out);
-  writer.u8(static_cast<std::uint8_t>((event.stored ? kStored : 0) | (event.attempt_failed ? kAttemptFailed : 0) |
-                                      (event.pii_safe ? kPiiSafe : 0) | (event.context.empty() ? 0 : kHasContext) |
-                                      (event.raw_text.empty() ? 0 : kHasRawText) |
-                                      (event.counts.empty() ? 0 : kHasCounts) | (event.repaired ? kRepaired : 0) |
-                                      (offset < 0 ? kBeforeChunk : 0)));
+  writer.u8(static_cast<std::uint8_t>(
+      (event.stored ? kStored : 0) | (event.attempt_failed ? kAttemptFailed : 0) | (event.pii_safe ? kPiiSafe : 0) |
+      (event.context.empty() ? 0 : kHasContext) | (event.raw_text.empty() ? 0 : kHasRawText) |
+      (event.counts.empty() ? 0 : kHasCounts) | (event.repaired ? kRepaired : 0) | (offset < 0 ? kBeforeChunk : 0)));
   writer.varint(static_cast<std::uint64_t>(offset < 0 ? -offset : offset));
   writer.varint(length);
   writer.u8(static_cast<std::uint8_t>(event.kind));

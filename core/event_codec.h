@@ -1,8 +1,8 @@
 // Events as bytes, inside a chunk. One event:
-//   u8 flags  varint offset (relative to the chunk; before it if the flag says so)  varint length  u8 kind  u8 level  u8 status+1 (0: none)
-//   u8 verdict | ts_source << 2 | redaction_state << 5   i64 ts  u64 present  then each present field in order of
-//   Field: u8 FieldValue::Kind, then text: varint size + bytes; uuid: 16 bytes; int, time: zigzag varint; real: 8
-//   bytes; bool: u8 then by flags: context, raw_text, counts; then dialect (varint size + bytes).
+//   u8 flags  varint offset (relative to the chunk; before it if the flag says so)  varint length  u8 kind  u8 level u8
+//   status+1 (0: none) u8 verdict | ts_source << 2 | redaction_state << 5   i64 ts  u64 present  then each present
+//   field in order of Field: u8 FieldValue::Kind, then text: varint size + bytes; uuid: 16 bytes; int, time: zigzag
+//   varint; real: 8 bytes; bool: u8 then by flags: context, raw_text, counts; then dialect (varint size + bytes).
 // A reader meets only what this version or the one before wrote: the chunk carries the format number.
 #pragma once
 

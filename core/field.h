@@ -121,7 +121,8 @@ inline constexpr std::string_view kSourceWords[] = {"api", "job", "frontend", "w
 inline constexpr std::string_view kOutcomeWords[] = {"success", "error", "retry"};
 inline constexpr std::string_view kJobTypeWords[] = {"batch", "streaming"};
 
-// All a field of type kWord may hold, folded; empty: words.h or the dialect lists them, or the field is of another type.
+// All a field of type kWord may hold, folded; empty: words.h or the dialect lists them, or the field is of another
+// type.
 constexpr std::span<const std::string_view> words_of(Field field) {
   switch (field) {
     case Field::kPhase:

@@ -39,8 +39,8 @@ class Sink {
   // `chunks` are in order of sequence and belong to the caller. `maybe_delivered`: an earlier call with these chunks
   // ended without an answer (or the agent died in it), so ranges found covered count as applied, not as duplicates.
   virtual Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) = 0;
-  // For a destination that cannot be asked what it has: where the next delivery begins there. Taken before each delivery,
-  // durable before it starts, and given to the next process by resume(). "": not needed.
+  // For a destination that cannot be asked what it has: where the next delivery begins there. Taken before each
+  // delivery, durable before it starts, and given to the next process by resume(). "": not needed.
   virtual std::string mark() { return {}; }
   // Before anything else: what mark() said before the last delivery that may have happened.
   virtual void resume(std::string_view) {}

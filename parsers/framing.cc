@@ -423,7 +423,7 @@ std::optional<TimePoint> Framing::due() const {
 
 void Framing::skip_to(std::uint64_t emitted) { state_->skipped_to = emitted; }
 
-void Framing::carry_over(Framing&& ended) {
+void Framing::carry_over(Framing& ended) {
   State& state = *state_;
   for (Open& open : ended.state_->opens) {
     if (open.is_trace) continue;

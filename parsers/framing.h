@@ -86,9 +86,10 @@ class Framing {
   // Lines that end at or before `emitted` were added in an earlier life: what they complete was handed out then. Call
   // it before the first line. flush_due() and finish() hand out nothing before reading is past it.
   void skip_to(std::uint64_t emitted);
-  // The file before this one ended inside of pieces: they go on here (see finish_traces). Units made of them come with
-  // `carried` and the offset they had in the other file; here they are open from 0.
-  void carry_over(Framing&& ended);
+  // The pieces that were open at the end of the file before go on here (see finish_traces), and what was given up there
+  // is given up here. Units made of them come with `carried` and the offset they had in the other file; here they are
+  // open from 0. `ended` can be used on, with nothing open.
+  void carry_over(Framing& ended);
   // Nothing is known of what came before the first line: on each output, units out of an envelope are orphans until one
   // is not plainly the rest of a JSON line (is_json_tail in envelope.h). So too after a restart: which pieces were
   // given up before it is not known any more. Harmless where the first line is a beginning.

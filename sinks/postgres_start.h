@@ -28,8 +28,8 @@ struct PostgresStart {
 };
 
 // The files of `streams`, and those that `agent` was the last to advance: streams of pods and pipes have names nobody
-// knows beforehand. Opens a connection of its own and closes it. kUnavailable: server out of reach, later again. kNotFound: schema or
-// key missing, `runtail migrate`. kInvalidInput: the user may not read them, or may not log in.
+// knows beforehand. Opens a connection of its own and closes it. kUnavailable: server out of reach, later again.
+// kNotFound: schema or key missing, `runtail migrate`. kInvalidInput: the user may not read them, or may not log in.
 Result<PostgresStart> read_start(const PostgresConfig& config, const std::string& agent,
                                  std::span<const std::string> streams);
 

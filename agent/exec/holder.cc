@@ -81,11 +81,11 @@ class Holder {
   }
 
  private:
-  void complain(const std::string& what) const {
-    const std::string log = settings_.socket.parent_path() / "agent.log";
-    dprintf(STDERR_FILENO, "%s: %s (socket %s; the agent's own words: %s)\n", settings_.program.c_str(), what.c_str(),
-            settings_.socket.c_str(), log.c_str());
+  std::string complaint(const std::string& what) const {
+    return settings_.program + ": " + what + " (socket " + settings_.socket.native() +
+           "; the agent's own words: " + (settings_.socket.parent_path() / "agent.log").native() + ")\n";
   }
+  void complain(const std::string& what) const { dprintf(STDERR_FILENO, "%s", complaint(what).c_str()); }
 
   void tell_what_is_missing() const {
     if (!queue_.all_acked()) {
@@ -280,19 +280,19 @@ class Holder {
     is_given_up_ = !not_yet(exit_told_at_ + end_wait()) && (!queue_.all_acked() || is_drained());
   }
 
-  // Once, and only what the end does not say anyway.
+  // Once, and only what the end does not say anyway. A stderr that is not ready must not hold the worker up.
   template <typename NotYet>
   void tell_of_absence(const NotYet& not_yet) {
     if (is_absence_told_ || is_exit_told_) return;
+    std::string what;
     if (link_->refusals() >= kRefusalsMax) {
-      is_absence_told_ = true;
-      complain("the agent there does not answer: is it of another version? The worker goes on without it");
+      what = "the agent there does not answer: is it of another version? The worker goes on without it";
     } else if (!settings_.start_agent && worker_ > 0 && !link_->is_up() &&
                !not_yet(std::max(started_at_, answered_at_) + settings_.unanswered_after)) {
-      is_absence_told_ = true;
-      complain("no agent answers, and no runtail is found to start one: the worker runs without one, up to " +
-               std::to_string(settings_.queue_bytes_max >> 20) + " MiB of its lines wait for an agent to come");
+      what = "no agent answers, and no runtail is found to start one: the worker runs without one, up to " +
+             std::to_string(settings_.queue_bytes_max >> 20) + " MiB of its lines wait for an agent to come";
     }
+    if (!what.empty()) is_absence_told_ = streams_[1].own.write(complaint(what)) != 0;
   }
 
   milliseconds end_wait() const {

@@ -44,9 +44,11 @@ int main(int argc, char** argv) {
   std::vector<std::string> what = {"stages", "buffer", "pg", "latency", "files"};
   std::string directory;
   bool print_workload = false;
-  const std::map<std::string, std::function<void(const BenchOptions&)>> benches = {
-      {"stages", bench_stages}, {"buffer", bench_buffer}, {"pg", bench_postgres}, {"latency", bench_latency},
-      {"files", bench_files}};
+  const std::map<std::string, std::function<void(const BenchOptions&)>> benches = {{"stages", bench_stages},
+                                                                                   {"buffer", bench_buffer},
+                                                                                   {"pg", bench_postgres},
+                                                                                   {"latency", bench_latency},
+                                                                                   {"files", bench_files}};
   app.add_option("what", what, "stages, buffer, pg, latency, files (default: all)")
       ->check(CLI::IsMember({"stages", "buffer", "pg", "latency", "files"}));
   app.add_option("--lines", options.lines, "Lines of the workload")->capture_default_str();

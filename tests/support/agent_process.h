@@ -34,10 +34,10 @@ struct AgentSource {
 };
 
 struct AgentSetup {
-  std::filesystem::path directory;  // config, log and buffer go here
+  std::filesystem::path directory;   // config, log and buffer go here
   std::vector<AgentSource> sources;  // none: `more` may name some
-  std::string postgres_url;  // empty: embedded
-  std::string more;          // further YAML, top-level keys
+  std::string postgres_url;          // empty: embedded
+  std::string more;                  // further YAML, top-level keys
   std::map<std::string, std::string> environment;
   std::vector<std::string> arguments = {};  // beside --config
   std::filesystem::path input = {};         // its standard input; empty: /dev/null

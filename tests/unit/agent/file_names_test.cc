@@ -60,6 +60,12 @@ TEST_F(FileNamesTest, RotatedSiblingsBelongToTheLog) {
                                                              "etl.log-20260301<etl.log"));
 }
 
+TEST_F(FileNamesTest, AnArchiveBesideTheRotatedFileItIsMadeFromIsNone) {
+  make({"etl.log", "etl.log.gz", "etl.log.1", "etl.log.1.gz", "etl.log.2.zst"});
+  EXPECT_THAT(look("etl.log"), testing::UnorderedElementsAre("etl.log", "etl.log.gz<etl.log", "etl.log.1<etl.log",
+                                                             "etl.log.2.zst<etl.log"));
+}
+
 TEST_F(FileNamesTest, NumberedLogsAreLogsUnlessTheOneTheyCameFromIsThere) {
   make({"worker-1.log", "worker-2.log", "batch.log", "batch-1.log", "job-7.log", "job-7-20260301.log"});
   EXPECT_THAT(look("*.log"),

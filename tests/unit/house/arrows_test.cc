@@ -31,10 +31,13 @@ struct Room {
   std::string_view file = "";  // the one outside that may name it, too: archives of log files are unpacked there
 };
 constexpr Room kRooms[] = {
-    {"simdjson", "parsers"}, {"re2/", "redaction"},   {"rocksdb/", "buffer"},   {"zstd", "buffer", "agent/packed_file.cc"},
-    {"libpq", "schema"},     {"postgres", "schema"},  {"yaml-cpp/", "config"},  {"prometheus/", "sinks"},
-    {"openssl/", "core"},    {"boost/asio", "agent"}, {"boost/beast", "agent"}, {"CLI/", "agent"},
-    {"spdlog/", "agent"},    {"systemd/", "agent"},
+    {"simdjson", "parsers"},  {"re2/", "redaction"},
+    {"rocksdb/", "buffer"},   {"zstd", "buffer", "agent/packed_file.cc"},
+    {"libpq", "schema"},      {"postgres", "schema"},
+    {"yaml-cpp/", "config"},  {"prometheus/", "sinks"},
+    {"openssl/", "core"},     {"boost/asio", "agent"},
+    {"boost/beast", "agent"}, {"CLI/", "agent"},
+    {"spdlog/", "agent"},     {"systemd/", "agent"},
 };
 
 // Words of input, output and clocks, which parsers, redaction and derive do without.

@@ -13,7 +13,7 @@ TEST(Framing, PiecesGoOnInTheNextFileAndTracesDoNot) {
   first.framing.finish_traces(out);
   keep(out, first.units);
   EXPECT_EQ(first.texts(), (Texts{"x", "Error: x"}));
-  second.framing.carry_over(std::move(first.framing));
+  second.framing.carry_over(first.framing);
   EXPECT_TRUE(second.framing.has_open());
   EXPECT_TRUE(second.framing.has_carried());
   EXPECT_EQ(second.framing.oldest_open(), 0u);
@@ -28,7 +28,7 @@ TEST(Framing, PiecesGoOnInTheNextFileAndTracesDoNot) {
 TEST(Framing, CarriedPiecesWaitForTheirRestToo) {
   Feed first, second;
   first.line(cri("{\"a\":", "P"));
-  second.framing.carry_over(std::move(first.framing));
+  second.framing.carry_over(first.framing);
   second.after(seconds(31)).lines({cri("1}"), cri("{}")});
   EXPECT_EQ(second.texts(), (Texts{"<orphan>", "<orphan>", "{}"}));
   EXPECT_TRUE(second.units[0].carried);

@@ -1,12 +1,12 @@
 // Lines for framing tests, and what came of them.
 #pragma once
 
-#include "parsers/framing.h"
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <algorithm>
 #include <random>
 #include <string>
+#include "parsers/framing.h"
 #include "tests/support/scale.h"
 
 namespace runtail::test {
