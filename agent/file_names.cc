@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace runtail {
@@ -68,6 +70,25 @@ std::vector<std::string> names_before_rotation(std::string_view packed_name) {
   return before;
 }
 
+void sort_oldest_first(std::vector<FoundName>& rotated) {
+  // By log, and in it by number: etl.log.9 before etl.log.10.
+  const auto by_number = [](const FoundName& a, const FoundName& b) {
+    return std::tuple(std::string_view(a.log), a.path.size(), std::string_view(a.path)) <
+           std::tuple(std::string_view(b.log), b.path.size(), std::string_view(b.path));
+  };
+  const auto written_at = [](const FoundName& name) {
+    return std::pair(name.status.st_mtim.tv_sec, name.status.st_mtim.tv_nsec);
+  };
+  std::sort(rotated.begin(), rotated.end(), by_number);
+  for (auto first = rotated.begin(); first != rotated.end();) {
+    const auto end = std::find_if(first, rotated.end(), [&](const FoundName& each) { return each.log != first->log; });
+    if (written_at(*first) >= written_at(*std::prev(end))) std::reverse(first, end);
+    first = end;
+  }
+  std::stable_sort(rotated.begin(), rotated.end(),
+                   [&](const FoundName& a, const FoundName& b) { return written_at(a) < written_at(b); });
+}
+
 FileNames::FileNames(std::vector<std::string> include, std::vector<std::string> exclude)
     : include_(plain(std::move(include))), exclude_(std::move(exclude)) {}
 
@@ -113,7 +134,12 @@ std::vector<FoundName> FileNames::look(std::map<std::string, std::string>& fault
       const std::string unpacked = without_packing(name);
       if (packing != Packing::kNone && was_ours && unpacked != *before && names.contains(unpacked)) continue;
       const bool is_live = !was_ours && packing == Packing::kNone;
-      found.push_back({prefix + name, prefix + (was_ours ? *before : name), is_live, packing});
+      FoundName seen{prefix + name, prefix + (was_ours ? *before : name), is_live, packing, {}};
+      if (stat(seen.path.c_str(), &seen.status) != 0) {
+        if (errno != ENOENT) faults[seen.path] = "look at " + seen.path + ": " + std::strerror(errno);
+        continue;
+      }
+      if (!S_ISDIR(seen.status.st_mode)) found.push_back(std::move(seen));
     }
   }
   return found;

@@ -1,6 +1,8 @@
 // Which names of the file system belong to a source: those its patterns match, and what log rotation made of them.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@ struct FoundName {
   std::string log;  // the live name it has or once had: etl.log for etl.log.1, etl.log-20260301.gz and etl-1.log
   bool is_live = true;
   Packing packing = Packing::kNone;
+  struct stat status {};  // as it was when it was found, of what a link leads to
 };
 
 // The names a rotated file may have had while it was written, as far as its name tells, the likeliest first.
@@ -22,6 +25,10 @@ struct FoundName {
 //   etl-20260301.log, etl.1.log                                                              -> etl.log
 //   etl-7-20260301.log                                                                       -> etl.log, etl-7.log
 std::vector<std::string> names_before_rotation(std::string_view name);
+
+// Rotated files, the oldest first. The kernel's times are coarse (4 ms): where they are the same, names tell, by the
+// direction that the times of their log show. Without any, etl.log.1 is younger than etl.log.2.
+void sort_oldest_first(std::vector<FoundName>& rotated);
 
 class FileNames {
  public:

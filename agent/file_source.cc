@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "agent/log.h"
@@ -29,10 +30,14 @@ constexpr std::chrono::seconds kGrowing{5};
 constexpr std::chrono::seconds kArchiveCutAfter{60};
 // An archive that waits for its original is asked again in every so many scans.
 constexpr std::uint64_t kScansPerAsk = 5;
+// Files rotated faster than names can be listed are taken as they are found.
+constexpr int kLooksMax = 5;
 
 std::int64_t mtime_ns(const struct stat& status) {
   return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
+
+std::pair<dev_t, ino_t> inode_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
 FramingSettings::Envelope envelope_of(const SourceConfig& source) {
   using Envelope = FramingSettings::Envelope;
@@ -97,7 +102,7 @@ FileSource::FileSource(FileSourceSettings settings, std::vector<Position> positi
       known_(settings_.key, std::move(positions)) {
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
     struct stat status {};
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) own_.insert({status.st_dev, status.st_ino});
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) own_.insert(inode_of(status));
   }
 }
 
@@ -134,18 +139,16 @@ void FileSource::scan(TimePoint now) {
   faults_.clear();
   waiting_bytes_ = 0;
   logs_without_room_.clear();
-  std::vector<FoundName> found = names_.look(faults_);
+  std::vector<FoundName> live = look();
   const std::map<std::string, std::string> unlisted = faults_;
-  std::vector<std::pair<std::int64_t, const FoundName*>> rotated;
-  for (const FoundName& name : found) {
-    struct stat status {};
-    if (!name.is_live && stat(name.path.c_str(), &status) == 0) rotated.emplace_back(mtime_ns(status), &name);
-  }
-  std::sort(rotated.begin(), rotated.end());  // oldest first
-  for (const auto& [time, name] : rotated) look_at(*name, now);
-  for (const FoundName& name : found) {
-    if (name.is_live) look_at(name, now);
-  }
+  std::vector<FoundName> rotated;
+  const auto first =
+      std::stable_partition(live.begin(), live.end(), [](const FoundName& name) { return name.is_live; });
+  std::move(first, live.end(), std::back_inserter(rotated));
+  live.erase(first, live.end());
+  sort_oldest_first(rotated);
+  for (const FoundName& name : rotated) look_at(name, now);
+  for (const FoundName& name : live) look_at(name, now);
   if (waiting_bytes_ == 0) waiting_since_.reset();
 
   by_path_.clear();
@@ -177,18 +180,31 @@ void FileSource::scan(TimePoint now) {
   });
 }
 
+// While files are renamed, a look may miss some: they would be opened in another order than they were written in. So
+// where there is anything new, only what two looks find alike is believed.
+std::vector<FoundName> FileSource::look() {
+  std::vector<FoundName> found = names_.look(faults_);
+  const auto is_new = [&](const FoundName& name) { return !seen_.contains(inode_of(name.status)); };
+  const auto is_same = [](const FoundName& a, const FoundName& b) {
+    return a.path == b.path && inode_of(a.status) == inode_of(b.status);
+  };
+  for (int looks = 1; looks < kLooksMax && std::any_of(found.begin(), found.end(), is_new); ++looks) {
+    faults_.clear();
+    const std::vector<FoundName> before = std::exchange(found, names_.look(faults_));
+    if (std::equal(found.begin(), found.end(), before.begin(), before.end(), is_same)) break;
+  }
+  seen_.clear();
+  for (const FoundName& name : found) seen_.insert(inode_of(name.status));
+  return found;
+}
+
 void FileSource::look_at(const FoundName& name, TimePoint now) {
   const std::string& path = name.path;
   for (const fs::path& own : settings_.never) {
     if (path == own || path.starts_with(own.string() + "/")) return;
   }
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) {
-    if (errno != ENOENT) faults_[path] = "look at " + path + ": " + std::strerror(errno);
-    return;
-  }
-  if (S_ISDIR(status.st_mode)) return;
-  const Inode inode{status.st_dev, status.st_ino};
+  const struct stat& status = name.status;
+  const Inode inode = inode_of(status);
   if (own_.contains(inode)) return;
   const auto same = [&](const auto& file) { return file->inode == inode; };
   if (const auto open = std::find_if(files_.begin(), files_.end(), same); open != files_.end()) {
@@ -223,12 +239,13 @@ void FileSource::look_at(const FoundName& name, TimePoint now) {
     if (opened.error().code != ErrorCode::kNotFound) faults_[path] = opened.error().message;
     return;
   }
+  struct stat now_there {};
+  if (stat(path.c_str(), &now_there) != 0 || inode_of(now_there) != inode) return;  // it has another name by now
   rested_.erase(inode);
   if (!name.is_live) wake(name.log);
-  const Inode is{opened->device, opened->inode};
   const std::int64_t written_ns = opened->mtime_ns;
   auto file = std::make_shared<File>(FileBytes(std::move(*opened), name.packing), tail_settings_, *buffer_);
-  file->inode = is;
+  file->inode = inode;
   file->path = path;
   file->log_path = name.log;
   file->log = log_of(name.log);
@@ -240,8 +257,8 @@ void FileSource::look_at(const FoundName& name, TimePoint now) {
   // Who came after whom. What appears beside a live file that is still the same is a copy, and has no place in the row.
   std::weak_ptr<File>& newest = newest_[name.log];
   const auto before = newest.lock();
-  const bool is_copy = !name.is_live && before && stat(name.log.c_str(), &status) == 0 &&
-                       before->inode == Inode{status.st_dev, status.st_ino};
+  struct stat live {};
+  const bool is_copy = !name.is_live && before && stat(name.log.c_str(), &live) == 0 && before->inode == inode_of(live);
   if (is_copy) return;
   file->before = before;
   if (before) before->after = file;
@@ -265,7 +282,7 @@ std::shared_ptr<FileSource::File> FileSource::after(const File& file, TimePoint 
 // A copy is told from its original by a look at both: that is opened too, if it rests.
 void FileSource::wake(const std::string& live) {
   struct stat status {};
-  if (stat(live.c_str(), &status) == 0) rested_.erase({status.st_dev, status.st_ino});
+  if (stat(live.c_str(), &status) == 0) rested_.erase(inode_of(status));
 }
 
 // One more may be opened; if need be a file that gives nothing until it grows makes room.
@@ -441,6 +458,7 @@ std::optional<LineBlock> FileSource::read_file(const std::shared_ptr<File>& file
     was_cut(*file, step.unread, now);
     return std::nullopt;
   }
+  if (step.shorter_by > 0) was_truncated(*file, step.shorter_by);
   if (file->tail.is_read()) file->unread_since.reset();
   if (!step.block) return std::nullopt;
   file->grown_at = now;
@@ -483,9 +501,10 @@ LineBlock FileSource::of_this_source(File& file, LineBlock block) {
 // What it holds is another file. What was seen and not read is lost, unless a copy has it.
 void FileSource::was_cut(File& file, std::uint64_t unread, TimePoint now) {
   const FileIdentity cut = file.tail.position().file;
+  const auto facts = file.tail.bytes().facts();
+  if (facts) known_.remember_cut(cut, file.tail.checkpoints(), *facts);
   file.tail.forget();
   file.grown_at = now;
-  metrics_.add(Metric::kTruncationsUnaccountedTotal, {settings_.source.name}, 1);
   std::uint64_t lost = unread;
   if (unread > 0) {
     // copytruncate makes its copy first: if it is there, it is the file now, and what was not read is read from it.
@@ -498,6 +517,11 @@ void FileSource::was_cut(File& file, std::uint64_t unread, TimePoint now) {
       if (copy->tail.bytes().is_packed()) lost = 0;
     }
   }
+  was_truncated(file, lost);
+}
+
+void FileSource::was_truncated(const File& file, std::uint64_t lost) {
+  metrics_.add(Metric::kTruncationsUnaccountedTotal, {settings_.source.name}, 1);
   count_lost(lost, "truncated");
   log_warn("source " + settings_.source.name + ": " + file.path + " was truncated; " +
            (lost > 0 ? std::to_string(lost) + " bytes were seen and not read and are lost"

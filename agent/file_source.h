@@ -80,6 +80,7 @@ class FileSource final : public Source {
   using Inode = std::pair<dev_t, ino_t>;
 
   std::shared_ptr<Log> log_of(const std::string& path);
+  std::vector<FoundName> look();
   void look_at(const FoundName& name, TimePoint now);
   void wake(const std::string& path);
   bool make_room(TimePoint now);
@@ -92,6 +93,7 @@ class FileSource final : public Source {
   FileBytes* open_as(const FileIdentity& identity) const;
   bool is_over(File& file, TimePoint now) const;
   void was_cut(File& file, std::uint64_t unread, TimePoint now);
+  void was_truncated(const File& file, std::uint64_t lost);
   LineBlock of_this_source(File& file, LineBlock block);
   LineBlock with_those_before(File& file, LineBlock block);
   void take_back_before(File& file);
@@ -111,6 +113,7 @@ class FileSource final : public Source {
   std::map<std::string, std::weak_ptr<File>> by_path_;
   std::map<std::string, std::weak_ptr<File>> newest_;  // of each log, by live path
   std::map<Inode, Rested> rested_;
+  std::set<Inode> seen_;                       // by the last scan
   std::set<Inode> own_;                        // our own output
   std::map<std::string, std::string> faults_;  // by path
   std::deque<LineBlock> together_;             // the rest of blocks that belong together

@@ -78,7 +78,8 @@ Result<bool> Intake::round() {
       block = block->with_next ? source.read(clock_.now()) : std::nullopt;
     }
   }
-  if (!any) return false;
+  // What a source counted without a line to go with it, a loss for example, is shown as soon.
+  if (!any && !pipeline_.has_counted()) return false;
   if (const auto committed = pipeline_.commit(); !committed) return committed.error();
   for (const auto& source : sources_) source->committed();
   progress_at_ = to_micros(clock_.now());

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "agent/tailed_file.h"
-
 namespace runtail {
 namespace {
 
@@ -15,6 +13,8 @@ bool may_come_from(const FileBytes& copy, const FileBytes& original, bool if_unk
   // gzip, zstd and logrotate give their copy the original's time, cut to seconds.
   return mine->mtime_ns + 1'000'000'000 > its->born_ns;
 }
+
+constexpr std::chrono::nanoseconds kCutKept = std::chrono::hours(1);
 
 }  // namespace
 
@@ -74,10 +74,15 @@ KnownFiles::Identified KnownFiles::identify(FileBytes& bytes, ReadBuffer& buffer
     }
     // Shorter than that one was read: it may be a copy of it, or its archive, that is still being written.
     if (tail.is_cut && !seen.is_over) return {};
-    FileBytes* const original = seen.is_live ? nullptr : open_as(known.file);
+    if (seen.is_live) continue;
+    FileBytes* const original = open_as(known.file);
     const std::uint64_t length = bytes.length();
-    if (!original || !may_come_from(bytes, *original, false)) continue;
-    if (!is_in(bytes, *original, length - std::min<std::uint64_t>(length, size), buffer)) continue;
+    if (original && !may_come_from(bytes, *original, false)) continue;
+    if (original && was_cut(*original, known, head_size, buffer)) return {};  // the next look at that one will say so
+    const std::uint64_t tail_at = length - std::min<std::uint64_t>(length, size);
+    const bool is_copy =
+        original ? is_in(bytes, *original, tail_at, buffer) : is_copy_of_cut(bytes, known.file, buffer);
+    if (!is_copy) continue;
     if (seen.is_growing) return {};
     made.read_elsewhere = length;
     return made;
@@ -101,6 +106,32 @@ bool KnownFiles::was_cut(FileBytes& file, const Position& known, std::size_t hea
   const std::string_view bytes(buffer.data(), read.size);
   if (read.size < size) return true;
   return known.emitted > 0 ? hmac_sha256(key_, bytes) != known.confirm : hmac16(key_, bytes) != known.file.file_key;
+}
+
+void KnownFiles::remember_cut(const FileIdentity& file, std::deque<Checkpoint> checkpoints,
+                              const FileBytes::Facts& facts) {
+  std::erase_if(cut_, [&](const auto& each) { return facts.mtime_ns - each.second.cut_ns > kCutKept.count(); });
+  cut_[file] = {std::move(checkpoints), facts.born_ns, facts.mtime_ns};
+}
+
+// `bytes` was made while `file` was still whole, and the same stands where its blocks ended.
+bool KnownFiles::is_copy_of_cut(FileBytes& bytes, const FileIdentity& file, ReadBuffer& buffer) const {
+  const auto found = cut_.find(file);
+  const auto facts = bytes.facts();
+  if (found == cut_.end() || !facts) return false;
+  const Cut& cut = found->second;
+  // Of an archive the birth says when it was packed.
+  const bool is_in_time = facts->born_ns >= cut.born_ns && (bytes.is_packed() || facts->born_ns <= cut.cut_ns);
+  if (facts->born_ns != 0 && cut.born_ns != 0 && !is_in_time) return false;
+  bool any = false;
+  for (const Checkpoint& each : cut.checkpoints) {
+    const std::size_t size = std::min<std::uint64_t>(TailedFile::kConfirmBytes, each.offset);
+    const BytesRead read = bytes.read_at(buffer.data(), size, each.offset - size);
+    if (read.size < size) break;
+    if (hmac_sha256(key_, std::string_view(buffer.data(), size)) != each.confirm) return false;
+    any = true;
+  }
+  return any;
 }
 
 // As far as one look shows, all of `copy` from `offset` on stands at the same place in `original`.

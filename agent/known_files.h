@@ -1,6 +1,7 @@
 // The files of a source that are known by content, whatever their names are now.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "agent/file_bytes.h"
+#include "agent/tailed_file.h"
 #include "core/digest.h"
 #include "core/position.h"
 
@@ -23,6 +25,10 @@ class KnownFiles {
   void remember(const Position& position);
   // Some file of that stream was met before.
   bool knows(const std::string& stream) const { return streams_.contains(stream); }
+
+  // What was read as `file` stands there no more; `facts` are those of what stands there now. A copy made before may be
+  // shorter than what was read: `checkpoints` tell it from a file that merely begins alike. Kept for an hour.
+  void remember_cut(const FileIdentity& file, std::deque<Checkpoint> checkpoints, const FileBytes::Facts& facts);
 
   struct Identified {
     enum class Answer {
@@ -50,9 +56,16 @@ class KnownFiles {
 
  private:
   bool was_cut(FileBytes& file, const Position& known, std::size_t head_size, ReadBuffer& buffer) const;
+  bool is_copy_of_cut(FileBytes& bytes, const FileIdentity& file, ReadBuffer& buffer) const;
   static bool is_in(FileBytes& copy, FileBytes& original, std::uint64_t offset, ReadBuffer& buffer);
 
+  struct Cut {
+    std::deque<Checkpoint> checkpoints;
+    std::int64_t born_ns = 0, cut_ns = 0;  // by the clock of the file system
+  };
+
   const HashKey key_;
+  std::map<FileIdentity, Cut> cut_;
   std::map<std::pair<std::string, Bytes16>, std::vector<Position>> by_head_;
   std::map<std::string, int> streams_;
 };

@@ -36,6 +36,7 @@ class Pipeline {
 
   // For counters of the agent itself (lost bytes and the like); durable with the next commit.
   MetricTable& metrics() { return metrics_; }
+  bool has_counted() const { return metrics_.has_changed(); }
 
  private:
   // Runs a wrapper's pipe has named, so that its exit can end them.

@@ -36,6 +36,7 @@ void TailedFile::begin(Position position, bool in_the_dark) {
 void TailedFile::forget() {
   is_known_ = is_done_ = false;
   position_ = {};
+  checkpoints_.clear();
   next_ = long_line_ = 0;
   tail_.clear();
   framing_ = Framing(settings_.framing);
@@ -80,7 +81,7 @@ TailStep TailedFile::read(TimePoint now, bool is_over, bool goes_on) {
   if (!facts || is_done_) return step;
   if (!bytes_.is_packed()) {
     if (facts->size < std::max(next_, long_line_)) return cut();
-    if (next_ == facts->size && !is_over && !framing_.has_open()) {
+    if (next_ == facts->size && size_seen_ <= next_ && !is_over && !framing_.has_open()) {
       is_drained_ = true;
       // Nothing new, unless it was rewritten to the same length.
       const bool is_same = std::exchange(mtime_ns_, facts->mtime_ns) == facts->mtime_ns || is_unchanged();
@@ -123,7 +124,8 @@ TailStep TailedFile::read_lines(TimePoint now, bool is_over, bool goes_on, std::
     return step;
   }
   is_drained_ = got.at_end;
-  size_seen_ = std::max(size_seen_, size);
+  if (size < size_seen_ && !bytes_.is_packed()) step.shorter_by = size_seen_ - size;
+  size_seen_ = size;
   const bool nothing_follows = is_at_end(got, is_over, step);
   const std::string_view fresh = all.substr(tail_.size());
   std::size_t end = fresh.rfind('\n');
@@ -233,7 +235,11 @@ void TailedFile::give(TailStep& step) {
   position_.emitted = to;
   position_.resume = framing_.has_carried() ? 0 : framing_.has_open() ? std::min(framing_.oldest_open(), to) : to;
   if (block.lines.empty() && position_.emitted == before.emitted && position_.resume == before.resume) return;
-  if (position_.emitted != before.emitted) position_.confirm = confirm(to);
+  if (position_.emitted != before.emitted) {
+    if (before.emitted > 0) checkpoints_.push_back({before.emitted, before.confirm});
+    if (checkpoints_.size() > kCheckpointsMax) checkpoints_.pop_front();
+    position_.confirm = confirm(to);
+  }
   block.covers = {before.emitted, to};
   block.position = position_;
   block.last_ts = &position_.last_ts;

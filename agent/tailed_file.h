@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,11 +30,18 @@ struct TailSettings {
   FramingSettings framing;
 };
 
+// Where an earlier block ended, and the HMAC of the <= 1 KiB before.
+struct Checkpoint {
+  std::uint64_t offset = 0;
+  Bytes32 confirm{};
+};
+
 // What one read came to.
 struct TailStep {
   std::optional<LineBlock> block;
-  bool was_cut = false;      // the file holds something else now; forget() and find out what
-  std::uint64_t unread = 0;  // with was_cut: bytes seen by size that were never read
+  bool was_cut = false;          // the file holds something else now; forget() and find out what
+  std::uint64_t unread = 0;      // with was_cut: bytes seen by size that were never read
+  std::uint64_t shorter_by = 0;  // it was cut behind what was read: so many bytes were seen by size and are gone
   std::string fault;
 };
 
@@ -41,6 +49,7 @@ struct TailStep {
 class TailedFile {
  public:
   static constexpr std::size_t kConfirmBytes = 1024;  // HMAC of the <= 1 KiB before the emitted end
+  static constexpr std::size_t kCheckpointsMax = 16;
 
   // `settings` and `buffer` outlive this.
   TailedFile(FileBytes bytes, const TailSettings& settings, ReadBuffer& buffer);
@@ -59,6 +68,8 @@ class TailedFile {
   TailStep read(TimePoint now, bool is_over, bool goes_on);
 
   const Position& position() const { return position_; }
+  // Of the last blocks before the position, oldest first: by them a copy is known that was made when it stood there.
+  const std::deque<Checkpoint>& checkpoints() const { return checkpoints_; }
   bool has_open() const { return framing_.has_open(); }
   std::optional<TimePoint> due() const { return framing_.due(); }
   std::uint64_t size_seen() const { return size_seen_; }
@@ -105,6 +116,7 @@ class TailedFile {
   ReadBuffer& buffer_;
   Framing framing_;
   Position position_;
+  std::deque<Checkpoint> checkpoints_;
   bool is_known_ = false;
   bool is_done_ = false;
   bool has_begun_ = false;  // read anything since begin()

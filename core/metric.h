@@ -137,6 +137,7 @@ class MetricTable {
 
   // Series changed since the last call, for persistence with the chunk and then for publication.
   std::vector<Series> take_changed();
+  bool has_changed() const { return !changed_.empty(); }
   // 0 for a series that does not exist; of a histogram the number of observations.
   double value(Metric metric, std::initializer_list<std::string_view> labels) const;
 

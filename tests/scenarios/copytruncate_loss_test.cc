@@ -42,7 +42,7 @@ class CopytruncateLoss : public testing::Test {
   LogFile log;
 };
 
-TEST_F(CopytruncateLoss, DISABLED_WhatWasSeenAndNotReadIsCountedToTheByte) {
+TEST_F(CopytruncateLoss, WhatWasSeenAndNotReadIsCountedToTheByte) {
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
   log.append(scene.some_lines(10));
   ASSERT_TRUE(scene.all_read());
@@ -73,7 +73,7 @@ TEST_F(CopytruncateLoss, WhatIsInTheCopyIsNotLost) {
   EXPECT_EQ(truncations(), 1);
 }
 
-TEST_F(CopytruncateLoss, DISABLED_CutToALengthBeyondWhatWasReadCountsWhatIsCutOff) {
+TEST_F(CopytruncateLoss, CutToALengthBeyondWhatWasReadCountsWhatIsCutOff) {
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
   log.append(scene.some_lines(10));
   ASSERT_TRUE(scene.all_read());
@@ -107,7 +107,7 @@ TEST_F(CopytruncateLoss, CutAndLongerAgainCountsWhatWasSeenOfTheOldContent) {
   EXPECT_GE(scene.lost("truncated"), seen) << scene.agent.log();
 }
 
-TEST_F(CopytruncateLoss, DISABLED_WhatNobodyLookedAtIsNamedAsUnknown) {
+TEST_F(CopytruncateLoss, WhatNobodyLookedAtIsNamedAsUnknown) {
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
   log.append(scene.some_lines(10));
   ASSERT_TRUE(scene.all_read());
@@ -122,7 +122,7 @@ TEST_F(CopytruncateLoss, DISABLED_WhatNobodyLookedAtIsNamedAsUnknown) {
   expect_stored(10 + 20);
 }
 
-TEST_F(CopytruncateLoss, DISABLED_ByLogrotateUnderAWorkerThatDoesNotPauseIsCountedOrNamed) {
+TEST_F(CopytruncateLoss, ByLogrotateUnderAWorkerThatDoesNotPauseIsCountedOrNamed) {
   std::ofstream(scene.directory / "logrotate.conf")
       << '"' << log.path().string() << "\" {\ncopytruncate\nrotate 100\n}\n";
   std::filesystem::permissions(scene.directory / "logrotate.conf", std::filesystem::perms(0644));

@@ -77,8 +77,8 @@ class RotationSpeed : public testing::Test {
 };
 
 TEST_F(RotationSpeed, ByRenameLosesNothingAndRepeatsNothing) { write_and_rotate(-1); }
-TEST_F(RotationSpeed, DISABLED_ByRenameWithGzipAtOnceLosesNothingAndRepeatsNothing) { write_and_rotate(0); }
-TEST_F(RotationSpeed, DISABLED_ByRenameWithGzipOfTheFileBeforeLosesNothingAndRepeatsNothing) { write_and_rotate(1); }
+TEST_F(RotationSpeed, ByRenameWithGzipAtOnceLosesNothingAndRepeatsNothing) { write_and_rotate(0); }
+TEST_F(RotationSpeed, ByRenameWithGzipOfTheFileBeforeLosesNothingAndRepeatsNothing) { write_and_rotate(1); }
 
 }  // namespace
 }  // namespace runtail::test

@@ -90,6 +90,36 @@ TEST_F(FileNamesTest, WhatIsExcludedIsLeftOutUnderEveryName) {
               testing::UnorderedElementsAre("etl.log", "etl.log.1<etl.log"));
 }
 
+// By names and their times in milliseconds.
+std::vector<std::string> oldest_first(const std::vector<std::pair<std::string, int>>& files) {
+  std::vector<FoundName> names;
+  for (const auto& [path, milliseconds] : files) {
+    FoundName& name = names.emplace_back(FoundName{path, path.substr(0, path.find(".log") + 4), false, {}, {}});
+    name.status.st_mtim = {milliseconds / 1000, milliseconds % 1000 * 1'000'000};
+  }
+  sort_oldest_first(names);
+  std::vector<std::string> paths;
+  for (const FoundName& name : names) paths.push_back(name.path);
+  return paths;
+}
+
+TEST(FileNamesOrder, ByTimeAndWhereThatIsTheSameByNumber) {
+  using testing::ElementsAre;
+  EXPECT_THAT(oldest_first({{"a.log.1", 3000}, {"a.log.2", 1000}, {"a.log.3", 2000}}),
+              ElementsAre("a.log.2", "a.log.3", "a.log.1"));
+  EXPECT_THAT(oldest_first({{"a.log.1", 5}, {"a.log.2", 5}, {"a.log.10", 5}, {"a.log.9", 5}}),
+              ElementsAre("a.log.10", "a.log.9", "a.log.2", "a.log.1"))
+      << "1 is the youngest";
+  EXPECT_THAT(oldest_first({{"a.log.7", 4}, {"a.log.8", 9}, {"a.log.9", 9}, {"a.log.10", 9}}),
+              ElementsAre("a.log.7", "a.log.8", "a.log.9", "a.log.10"))
+      << "numbers that grow";
+  EXPECT_THAT(
+      oldest_first(
+          {{"a.log-20260301", 4}, {"a.log-20260302", 8}, {"a.log-20260303", 8}, {"b.log.1", 8}, {"b.log.2", 8}}),
+      ElementsAre("a.log-20260301", "a.log-20260302", "a.log-20260303", "b.log.2", "b.log.1"))
+      << "each log for itself";
+}
+
 TEST_F(FileNamesTest, PatternsRelativeToTheWorkingDirectory) {
   make({"etl.log", "etl.log.1"});
   const auto before = std::filesystem::current_path();

@@ -96,6 +96,45 @@ TEST_F(FileSourceTest, ACopyBesideTheLiveFileIsNotReadAgain) {
   EXPECT_THAT(read_all(), ElementsAre("three"));
 }
 
+TEST_F(FileSourceTest, ACopyThatLacksTheLastLinesReadBeforeTheCutIsNotReadAgain) {
+  write("etl.log", "one\ntwo\n");
+  EXPECT_EQ(read_all(), (Texts{"one", "two"}));
+  copy("etl.log", "etl.log.1");
+  write("etl.log", "three\n");
+  EXPECT_EQ(read_all(), (Texts{"three"}));
+  rewrite("etl.log", "four\n");
+  EXPECT_EQ(read_for(30s), (Texts{"four"}));
+  EXPECT_EQ(lost(), 0);
+}
+
+TEST_F(FileSourceTest, AFileThatBeginsLikeTheOneThatWasCutIsReadAsItself) {
+  write("etl.log", "one\n");
+  EXPECT_EQ(read_all(), (Texts{"one"}));
+  write("etl.log", "two\n");
+  EXPECT_EQ(read_all(), (Texts{"two"}));
+  write("etl.log", "three\n");
+  EXPECT_EQ(read_all(), (Texts{"three"}));
+  rewrite("etl.log", "four\n");
+  EXPECT_EQ(read_all(), (Texts{"four"}));
+  write("etl.log.1", "one\n222\n");
+  EXPECT_EQ(read_for(30s), (Texts{"one", "222"}));
+}
+
+TEST_F(FileSourceTest, CutBehindWhatWasReadCountsWhatIsGoneAndGoesOn) {
+  write("etl.log", "one\n");
+  EXPECT_EQ(read_all(), (Texts{"one"}));
+  write("etl.log", "two\nthree\n");
+  source_->scan(now_);  // and nobody reads: the buffer is full
+  std::filesystem::resize_file(path("etl.log"), 8);
+  EXPECT_EQ(read_all(), (Texts{"two"}));
+  EXPECT_EQ(lost(), 6);
+  EXPECT_EQ(metrics_.value(Metric::kTruncationsUnaccountedTotal, {"etl"}), 1);
+  EXPECT_EQ(source_->status().lag_bytes, 0u);
+  write("etl.log", "four\n");
+  EXPECT_EQ(read_all(), (Texts{"four"}));
+  EXPECT_EQ(lost(), 6);
+}
+
 TEST_F(FileSourceTest, WhatACopytruncateCutOffIsReadFromTheCopy) {
   write("etl.log", "one\n");
   read_all();
