@@ -51,7 +51,7 @@ class RotationSpeed : public testing::Test {
   // `gzip_after`: so many rotations later a file is compressed; -1: never.
   void write_and_rotate(int gzip_after) {
     ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
-    const auto end = std::chrono::steady_clock::now() + by_scale(std::chrono::seconds(3), std::chrono::seconds(60));
+    const auto end = std::chrono::steady_clock::now() + by_scale(std::chrono::seconds(1), std::chrono::seconds(60));
     std::uint64_t rotations = 0;
     while (std::chrono::steady_clock::now() < end) {
       LogFile log(scene.logs / "etl.log");

@@ -45,7 +45,9 @@ std::string ms_of(const std::string& column) { return "(extract(epoch FROM " + c
 }  // namespace
 
 std::vector<std::string> Sql::rows(const std::string& query) const {
-  auto connection = PgConnection::connect(conninfo_);
+  PgOptions options;
+  options.answer_timeout = std::chrono::minutes(10);  // ten million rows are counted
+  auto connection = PgConnection::connect(conninfo_, options);
   if (!connection) throw std::runtime_error("connect: " + connection.error().message);
   const auto result = connection->exec(query);
   if (!result) throw std::runtime_error(query + ": " + result.error().message);
