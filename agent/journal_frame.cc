@@ -30,6 +30,7 @@ std::string encode_request(const JournalRequest& request) {
   for (const JournalRequest::Known& known : request.known) {
     writer.raw(known.numbering.data(), known.numbering.size());
     writer.varint(known.next);
+    writer.u8(known.begun);
   }
   put_size(out, 0);
   return out;
@@ -50,6 +51,7 @@ std::optional<JournalRequest> decode_request(std::string_view payload) {
     JournalRequest::Known known;
     reader.raw(known.numbering.data(), known.numbering.size());
     known.next = reader.varint();
+    known.begun = reader.u8() != 0;
     request.known.push_back(known);
   }
   if (reader.failed() || !reader.at_end()) return std::nullopt;

@@ -30,6 +30,7 @@ struct JournalRequest {
   struct Known {
     Numbering numbering{};
     std::uint64_t next = 0;  // number of the first entry not read
+    bool begun = true;       // false: nothing was read yet, and `next` is the first entry that was there to be read
   };
   std::vector<Known> known;
 };

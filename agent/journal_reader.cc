@@ -9,12 +9,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
 #include <system_error>
 
+#include "agent/journal_header.h"
 #include "core/exit_code.h"
 
 namespace runtail {
@@ -86,29 +86,17 @@ std::string text_of(int negative_errno) { return std::error_code(-negative_errno
 
 // Why there is nothing to read, for a person; "" if a journal file is there and may be read.
 std::string why_nothing(const std::string& directory) {
-  namespace fs = std::filesystem;
-  const std::vector<std::string> roots =
-      directory.empty() ? std::vector<std::string>{"/var/log/journal", "/run/log/journal"} : std::vector{directory};
-  std::string refused;
-  for (const std::string& root : roots) {
-    std::vector<fs::path> folders{root};
-    for (std::size_t i = 0; i < folders.size(); ++i) {
-      std::error_code failure;
-      for (fs::directory_iterator at(folders[i], failure), end; !failure && at != end; at.increment(failure)) {
-        std::error_code ignored;
-        if (i == 0 && at->is_directory(ignored)) folders.push_back(at->path());
-        if (at->path().extension() != ".journal") continue;
-        if (access(at->path().c_str(), R_OK) == 0) return "";
-        refused = at->path().string();
-      }
-      if (failure == std::errc::permission_denied) refused = folders[i].string();
-    }
+  const JournalFiles found = find_journal_files(directory);
+  std::string refused = found.refused;
+  for (const std::filesystem::path& file : found.files) {
+    if (access(file.c_str(), R_OK) == 0) return "";
+    refused = file.string();
   }
   if (!refused.empty()) {
     return "cannot read " + refused + ": Permission denied; add runtail's user to the group systemd-journal";
   }
   std::string places;
-  for (const std::string& root : roots) places += (places.empty() ? "" : " and ") + root;
+  for (const std::string& root : found.roots) places += (places.empty() ? "" : " and ") + root;
   return "no journal files in " + places +
          "; is systemd-journald running, and does journal_directory name where it writes?";
 }
@@ -120,6 +108,7 @@ class JournalReader {
     for (const JournalRequest::Known& known : request.known) {
       if (known.next == 0) continue;  // there is no entry 0
       last_[known.numbering] = known.next - 1;
+      if (!known.begun) not_begun_.insert(known.numbering);
       if (request.deaths >= kDeathsMax) passed_over_.insert(known.numbering);
     }
   }
@@ -134,9 +123,14 @@ class JournalReader {
   }
 
  private:
+  enum class Between {
+    kOthers,  // numbers of entries in journals of users: they count with the system's
+    kVacuumed,
+    kUnreadable
+  };
   struct LookBack {
     std::uint64_t last = 0;
-    bool present = false;  // the entry `last` is still there
+    bool present = false;  // the entry `last` was found
   };
   struct Close {
     void operator()(sd_journal* journal) const { sd_journal_close(journal); }
@@ -192,7 +186,8 @@ class JournalReader {
       // read is known by number.
       return sd_journal_seek_head(journal);
     }
-    return request_.known.empty() ? sd_journal_seek_realtime_usec(journal, oldest) : sd_journal_seek_head(journal);
+    const bool has_begun = not_begun_.size() < last_.size();
+    return has_begun ? sd_journal_seek_head(journal) : sd_journal_seek_realtime_usec(journal, oldest);
   }
 
   // The entry reading stands on. False: the reader has to end.
@@ -211,7 +206,11 @@ class JournalReader {
       if (back != look_backs_.end() && back->second.last == place->number) back->second.present = true;
       return true;
     }
-    if (known == last_.end() && to_micros(request_.oldest) > static_cast<std::int64_t>(place->at)) return true;
+    const bool is_first = known == last_.end() || not_begun_.contains(place->numbering);
+    if (is_first && to_micros(request_.oldest) > static_cast<std::int64_t>(place->at)) {
+      if (known != last_.end()) known->second = place->number;  // what is missing before it was as old
+      return true;
+    }
     const bool is_new_machine = known == last_.end() && !is_in_order_ && !boots_.contains(place->boot);
     if (place->number != last + 1 && (known != last_.end() || is_new_machine)) {
       if (passed_over_.contains(place->numbering)) {
@@ -220,11 +219,15 @@ class JournalReader {
                  back == look_backs_.end() || back->second.last != last) {
         look_backs_[place->numbering] = {last, false};
         return look_back(*place, last);
-      } else if (last > 0 && !back->second.present) {
-        tell_missing(*place, last + 1, place->number, false);
+      } else if (known != last_.end()) {
+        const Between between = back->second.present ? between_of(*place, last) : Between::kVacuumed;
+        if (between != Between::kOthers) {
+          tell_missing(*place, last + 1, place->number, between == Between::kUnreadable);
+        }
       }
     }
     passed_over_.erase(place->numbering);
+    not_begun_.erase(place->numbering);
     last_[place->numbering] = place->number;
     at_ = place->at;
     if (!boots_.contains(place->boot)) boots_.emplace(place->boot);
@@ -232,14 +235,50 @@ class JournalReader {
     return out_.size() < kWriteBytes || flush();
   }
 
-  // Every numbering is looked through from where it was read to; the others from about now.
+  // Every numbering is looked through from where it was read to; the others from about now. All files that are there
+  // now are looked at.
   bool look_back(const Place& place, std::uint64_t last) {
+    if (const int changed = sd_journal_process(journal_.get()); changed < 0) {
+      die("watch the journal", changed);
+      return false;
+    }
     std::string cursor = cursor_.substr(0, cursor_.find(';'));
     cursor += ";i=" + hex_of(std::max<std::uint64_t>(last, 1)) +
               ";t=" + hex_of(std::min(at_ == 0 ? place.at : at_, place.at));
     const int sought = sd_journal_seek_cursor(journal_.get(), cursor.c_str());
     if (sought < 0) die("seek in the journal", sought);
     return sought >= 0;
+  }
+
+  // What became of the entries behind `last`, which was found, and before `place`, which follows it: what files say
+  // that are there now. Journald takes the oldest first, so where the file of `last` is left, nothing behind it was
+  // taken before we looked back.
+  Between between_of(const Place& place, std::uint64_t last) {
+    const auto holds_both = [&](const JournalRange& file) {
+      return file.numbering == place.numbering && file.first <= last && place.number <= file.last;
+    };
+    const auto has_holes = [](const JournalRange& file, std::uint64_t holes) {
+      return file.count + holes <= file.last - file.first + 1;
+    };
+    const auto verdict = [&](const JournalRange& file) {
+      return has_holes(file, place.number - last - 1) ? Between::kOthers : Between::kUnreadable;
+    };
+    // Where journals of users are, this is asked for each of their entries.
+    std::filesystem::path& usual = file_of_[place.numbering];
+    if (const auto file = journal_range(usual); file && holds_both(*file)) return verdict(*file);
+    const auto is_between = [&](std::uint64_t number) { return last < number && number < place.number; };
+    bool is_last_there = false, are_others = false;
+    for (const JournalRange& file : journal_ranges(request_.directory)) {
+      if (file.numbering != place.numbering || file.count == 0) continue;
+      if (holds_both(file)) {
+        usual = file.path;
+        return verdict(file);
+      }
+      if (is_between(file.first) || is_between(file.last)) return Between::kUnreadable;
+      is_last_there = is_last_there || (file.first <= last && last <= file.last);
+      are_others = are_others || has_holes(file, 2);  // one may be an entry that is being written
+    }
+    return is_last_there && are_others ? Between::kOthers : Between::kVacuumed;
   }
 
   void tell_missing(const Place& place, std::uint64_t from, std::uint64_t until, bool unreadable) {
@@ -370,13 +409,15 @@ class JournalReader {
   std::unique_ptr<sd_journal, Close> journal_;
   int exit_code_ = kExitOk;
 
-  std::map<Numbering, std::uint64_t> last_;   // number of the last entry read or passed
-  std::map<Numbering, LookBack> look_backs_;  // since it was last caught up
-  std::set<Numbering> passed_over_;           // numberings whose next entry may follow a damaged place
-  std::set<std::string, std::less<>> boots_;  // of which something was read
-  bool is_in_order_ = true;                   // reading since the oldest entry asked for: nothing lies behind
-  std::uint64_t at_ = 0;                      // time of the last entry read; 0: none
-  std::string cursor_;                        // of the entry reading stands on
+  std::map<Numbering, std::uint64_t> last_;             // number of the last entry read or passed
+  std::map<Numbering, LookBack> look_backs_;            // since it was last caught up
+  std::map<Numbering, std::filesystem::path> file_of_;  // being written, probably
+  std::set<Numbering> passed_over_;                     // numberings whose next entry may follow a damaged place
+  std::set<Numbering> not_begun_;                       // known by the number of their first entry only
+  std::set<std::string, std::less<>> boots_;            // of which something was read
+  bool is_in_order_ = true;                             // reading since the oldest entry asked for: nothing lies behind
+  std::uint64_t at_ = 0;                                // time of the last entry read; 0: none
+  std::string cursor_;                                  // of the entry reading stands on
 
   std::uint64_t passed_ = 0;  // entries since a frame told the position
   std::string passed_cursor_;

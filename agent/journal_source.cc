@@ -25,6 +25,11 @@ constexpr std::chrono::milliseconds kFirstPause{100}, kPauseMax{30'000};
 // A reader whose output has ended is gone a moment later.
 constexpr std::chrono::milliseconds kLookForEnd{10};
 constexpr std::size_t kUnitsMax = 1000;
+constexpr std::uint64_t kEntryLength = 2;
+
+std::uint64_t offset_of(std::uint64_t number) { return number * kEntryLength; }
+// Of the first entry that begins at the offset or behind it.
+std::uint64_t number_at(std::uint64_t offset) { return (offset + kEntryLength - 1) / kEntryLength; }
 
 std::string how_it_ended(int status) {
   if (WIFSIGNALED(status)) {
@@ -42,27 +47,42 @@ JournalSource::JournalSource(JournalSettings settings, const DurableBuffer& buff
     Journal& journal = journals_[position.file.file_key];
     journal.position = std::move(position);
     journal.position.source = settings_.source.name;
+    journal.has_begun = true;
     // The database knows only what is covered. A trace that was open then lies behind it.
     if (journal.position.resume == 0) journal.position.resume = journal.position.emitted;
   }
   cursor_ = safe_cursor_ = buffer.get(cursor_key_).value_or("");
+  found_ = journal_ranges(settings_.source.journal_directory.string());
 }
 
 JournalSource::~JournalSource() { end_reader(true); }
 
 // ---- the reader ----
 
+// What goes before the reader first looks was there to be read.
+void JournalSource::note_beginnings(TimePoint now) {
+  if (found_.empty()) found_ = journal_ranges(settings_.source.journal_directory.string());
+  for (const JournalRange& file : std::exchange(found_, {})) {
+    if (file.last_at < now - settings_.ignore_older) continue;
+    Journal& journal = journal_of(file.numbering, file.first, now);
+    if (journal.has_begun) continue;
+    Position& position = journal.position;
+    position.emitted = position.resume = std::min(position.resume, offset_of(file.first));
+  }
+}
+
 void JournalSource::start_reader(TimePoint now) {
   const auto clock = std::chrono::steady_clock::now();
   if (clock < start_after_) return;
   start_after_ = clock + std::min(kPauseMax, kFirstPause * (1 << std::min(starts_++, 10u)));
 
+  note_beginnings(now);
   // What was open is read again.
   JournalRequest request;
   for (auto& [numbering, journal] : journals_) {
     journal.framing.reset();
-    journal.next = journal.position.emitted;
-    request.known.push_back({numbering, journal.position.resume});
+    journal.next = journal.behind_missing = number_at(journal.position.resume);
+    request.known.push_back({numbering, journal.next, journal.has_begun});
   }
   current_ = nullptr;
   times_.clear();
@@ -190,6 +210,7 @@ std::optional<LineBlock> JournalSource::read(TimePoint now) {
 
 std::optional<LineBlock> JournalSource::next_block(TimePoint now) {
   units_.clear();
+  ends_.clear();
   if (current_ && current_->framing) current_->framing->begin_block();
   JournalFrame frame;
   for (std::size_t size = 0;; taken_ += size) {
@@ -223,13 +244,13 @@ bool JournalSource::take(const JournalFrame& frame, TimePoint now) {
     return true;
   }
   const bool is_entry = frame.type == JournalFrameType::kEntry;
-  Journal& journal = journal_of(frame, now);
+  Journal& journal = journal_of(frame.numbering, frame.number, now);
   const bool is_other = &journal != current_ || (is_entry && (frame.unit != unit_ || frame.pid != pid_));
   if (is_other || frame.type == JournalFrameType::kMissing) {
     // Neighbours in the journal that another process wrote belong to no trace of this one.
-    if (current_ && current_->framing) current_->framing->finish(units_);
+    finish_units();
     const bool has_block = current_ && (&journal != current_ || frame.unit != unit_);
-    if (has_block && (!units_.empty() || current_->next > current_->position.emitted)) return false;
+    if (has_block && (!units_.empty() || offset_of(current_->next) > current_->position.emitted)) return false;
     current_ = &journal;
     if (is_entry) {
       unit_ = frame.unit;
@@ -238,23 +259,27 @@ bool JournalSource::take(const JournalFrame& frame, TimePoint now) {
   }
   if (!journal.framing) {
     journal.framing.emplace(settings_.framing);
-    journal.framing->skip_to(journal.position.emitted);
+    // A unit was open, so `emitted` stands within the last entry that was looked at: see give().
+    const Position& position = journal.position;
+    if (position.resume != position.emitted) journal.framing->skip_to(position.emitted + 1);
   }
+  journal.has_begun = true;
   if (!journal.framing->has_open()) safe_cursor_ = cursor_;
   switch (frame.type) {
     case JournalFrameType::kMissing:
       count_missing(frame);
-      journal.next = frame.until;
+      journal.next = journal.behind_missing = frame.until;
       return true;
     case JournalFrameType::kEntry:
       is_caught_up_ = false;
       last_at_ = frame.at;
       times_.emplace_back(frame.number, frame.at);
       if (frame.too_long) {
-        journal.framing->add_too_long(frame.number, 1, now, units_);
+        journal.framing->add_too_long(offset_of(frame.number), kEntryLength, now, units_);
       } else {
-        journal.framing->add(frame.number, 1, frame.text, now, units_);
+        journal.framing->add(offset_of(frame.number), kEntryLength, frame.text, now, units_);
       }
+      ends_.resize(units_.size(), offset_of(frame.number + 1));
       break;
     default:
       break;
@@ -273,28 +298,41 @@ void JournalSource::count_missing(const JournalFrame& frame) {
                               : " were vacuumed before they were read; give the journal more room (SystemMaxUse)"));
 }
 
-// Units become a block that covers all up to the end of the last of them, or all that was looked at if none is open.
+// Nothing of what comes now belongs to what is open.
+void JournalSource::finish_units() {
+  if (!current_ || !current_->framing) return;
+  current_->framing->finish(units_);
+  ends_.resize(units_.size(), offset_of(current_->next));
+}
+
+// Units become a block that covers all up to where the last of them became whole, or all that was looked at if none is
+// open. What is missing is covered with the count of it, so that it is counted once.
 std::optional<LineBlock> JournalSource::give() {
   Position& position = current_->position;
   const Position before = position;
   const bool has_open = current_->framing && current_->framing->has_open();
-  std::uint64_t to = has_open ? before.emitted : std::max(before.emitted, current_->next);
+  ends_.resize(units_.size(), offset_of(current_->next));
+  std::uint64_t to = std::max(before.emitted, offset_of(has_open ? current_->behind_missing : current_->next));
   LineBlock block;
-  for (const Unit& unit : units_) {
-    if (unit.end <= before.emitted) continue;  // of the time before a restart
-    to = std::max(to, unit.end);
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    const Unit& unit = units_[i];
+    to = std::max(to, ends_[i]);
     Line& line = block.lines.emplace_back();
     line.offset = unit.offset;
-    line.length = unit.end - unit.offset;
+    // Its last byte but one lies in what this block covers.
+    line.length = std::max(ends_[i], before.emitted + kEntryLength) - unit.offset;
     line.bytes = unit.bytes;
     line.too_long = unit.too_long;
     line.orphan = unit.orphan;
     line.lines = unit.lines;
     line.output = unit.output;
     line.envelope_time = unit.envelope_time;
-    const auto at = std::lower_bound(times_.begin(), times_.end(), std::pair(unit.offset, TimePoint::min()));
-    if (!line.envelope_time && at != times_.end() && at->first == unit.offset) line.envelope_time = at->second;
+    const std::uint64_t number = number_at(unit.offset);
+    const auto at = std::lower_bound(times_.begin(), times_.end(), std::pair(number, TimePoint::min()));
+    if (!line.envelope_time && at != times_.end() && at->first == number) line.envelope_time = at->second;
   }
+  // What is open there may become whole without a further entry, and needs a place of its own to be covered.
+  if (has_open && current_->framing->oldest_open() < to && to > before.emitted) --to;
   position.emitted = to;
   position.resume = has_open ? std::min(current_->framing->oldest_open(), to) : to;
   if (!has_open) {
@@ -313,14 +351,14 @@ std::optional<LineBlock> JournalSource::give() {
   return block;
 }
 
-JournalSource::Journal& JournalSource::journal_of(const JournalFrame& frame, TimePoint now) {
-  const auto [at, is_new] = journals_.try_emplace(frame.numbering);
+JournalSource::Journal& JournalSource::journal_of(const Numbering& numbering, std::uint64_t first, TimePoint now) {
+  const auto [at, is_new] = journals_.try_emplace(numbering);
   Journal& journal = at->second;
   if (is_new) {
-    journal.position.file = {settings_.source.stream, frame.numbering, 0};
+    journal.position.file = {settings_.source.stream, numbering, 0};
     journal.position.source = settings_.source.name;
     journal.position.first_seen = now;
-    journal.position.emitted = journal.position.resume = frame.number;
+    journal.position.emitted = journal.position.resume = offset_of(first);
   }
   return journal;
 }

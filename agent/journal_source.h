@@ -1,9 +1,13 @@
 // The systemd journal as a source: a child process reads it (journal_reader.h), this one makes blocks of its entries.
 //
 // A journal's entries are numbered, so the journal is a file whose bytes are its entries: FileIdentity::file_key is the
-// id of the numbering, an offset is a number, a length a count. Positions are therefore durable and applied once like
-// any file's, and reading goes on by them even where the cursor is lost. The cursor of the last entry read is kept
+// id of the numbering, and entry n is the two bytes [2n, 2n + 2). Two, so that `emitted` can stand within the last one
+// while a unit is open there, as it stands before a newline in a file. Positions are therefore durable and applied once
+// like any file's, and reading goes on by them even where the cursor is lost. The cursor of the last entry read is kept
 // beside ("j/<source>"): it only makes the start quick.
+//
+// What counts as there to be read begins with the first entry found when the source is made: from then on each entry
+// that is asked for arrives, or is counted as missing.
 #pragma once
 
 #include <sys/types.h>
@@ -17,6 +21,7 @@
 #include <vector>
 
 #include "agent/journal_frame.h"
+#include "agent/journal_header.h"
 #include "agent/source.h"
 #include "buffer/durable_buffer.h"
 #include "config/config.h"
@@ -51,18 +56,23 @@ class JournalSource final : public Source {
   // One numbering.
   struct Journal {
     Position position;
-    std::uint64_t next = 0;          // number of the first entry not looked at
-    std::optional<Framing> framing;  // made with the first entry after a reader's start
+    bool has_begun = false;            // an entry of it was looked at, in this life or before
+    std::uint64_t next = 0;            // number of the first entry not looked at
+    std::uint64_t behind_missing = 0;  // number of the entry that follows the last missing one
+    std::optional<Framing> framing;    // made with the first entry after a reader's start
   };
 
+  void note_beginnings(TimePoint now);
   void start_reader(TimePoint now);
   void end_reader(bool by_us);
   void receive();
   std::optional<LineBlock> next_block(TimePoint now);
   bool take(const JournalFrame& frame, TimePoint now);
   void count_missing(const JournalFrame& frame);
+  void finish_units();
   std::optional<LineBlock> give();
-  Journal& journal_of(const JournalFrame& frame, TimePoint now);
+  // Made if it is new: then reading begins with entry `first`.
+  Journal& journal_of(const Numbering& numbering, std::uint64_t first, TimePoint now);
   const LineDefaults& defaults_of(const std::string& unit);
   std::string_view waiting() const { return std::string_view(in_).substr(taken_); }
 
@@ -70,13 +80,15 @@ class JournalSource final : public Source {
   const std::string cursor_key_;
   MetricTable& metrics_;  // not owned, outlives this
   std::map<Numbering, Journal> journals_;
-  std::string cursor_;       // of the last entry taken
-  std::string safe_cursor_;  // of the last entry before what is open in framing
+  std::vector<JournalRange> found_;  // found when this was made, for the first start of the reader
+  std::string cursor_;               // of the last entry taken
+  std::string safe_cursor_;          // of the last entry before what is open in framing
 
   // Of the entries in one block: one journal, one unit.
   Journal* current_ = nullptr;
   std::string unit_, pid_;
   std::vector<Unit> units_;
+  std::vector<std::uint64_t> ends_;                        // offset where reading stood when each unit became whole
   std::deque<std::pair<std::uint64_t, TimePoint>> times_;  // by number, from the oldest open entry on
   std::map<std::string, LineDefaults> defaults_;           // by unit
 

@@ -90,7 +90,10 @@ PrivateJournald::PrivateJournald(const std::filesystem::path& directory) : run_(
                   "mount --bind '" + run_.string() + "' /run && exec " + kJournald};
   command.output = command.errors = log;
   process_ = std::make_unique<ChildProcess>(command);
-  const auto listens = [this] { return std::filesystem::exists(run_ / "systemd/journal/stdout"); };
+  const auto listens = [this] {
+    return std::filesystem::exists(run_ / "systemd/journal/stdout") &&
+           std::filesystem::exists(run_ / "systemd/journal/socket");
+  };
   wait_until([&] { return listens() || !process_->running(); }, Deadline(20'000));
   if (!listens()) refusal_ = "no journald in a mount namespace here: " + read_file(log);
 }
@@ -137,8 +140,14 @@ void PrivateJournald::rotate() {
   wait_until([&] { return last_sent_.empty() || run_to_end(last).output == last_sent_ + "\n"; });
   const std::size_t before = archived_files().size();
   process_->signal(SIGUSR2);
-  if (!wait_until([&] { return archived_files().size() > before; }))
-    throw std::runtime_error("journald did not rotate");
+  // The new file comes a moment after the old one got its new name.
+  const auto has_rotated = [&] {
+    if (archived_files().size() <= before) return false;
+    const std::filesystem::directory_iterator machines(journal());
+    return std::any_of(begin(machines), end(machines),
+                       [](const auto& machine) { return std::filesystem::exists(machine.path() / "system.journal"); });
+  };
+  if (!wait_until(has_rotated)) throw std::runtime_error("journald did not rotate");
 }
 
 }  // namespace runtail::test

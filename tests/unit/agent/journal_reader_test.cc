@@ -13,6 +13,7 @@
 #include <map>
 #include <thread>
 
+#include "agent/journal_header.h"
 #include "core/time.h"
 #include "tests/support/journal_files.h"
 #include "tests/support/temp_dir.h"
@@ -276,6 +277,21 @@ TEST_F(JournalReaderTest, EntriesOlderThanAskedForAreLeftAtFirstSight) {
   EXPECT_TRUE(reading.told.missing.empty());
 }
 
+TEST_F(JournalReaderTest, EntriesOlderThanAskedForAreNotMissingWhereReadingHasNotBegun) {
+  const std::int64_t began = JournalFile::an_hour_ago();
+  JournalFile file(path(), '1', began);
+  file.append({"old", "etl.service", "1", {}, 1'000'000});
+  file.append({"young", "etl.service", "1", {}, 1'000'000'000});
+  file.close();
+  request.oldest = from_micros(began + 500'000'000);
+  const JournalRange head = journal_ranges(request.directory).at(0);
+  request.known = {{head.numbering, head.first, false}};
+  Reading reading(request);
+  ASSERT_TRUE(reading.until_messages(1));
+  EXPECT_EQ(reading.told.messages, std::vector<std::string>{"young"});
+  EXPECT_TRUE(reading.told.missing.empty());
+}
+
 TEST_F(JournalReaderTest, ALongMessageIsToldByItsLengthOnly) {
   JournalFile file(path());
   file.append({std::string(5000, 'x')});
@@ -359,6 +375,72 @@ TEST_F(JournalReaderTest, DamageInAFileEndsNothing) {
   std::vector<std::string> sorted = reading.told.messages;
   std::sort(sorted.begin(), sorted.end());
   EXPECT_EQ(std::adjacent_find(sorted.begin(), sorted.end()), sorted.end());
+}
+
+// Three archived files and one being written, of one numbering: "line 0" and more, "line 1" and more, ...
+class RotatedJournalTest : public JournalReaderTest {
+ protected:
+  RotatedJournalTest() : journald(directory.path()) {}
+  void SetUp() override {
+    if (!journald.refusal().empty()) GTEST_SKIP() << journald.refusal();
+    for (int i = 0; i < 4; ++i) {
+      if (i > 0) journald.rotate();
+      for (int line = 0; line < 5; ++line) journald.send(text(i));
+    }
+    archived = journald.archived_files();
+    ASSERT_EQ(archived.size(), 3u);
+    for (const auto& path : archived) ranges.push_back(journal_range(path).value());
+    request.directory = journald.journal();
+  }
+  // Everything up to the end of the n-th file was read before.
+  void was_read_to_the_end_of(std::size_t file) {
+    request.known = {{ranges[file].numbering, ranges[file].last + 1, true}};
+  }
+  static void write_at(const std::filesystem::path& path, std::streamoff offset, const std::string& bytes) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offset);
+    file << bytes;
+  }
+  static bool has_last(const Told& told) { return !told.messages.empty() && told.messages.back() == text(3); }
+  PrivateJournald journald;
+  std::vector<std::filesystem::path> archived;
+  std::vector<JournalRange> ranges;
+};
+
+TEST_F(RotatedJournalTest, WhatWasVacuumedBeforeTheFirstLookIsMissing) {
+  request.known = {{ranges[0].numbering, 1, false}};
+  for (const auto& file : archived) std::filesystem::remove(file);
+  Reading reading(request);
+  ASSERT_TRUE(reading.until(has_last)) << reading.told.fault;
+  EXPECT_EQ(reading.told.missing, (std::vector<Told::Missing>{{1, ranges[2].last + 1, false}}));
+  EXPECT_EQ(reading.told.numbers.front(), ranges[2].last + 1);
+}
+
+TEST_F(RotatedJournalTest, AFileThatIsGoneBetweenTwoThatAreThereIsMissing) {
+  was_read_to_the_end_of(1);
+  std::filesystem::remove(archived[2]);
+  Reading reading(request);
+  ASSERT_TRUE(reading.until(has_last)) << reading.told.fault;
+  EXPECT_EQ(reading.told.missing, (std::vector<Told::Missing>{{ranges[1].last + 1, ranges[2].last + 1, false}}));
+}
+
+TEST_F(RotatedJournalTest, NumbersThatEntriesOfUsersTookAreNotMissing) {
+  was_read_to_the_end_of(1);
+  std::filesystem::remove(archived[0]);
+  std::filesystem::remove(archived[2]);
+  // As if the numbers of the first file had all been users'.
+  write_at(archived[1], 168, std::string("\1\0\0\0\0\0\0\0", 8));
+  Reading reading(request);
+  ASSERT_TRUE(reading.until(has_last)) << reading.told.fault;
+  EXPECT_TRUE(reading.told.missing.empty());
+}
+
+TEST_F(RotatedJournalTest, AFileThatIsThereAndCannotBeReadIsCountedAsUnreadable) {
+  was_read_to_the_end_of(1);
+  write_at(archived[2], 4096, std::string(std::filesystem::file_size(archived[2]) - 4096, '\xff'));
+  Reading reading(request);
+  ASSERT_TRUE(reading.until(has_last)) << reading.told.fault;
+  EXPECT_EQ(reading.told.missing, (std::vector<Told::Missing>{{ranges[1].last + 1, ranges[2].last + 1, true}}));
 }
 
 }  // namespace

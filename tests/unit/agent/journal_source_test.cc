@@ -9,6 +9,7 @@
 
 #include "core/time.h"
 #include "tests/support/child_process.h"
+#include "tests/support/journal_files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
 
@@ -61,6 +62,9 @@ JournalFrame fault(std::string_view text) {
   return frame;
 }
 
+// Of the entries numbered [from, until): two for each.
+ByteRange entries(std::uint64_t from, std::uint64_t until) { return {2 * from, 2 * until}; }
+
 struct Seen {
   ByteRange covers;
   std::vector<std::string> lines;
@@ -84,6 +88,7 @@ class JournalSourceTest : public testing::Test {
     buffer = std::move(*opened);
     settings.source.name = "syslog";
     settings.source.stream = "agent/syslog";
+    settings.source.journal_directory = directory / "journal";
     settings.line_bytes_max = 1000;
     settings.reader = directory / "reader";
   }
@@ -105,7 +110,11 @@ class JournalSourceTest : public testing::Test {
       while (auto block = source->read(now)) {
         Seen& one = seen.emplace_back();
         one.covers = block->covers;
-        for (const Line& line : block->lines) one.lines.emplace_back(line.too_long ? "too long" : line.bytes);
+        for (const Line& line : block->lines) {
+          const std::uint64_t last = line.offset + line.length - 2;  // as delivery asks whether it was delivered before
+          EXPECT_TRUE(block->covers.from <= last && last < block->covers.to) << line.offset << '+' << line.length;
+          one.lines.emplace_back(line.too_long ? "too long" : line.bytes);
+        }
         if (!block->lines.empty()) times.push_back(block->lines.front().envelope_time.value_or(TimePoint{}));
         if (block->defaults) one.context = block->defaults->context;
         one.cursor = block->state.at(0).value;
@@ -152,12 +161,13 @@ TEST(JournalFrames, ComeBackAsTheyWere) {
   request.oldest = from_micros(-5);
   request.cursor = "c";
   request.deaths = 4;
-  request.known = {{numbering(3), 9}};
+  request.known = {{numbering(3), 9, false}};
   const std::string bytes = encode_request(request);
   const auto back = decode_request(std::string_view(bytes).substr(4));
   ASSERT_TRUE(back);
   EXPECT_EQ(encode_request(*back), bytes);
   EXPECT_EQ(back->known.at(0).next, 9u);
+  EXPECT_FALSE(back->known.at(0).begun);
 
   std::string frames;
   for (const JournalFrame& frame :
@@ -188,11 +198,11 @@ TEST_F(JournalSourceTest, EntriesBecomeLinesWithTimeUnitAndARangeWithoutHoles) {
   ASSERT_TRUE(read_until([&] { return lines().size() == 4; }));
   ASSERT_EQ(seen.size(), 3u);
   EXPECT_EQ(seen[0].lines, (std::vector<std::string>{"one", "two"}));
-  EXPECT_EQ(seen[0].covers, (ByteRange{5, 21}));
+  EXPECT_EQ(seen[0].covers, entries(5, 21));
   EXPECT_EQ(seen[0].context, "\"journal.unit\":\"etl.service\"");
-  EXPECT_EQ(seen[1].covers, (ByteRange{21, 22}));
+  EXPECT_EQ(seen[1].covers, entries(21, 22));
   EXPECT_EQ(seen[1].context, "\"journal.unit\":\"x.service\"");
-  EXPECT_EQ(seen[2].covers, (ByteRange{22, 23}));
+  EXPECT_EQ(seen[2].covers, entries(22, 23));
   EXPECT_EQ(seen[2].cursor, "cursor 22");
   EXPECT_EQ(seen[2].position.file.file_key, numbering(1));
   EXPECT_EQ(times.at(0), from_micros(5'000'000));
@@ -207,6 +217,7 @@ TEST_F(JournalSourceTest, GoesOnFromWhatIsDurable) {
   EXPECT_EQ(asked.cursor, "cursor 1");
   ASSERT_EQ(asked.known.size(), 2u);
   EXPECT_EQ(asked.known[0].next, 6u);
+  EXPECT_TRUE(asked.known[0].begun);
   EXPECT_EQ(asked.known[1].next, 2u);
 }
 
@@ -214,7 +225,7 @@ TEST_F(JournalSourceTest, WhatOnlyTheDatabaseKnowsIsGoneOnFromTheEndOfWhatItCove
   Commit commit;
   commit.positions.resize(1);
   commit.positions[0].file = {"agent/syslog", numbering(1), 0};
-  commit.positions[0].emitted = 77;  // and nothing is said of what was open
+  commit.positions[0].emitted = entries(1, 77).to;  // and nothing is said of what was open
   ASSERT_TRUE(buffer->append(commit));
   make();
   EXPECT_EQ(request(0).known.at(0).next, 77u);
@@ -235,7 +246,7 @@ TEST_F(JournalSourceTest, AnOpenTraceIsReadAgainAfterTheReadersDeathAndComesOnce
                                       "ValueError: bad",
                                       "after"}));
   EXPECT_EQ(times.at(1), from_micros(2'000'000));
-  EXPECT_EQ(seen.back().covers.to, 6u);
+  EXPECT_EQ(seen.back().covers.to, entries(1, 6).to);
   const JournalRequest asked = request(1);
   EXPECT_EQ(asked.known.at(0).next, 2u);
   EXPECT_EQ(asked.cursor, "cursor 1");
@@ -249,7 +260,7 @@ TEST_F(JournalSourceTest, AnOpenTraceThatNothingFollowsIsWholeAfterAWhile) {
   EXPECT_TRUE(lines().empty());
   now = *source->due();
   ASSERT_TRUE(read_until([&] { return lines().size() == 1; }));
-  EXPECT_EQ(seen.back().covers, (ByteRange{1, 4}));
+  EXPECT_EQ(seen.back().covers, entries(1, 4));
 }
 
 TEST_F(JournalSourceTest, NeighboursOfAnotherUnitAreNoPartOfATrace) {
@@ -260,23 +271,102 @@ TEST_F(JournalSourceTest, NeighboursOfAnotherUnitAreNoPartOfATrace) {
   EXPECT_EQ(lines(),
             (std::vector<std::string>{"Traceback (most recent call last):", "  File \"a.py\", line 1, in <module>"}));
   EXPECT_EQ(seen.at(0).context, "\"journal.unit\":\"etl.service\"");
-  EXPECT_EQ(seen.at(0).covers, (ByteRange{1, 2}));
+  EXPECT_EQ(seen.at(0).covers, entries(1, 2));
 }
 
 TEST_F(JournalSourceTest, WhatIsMissingIsCountedWithTheRangeThatCoversIt) {
   say(0, {entry(1, "one"), missing(2, 100), entry(100, "two"), missing(101, 102, true), passed(101)});
   make();
-  ASSERT_TRUE(read_until([&] { return !seen.empty() && seen.back().covers.to == 102; }));
+  ASSERT_TRUE(read_until([&] { return !seen.empty() && seen.back().covers.to == entries(1, 102).to; }));
   EXPECT_EQ(lines(), (std::vector<std::string>{"one", "two"}));
   for (std::size_t i = 1; i < seen.size(); ++i) EXPECT_EQ(seen[i].covers.from, seen[i - 1].covers.to);
-  double vacuumed = 0, unreadable = 0;
-  for (const Series& series : metrics.take_changed()) {
-    if (series.metric != Metric::kLostEntriesTotal) continue;
-    EXPECT_EQ(series.labels[0], "syslog");
-    (series.labels[1] == "vacuumed" ? vacuumed : unreadable) = series.value;
+  EXPECT_EQ(metrics.value(Metric::kLostEntriesTotal, {"syslog", "vacuumed"}), 98);
+  EXPECT_EQ(metrics.value(Metric::kLostEntriesTotal, {"syslog", "unreadable"}), 1);
+}
+
+TEST_F(JournalSourceTest, WhatIsMissingBeforeAnOpenTraceIsCountedOnceWhenTheReaderDies) {
+  const JournalFrame head = entry(100, "Traceback (most recent call last):");
+  say(0, {entry(1, "one"), missing(2, 100), head});
+  die(0);
+  say(1, {head, entry(101, "ValueError: bad"), entry(102, "after")});
+  make();
+  EXPECT_EQ(request(1).known.at(0).next, 100u);
+  ASSERT_TRUE(read_until([&] { return lines().size() == 3; }));
+  EXPECT_EQ(lines(), (std::vector<std::string>{"one", "Traceback (most recent call last):\nValueError: bad", "after"}));
+  EXPECT_EQ(metrics.value(Metric::kLostEntriesTotal, {"syslog", "vacuumed"}), 98);
+}
+
+// The two outputs of a container, each line in an envelope: a trace on one is open while lines of the other pass.
+class JournalOfAContainer : public JournalSourceTest {
+ protected:
+  static std::string docker(const std::string& text, const std::string& stream) {
+    return R"({"log":")" + text + R"(\n","stream":")" + stream + R"(","time":"2026-01-01T00:00:00Z"})";
   }
-  EXPECT_EQ(vacuumed, 98);
-  EXPECT_EQ(unreadable, 1);
+  const std::string trace = docker("Error: x", "stderr"), frame = docker("    at f (a.js:1:1)", "stderr"),
+                    out = docker("out", "stdout"), end = docker("end", "stderr");
+};
+
+TEST_F(JournalOfAContainer, ATraceBehindALaterLineComesWhenItsTimeIsOver) {
+  say(0, {entry(1, trace), entry(2, frame), entry(3, out)});
+  make();
+  ASSERT_TRUE(read_until([&] { return lines().size() == 1; }));
+  now = source->due().value();
+  ASSERT_TRUE(read_until([&] { return lines().size() == 2; }));
+  EXPECT_EQ(lines(), (std::vector<std::string>{"out", "Error: x\n    at f (a.js:1:1)"}));
+  EXPECT_EQ(seen.back().position.resume, entries(1, 4).to);
+  EXPECT_EQ(seen.back().position.emitted, entries(1, 4).to);
+}
+
+TEST_F(JournalOfAContainer, AReaderThatDiesUnderAnOpenTraceRepeatsNothingAndLosesNothing) {
+  say(0, {entry(1, trace), entry(2, frame), entry(3, out)});
+  die(0);
+  say(1, {entry(1, trace), entry(2, frame), entry(3, out)});
+  die(1);
+  say(2, {entry(1, trace), entry(2, frame), entry(3, out), entry(4, end)});
+  make();
+  EXPECT_EQ(request(2).known.at(0).next, 1u);
+  ASSERT_TRUE(read_until([&] { return lines().size() >= 3; }));
+  EXPECT_EQ(lines(), (std::vector<std::string>{"out", "Error: x\n    at f (a.js:1:1)", "end"}));
+}
+
+TEST_F(JournalOfAContainer, ATraceReadAgainComesWhenItsTimeIsOver) {
+  say(0, {entry(1, trace), entry(2, frame), entry(3, out)});
+  die(0);
+  say(1, {entry(1, trace), entry(2, frame), entry(3, out)});
+  make();
+  request(1);
+  ASSERT_TRUE(read_until([&] { return source->due().has_value(); }));
+  now = *source->due();
+  ASSERT_TRUE(read_until([&] { return lines().size() >= 2; }));
+  EXPECT_EQ(lines(), (std::vector<std::string>{"out", "Error: x\n    at f (a.js:1:1)"}));
+}
+
+TEST_F(JournalSourceTest, WhatIsThereWhenItIsMadeWasThereToBeRead) {
+  std::filesystem::create_directory(directory / "journal");
+  {
+    JournalFile file(directory / "journal/a.journal");
+    for (int i = 0; i < 3; ++i) file.append({"x"});
+  }
+  const JournalRange found = journal_ranges(directory / "journal").at(0);
+  now = found.last_at + std::chrono::hours(1);
+  make();
+  std::filesystem::remove(directory / "journal/a.journal");  // vacuumed before the reader looks
+  const JournalRequest asked = request(0);
+  ASSERT_EQ(asked.known.size(), 1u);
+  EXPECT_EQ(asked.known[0].numbering, found.numbering);
+  EXPECT_EQ(asked.known[0].next, 1u);
+  EXPECT_FALSE(asked.known[0].begun);
+}
+
+TEST_F(JournalSourceTest, AFileOlderThanAskedForIsNotThereToBeRead) {
+  std::filesystem::create_directory(directory / "journal");
+  {
+    JournalFile file(directory / "journal/a.journal");
+    file.append({"x"});
+  }
+  now = journal_ranges(directory / "journal").at(0).last_at + settings.ignore_older + std::chrono::hours(1);
+  make();
+  EXPECT_TRUE(request(0).known.empty());
 }
 
 TEST_F(JournalSourceTest, ADyingReaderIsNamedStartedAgainAndToldHowOftenItDied) {
