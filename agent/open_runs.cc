@@ -7,6 +7,7 @@
 namespace runtail {
 
 void OpenRuns::take(const RunFact& fact) {
+  changed_ |= !std::exchange(has_named_any_, true);
   if (fact.status && is_terminal(*fact.status)) return forget(fact.run_id);
   const auto known = runs_.find(fact.run_id);
   if (known == runs_.end()) {
@@ -33,9 +34,10 @@ std::optional<std::string> OpenRuns::take_changed() {
   return bytes;
 }
 
-OpenRuns OpenRuns::decode(std::string_view bytes) {
+OpenRuns OpenRuns::decode(const std::optional<std::string>& bytes) {
   OpenRuns open;
-  ByteReader reader(bytes);
+  open.has_named_any_ = bytes.has_value();
+  ByteReader reader(bytes ? std::string_view(*bytes) : std::string_view());
   while (!reader.at_end() && !reader.failed()) {
     Uuid run_id;
     reader.raw(run_id.bytes.data(), run_id.bytes.size());

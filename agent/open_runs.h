@@ -1,10 +1,9 @@
-// The runs one worker has begun and not ended, as far as its lines say: what its death ends.
+// The runs one worker has begun and not ended, as far as its lines say: what its end ends.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "core/run_state.h"
 
@@ -19,15 +18,19 @@ class OpenRuns {
   // What a line says of its run.
   void take(const RunFact& fact);
   void forget(const Uuid& run_id);
+  // A line has named a run, whether or not it is open.
+  bool has_named_any() const { return has_named_any_; }
   // Run -> attempt last seen.
   const std::map<Uuid, int>& runs() const { return runs_; }
 
   // Bytes that decode() takes, if anything changed since the last call.
   std::optional<std::string> take_changed();
-  static OpenRuns decode(std::string_view bytes);
+  // Nothing: no line has named a run.
+  static OpenRuns decode(const std::optional<std::string>& bytes);
 
  private:
   std::map<Uuid, int> runs_;
+  bool has_named_any_ = false;
   bool changed_ = false;
 };
 

@@ -5,7 +5,6 @@
 
 #include "agent/counters.h"
 #include "agent/line_defaults.h"
-#include "core/bytes.h"
 #include "core/event_codec.h"
 #include "core/event_json.h"
 #include "core/json_text.h"
@@ -42,7 +41,7 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
 }
 
 void Pipeline::follow_runs_of(const std::string& source) {
-  followed_.emplace(source, OpenRuns::decode(buffer_.get(followed_key(source)).value_or("")));
+  followed_.emplace(source, OpenRuns::decode(buffer_.get(followed_key(source))));
 }
 
 // One block is one chunk. Its lines become events in order; what they say of runs and counters is folded on the way.
@@ -145,15 +144,7 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
   append_event(chunk.events, event, static_cast<std::int64_t>(offset - chunk.covers.from), length);
 
   if (open_runs_ && derived_.run) open_runs_->take(*derived_.run);
-  if (block.wrapper_run.is_nil() || !derived_.run) return;
-  WrappedRuns& wrapped = wrapped_runs(block.position.file);
-  wrapped.named_any = wrapped.changed = true;
-  if (derived_.run->status && is_terminal(*derived_.run->status)) {
-    wrapped.open.erase(derived_.run->run_id);
-  } else {
-    int& attempt = wrapped.open[derived_.run->run_id];
-    attempt = std::max(attempt, static_cast<int>(derived_.run->attempt));
-  }
+  if (!block.wrapper_run.is_nil() && derived_.run) wrapped_runs(block.position.file).runs.take(*derived_.run);
 }
 
 // The line's own time, else the envelope's, else the last timed line before it in the file, else the first after it,
@@ -212,11 +203,11 @@ void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& c
     take(own_facts_.task_ended(note.exit, ids, note.at), block, place, 1, chunk);
   } else {
     const Uuid& own_run = ids.run.is_nil() ? block.wrapper_run : ids.run;
-    if (wrapped.open.empty() && !wrapped.named_any) {
+    if (!wrapped.runs.has_named_any()) {
       take(own_facts_.run_started(own_run, block.wrapper_job, ids, started), block, place, 1, chunk);
     }
     if (!ended) return;
-    const std::map<Uuid, int> open = wrapped.open;
+    const std::map<Uuid, int> open = wrapped.runs.runs();
     for (const auto& [run_id, attempt] : open) {
       const std::string_view job = run_id == own_run ? std::string_view(block.wrapper_job) : std::string_view{};
       take(own_facts_.run_ended(run_id, job, attempt, note.exit, ids, note.at), block, ++place, 1, chunk);
@@ -265,19 +256,9 @@ const WorkerIds& Pipeline::worker_ids(const LineBlock& block) {
 
 Pipeline::WrappedRuns& Pipeline::wrapped_runs(const FileIdentity& pipe) {
   auto [at, is_new] = wrapped_.try_emplace(pipe);
-  WrappedRuns& wrapped = at->second;
-  if (is_new) {
-    // An agent that came back finds what the one before it knew.
-    const std::optional<std::string> bytes = buffer_.get(wrapped_key(pipe));
-    wrapped.named_any = bytes.has_value();
-    ByteReader reader(bytes ? std::string_view(*bytes) : std::string_view());
-    while (!reader.at_end() && !reader.failed()) {
-      Uuid run_id;
-      reader.raw(run_id.bytes.data(), run_id.bytes.size());
-      wrapped.open[run_id] = static_cast<int>(reader.varint());
-    }
-  }
-  return wrapped;
+  // An agent that came back finds what the one before it knew.
+  if (is_new) at->second.runs = OpenRuns::decode(buffer_.get(wrapped_key(pipe)));
+  return at->second;
 }
 
 void Pipeline::set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk) {
@@ -361,14 +342,7 @@ void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
 
 Result<Sequence> Pipeline::commit() {
   for (auto& [pipe, wrapped] : wrapped_) {
-    if (!std::exchange(wrapped.changed, false)) continue;
-    StateEntry entry{wrapped_key(pipe), {}};
-    ByteWriter writer(entry.value);
-    for (const auto& [run_id, attempt] : wrapped.open) {
-      writer.raw(run_id.bytes.data(), run_id.bytes.size());
-      writer.varint(static_cast<std::uint64_t>(attempt));
-    }
-    commit_.state.push_back(std::move(entry));
+    if (auto bytes = wrapped.runs.take_changed()) commit_.state.push_back({wrapped_key(pipe), std::move(*bytes)});
   }
   for (auto& [source, open] : followed_) {
     if (auto bytes = open.take_changed()) commit_.state.push_back({followed_key(source), std::move(*bytes)});

@@ -41,9 +41,7 @@ class Pipeline {
  private:
   // Runs a wrapper's pipe has named, so that its exit can end them.
   struct WrappedRuns {
-    std::map<Uuid, int> open;  // run -> attempt last seen
-    bool named_any = false;
-    bool changed = false;
+    OpenRuns runs;
     WorkerIds ids;
     bool has_ids = false;       // they were looked for
     bool is_task_told = false;  // its start is stated; once more by an agent that took over

@@ -236,5 +236,17 @@ TEST(OpenRuns, AreBoundedAndReadBack) {
   EXPECT_TRUE(open.take_changed());
 }
 
+TEST(OpenRuns, AWorkerThatNamedARunIsKnownToHaveThoughNoneIsOpen) {
+  OpenRuns open = OpenRuns::decode(std::nullopt);
+  EXPECT_FALSE(open.has_named_any());
+  RunFact fact;
+  fact.status = RunStatus::kSuccess;  // its first word of it was its end
+  open.take(fact);
+  EXPECT_TRUE(open.has_named_any());
+  const auto bytes = open.take_changed();
+  ASSERT_TRUE(bytes);
+  EXPECT_TRUE(OpenRuns::decode(*bytes).has_named_any());
+}
+
 }  // namespace
 }  // namespace runtail
