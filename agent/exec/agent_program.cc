@@ -42,8 +42,6 @@ fs::path find_agent_program(const EnvironmentLookup& environment) {
 }
 
 pid_t start_agent(const fs::path& program, const fs::path& directory, const std::string& config_path) {
-  std::error_code ignored;
-  fs::create_directories(directory, ignored);
   const pid_t self = getpid();
   const pid_t pid = fork();
   if (pid != 0) return pid;
@@ -54,6 +52,8 @@ pid_t start_agent(const fs::path& program, const fs::path& directory, const std:
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
+  std::error_code ignored;
+  fs::create_directories(directory, ignored);  // not before: a disk may take its time
   const fs::path log = directory / "agent.log";
   struct stat status {};
   const bool is_long = stat(log.c_str(), &status) == 0 && status.st_size > kLogBytesMax;

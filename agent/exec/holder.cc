@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,9 +44,18 @@ Time steady_now() { return std::chrono::steady_clock::now(); }
 
 TimePoint wall_now() { return SystemClock().now(); }
 
+// A closed 0, 1 or 2 would be given to our own files.
+void fill_standard_descriptors() {
+  for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
+    if (fd <= STDERR_FILENO) continue;
+    close(fd);
+    return;
+  }
+}
+
 // One of the worker's output streams on its way to our own.
 struct Stream {
-  Stream(ExecOutput output, int own_fd) : own(own_fd), redacted(own_fd), lines(output) {}
+  Stream(ExecOutput output, int own_fd) : own(own_fd), redacted(own), lines(output) {}
 
   int from = -1;  // the worker's pipe; -1: ended
   OwnStream own;
@@ -61,7 +71,7 @@ class Holder {
   explicit Holder(const HolderSettings& settings) : settings_(settings), queue_(settings.queue_bytes_max) {}
 
   int run() {
-    take_process();
+    take_signals_over();
     ExecHello hello = settings_.hello;
     hello.started_at = wall_now();
     hello.wants_redacted = settings_.pass_output == PassOutput::kRedacted;
@@ -107,13 +117,8 @@ class Holder {
 
   RedactedOutput& redacted_of(ExecOutput output) { return streams_[output == ExecOutput::kStderr].redacted; }
 
-  // A closed 0, 1 or 2 would be given to our own files. Signals come through a descriptor from here on.
-  void take_process() {
-    for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
-      if (fd <= STDERR_FILENO) continue;
-      close(fd);
-      break;
-    }
+  // Signals come through a descriptor from here on.
+  void take_signals_over() {
     struct sigaction plain {};
     plain.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &plain, &pipe_action_);
@@ -280,7 +285,7 @@ class Holder {
     is_given_up_ = !not_yet(exit_told_at_ + end_wait()) && (!queue_.all_acked() || is_drained());
   }
 
-  // Once, and only what the end does not say anyway. A stderr that is not ready must not hold the worker up.
+  // Once, and only what the end does not say anyway.
   template <typename NotYet>
   void tell_of_absence(const NotYet& not_yet) {
     if (is_absence_told_ || is_exit_told_) return;
@@ -292,7 +297,22 @@ class Holder {
       what = "no agent answers, and no runtail is found to start one: the worker runs without one, up to " +
              std::to_string(settings_.queue_bytes_max >> 20) + " MiB of its lines wait for an agent to come";
     }
-    if (!what.empty()) is_absence_told_ = streams_[1].own.write(complaint(what)) != 0;
+    if (what.empty()) return;
+    is_absence_told_ = true;
+    say_meanwhile(complaint(what));
+  }
+
+  // Whatever takes our stderr may make a writer wait, a file on a busy disk too: then a child waits, not the worker.
+  void say_meanwhile(const std::string& text) {
+    const pid_t pid = fork();
+    if (pid < 0) streams_[1].own.write(text);
+    if (pid != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    give_back_signals();
+    for (const Stream& stream : streams_) close(stream.from);  // the worker must notice when we no longer read
+    close(link_->fd());
+    dprintf(STDERR_FILENO, "%s", text.c_str());
+    _exit(0);
   }
 
   milliseconds end_wait() const {
@@ -424,6 +444,9 @@ class Holder {
 
 }  // namespace
 
-int hold_worker(const HolderSettings& settings) { return Holder(settings).run(); }
+int hold_worker(const HolderSettings& settings) {
+  fill_standard_descriptors();
+  return Holder(settings).run();
+}
 
 }  // namespace runtail

@@ -1,10 +1,13 @@
 #include "agent/exec/own_stream.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
 
 namespace runtail {
 namespace {
@@ -15,13 +18,27 @@ constexpr std::size_t kFilePieceBytes = 64 << 10;  // a file never blocks for a 
 
 OwnStream::OwnStream(int fd) : fd_(fd) {
   struct stat status {};
-  if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) piece_max_ = kFilePieceBytes;
+  if (fstat(fd, &status) != 0) return;
+  is_socket_ = S_ISSOCK(status.st_mode);
+  if (S_ISREG(status.st_mode)) piece_max_ = kFilePieceBytes;
+  if (!S_ISFIFO(status.st_mode) && isatty(fd) == 0) return;
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  own_ = open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+OwnStream::~OwnStream() {
+  if (own_ >= 0) close(own_);
+}
+
+ssize_t OwnStream::write_piece(std::string_view piece) const {
+  if (is_socket_) return send(fd_, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return ::write(fd(), piece.data(), piece.size());
 }
 
 ssize_t OwnStream::write(std::string_view bytes) const {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    pollfd ready{fd_, POLLOUT, 0};
+    pollfd ready{fd(), POLLOUT, 0};
     if (poll(&ready, 1, 0) <= 0) break;
     const std::string_view rest = bytes.substr(done);
     std::string_view piece = rest.substr(0, piece_max_);
@@ -29,7 +46,7 @@ ssize_t OwnStream::write(std::string_view bytes) const {
         piece.size() < rest.size() && newline != std::string_view::npos) {
       piece = piece.substr(0, newline + 1);
     }
-    const ssize_t written = ::write(fd_, piece.data(), piece.size());
+    const ssize_t written = write_piece(piece);
     if (written < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (written < 0) return -1;
     done += static_cast<std::size_t>(written);

@@ -1,4 +1,6 @@
-// Our own stdout or stderr: others may share it, so it is never made non-blocking, and yet never waited for.
+// Our own stdout or stderr: others may share it, so it is never made non-blocking, and yet never waited for. A pipe or
+// terminal is opened once more, without blocking for us alone; where that is not allowed, and another process fills
+// what poll() found free, a write may wait after all. A file is written as the disk takes it.
 #pragma once
 
 #include <sys/types.h>
@@ -14,14 +16,21 @@ namespace runtail {
 class OwnStream {
  public:
   explicit OwnStream(int fd);
+  ~OwnStream();
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
 
-  int fd() const { return fd_; }
+  int fd() const { return own_ >= 0 ? own_ : fd_; }
   // Writes as much of `bytes` as goes without blocking, in whole lines where it can: another stream may go to the same
   // pipe. How many bytes are done; -1, with errno: nothing can be written any more.
   ssize_t write(std::string_view bytes) const;
 
  private:
+  ssize_t write_piece(std::string_view piece) const;
+
   const int fd_;
+  int own_ = -1;  // the same, non-blocking; -1: none
+  bool is_socket_ = false;
   std::size_t piece_max_ = PIPE_BUF;  // written at once: what a pipe that is ready takes without blocking
 };
 
@@ -31,7 +40,7 @@ class RedactedOutput {
  public:
   static constexpr std::size_t kBytesMax = 2 << 20;
 
-  explicit RedactedOutput(int fd) : stream_(fd) {}
+  explicit RedactedOutput(const OwnStream& stream) : stream_(stream) {}
 
   // `span`: bytes of the worker's line.
   void add(std::string_view json, std::uint64_t span);
@@ -46,7 +55,7 @@ class RedactedOutput {
     std::size_t size;  // of its JSON, newline included
     std::uint64_t span;
   };
-  const OwnStream stream_;
+  const OwnStream& stream_;  // not owned, outlives this
   std::string waiting_;
   std::deque<Line> lines_;   // in waiting_
   std::size_t written_ = 0;  // of the first of them

@@ -330,6 +330,30 @@ TEST_F(ExecHolder, WithoutAnAgentAndNoneToStartItSaysSoWhileTheWorkerRuns) {
   EXPECT_EQ(worker->wait(), 4);
 }
 
+TEST_F(ExecHolder, ANoticeThatNobodyReadsHoldsUpNoWorker) {
+  const std::filesystem::path fifo = directory / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const int filler = open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  while (write(filler, "full", 4) > 0) {
+  }
+  close(filler);
+  HolderSettings settings = shell("seq 1 1000000; echo done > " + (directory / "ended").string());
+  settings.pass_output = PassOutput::kNone;
+  settings.unanswered_after = std::chrono::milliseconds(0);
+  settings.ack_wait = std::chrono::milliseconds(50);
+  worker.emplace(settings, directory / "out", fifo);
+  EXPECT_TRUE(wait_until([&] { return !read_file(directory / "ended").empty(); })) << "the worker waits";
+  std::string said;
+  EXPECT_TRUE(wait_until([&] {
+    char bytes[4096];
+    for (ssize_t got; (got = read(reader, bytes, sizeof bytes)) > 0;) said.append(bytes, static_cast<std::size_t>(got));
+    return worker->has_ended();
+  }));
+  EXPECT_THAT(said, HasSubstr("no runtail is found to start one"));
+  close(reader);
+}
+
 TEST_F(ExecHolder, WithoutAnAgentItEndsAfterTheWaitAndSaysSo) {
   HolderSettings settings = shell("echo out; exit 4");
   settings.ack_wait = std::chrono::milliseconds(50);
