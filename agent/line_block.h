@@ -28,6 +28,7 @@ struct Line {
   std::uint32_t lines = 1;      // physical lines it was made of
   Output output = Output::kUnknown;
   std::optional<TimePoint> envelope_time = {};
+  std::uint64_t own_bytes = 0;  // of its physical lines, newlines included: other lines may lie between them
 };
 
 // What became known about the worker, as part of the source's byte range.

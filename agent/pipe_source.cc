@@ -11,6 +11,8 @@
 #include <limits>
 #include <utility>
 
+#include "agent/cover.h"
+
 namespace runtail {
 namespace {
 
@@ -41,6 +43,13 @@ std::vector<std::pair<Field, std::string>> fields_of(const std::vector<ExecId>& 
 // Its lines say which stream they came by, and nothing else.
 const LineDefaults kDefaults;
 
+FramingSettings framing_settings(std::uint64_t line_bytes_max) {
+  FramingSettings settings;
+  settings.envelope = FramingSettings::Envelope::kNone;
+  settings.unit_bytes_max = line_bytes_max;
+  return settings;
+}
+
 }  // namespace
 
 struct PipeSource::Connection {
@@ -70,7 +79,7 @@ PipeSource::PipeSource(const std::filesystem::path& buffer_directory, const std:
   for (Position& position : positions) {
     if (!position.file.stream.starts_with(stream_)) continue;
     Pipe& pipe = pipes_[position.file.file_key];
-    pipe.durable = position.emitted;
+    pipe.durable = position.resume;
     if (progress_.appended) pipe.sequence = progress_.appended();
     pipe.position = std::move(position);
   }
@@ -181,7 +190,7 @@ void PipeSource::greet(Connection& connection, const ExecHello& hello) {
   pipe.redacted.clear();
   pipe.on_redacted = [&pipe](const Line& line, std::string_view json) {
     if (json.size() > kExecRedactedBytesMax - kNoteBytes) return;  // not shown, as the holder counts
-    append_redacted(pipe.redacted, line.length,
+    append_redacted(pipe.redacted, line.own_bytes,
                     line.output == Output::kStderr ? ExecOutput::kStderr : ExecOutput::kStdout, json);
   };
   if (is_new) {
@@ -189,79 +198,129 @@ void PipeSource::greet(Connection& connection, const ExecHello& hello) {
     pipe.position.first_seen = hello.started_at;
   }
   pipe.position.source = "exec";
+  if (!pipe.framing) {
+    pipe.framing.emplace(framing_settings(line_bytes_max_));
+    pipe.next = pipe.position.resume;
+    // While a trace was open, the last byte was left out (agent/cover.h).
+    pipe.handed_out = pipe.position.emitted + (pipe.position.resume < pipe.position.emitted);
+    pipe.open_bytes = 0;
+  }
   connection.pipe = &pipe;
   connection.acked = pipe.durable;
   append_resume(connection.out, pipe.durable);
 }
 
 std::optional<LineBlock> PipeSource::read(TimePoint now) {
-  auto block = next_block();
+  auto block = next_block(now, false);
   if (!block) {
     receive_all();
-    block = next_block();
+    block = next_block(now, true);
   }
-  // Nothing whole is left in any of them.
-  if (!block) std::erase_if(connections_, [](const auto& connection) { return connection->fd < 0; });
+  if (!block) {
+    std::erase_if(connections_, [](const auto& connection) {
+      if (connection->fd >= 0) return false;
+      Pipe* const pipe = connection->pipe;
+      if (pipe && pipe->has_open() && !pipe->is_behind()) return false;  // until it is whole
+      if (pipe) pipe->framing.reset();
+      return true;
+    });
+  }
   read_at_ = now;
   tell_delivered();
   forget_ended(now);
   return block;
 }
 
-std::optional<LineBlock> PipeSource::next_block() {
+std::optional<LineBlock> PipeSource::next_block(TimePoint now, bool is_received) {
   for (std::size_t tried = 0; tried < connections_.size(); ++tried) {
-    if (auto block = block_of(*connections_[turn_++ % connections_.size()])) return block;
+    if (auto block = block_of(*connections_[turn_++ % connections_.size()], now, is_received)) return block;
   }
   return std::nullopt;
 }
 
-std::optional<LineBlock> PipeSource::block_of(Connection& connection) {
-  if (!connection.pipe) return std::nullopt;
+std::uint64_t PipeSource::take_frames(Connection& connection, TimePoint now, LineBlock& block) {
   Pipe& pipe = *connection.pipe;
-  LineBlock block;
-  block.covers = {pipe.position.emitted, pipe.position.emitted};
-  bool any = false;
+  Framing& framing = *pipe.framing;
+  const std::uint64_t begin = pipe.next;
+  std::uint64_t noted = 0;  // end of the last note
   ExecFrame frame;
   for (std::size_t size = 0;; connection.taken += size) {
     const ExecRead read = read_frame(connection.waiting(), frame, size);
     if (read == ExecRead::kPartial) break;
     const std::uint64_t end = frame.offset + frame.span;
     const bool is_of_the_pipe = frame.type >= ExecFrameType::kLine && frame.type <= ExecFrameType::kExit;
-    if (read == ExecRead::kWhole && is_of_the_pipe && frame.offset < end && end <= block.covers.to) continue;  // known
-    if (read == ExecRead::kBroken || !is_of_the_pipe || end <= frame.offset || frame.offset < block.covers.to) {
+    if (read == ExecRead::kWhole && is_of_the_pipe && frame.offset < end && end <= pipe.next) continue;  // known
+    const bool is_hole = frame.offset > pipe.next;
+    if (read == ExecRead::kBroken || !is_of_the_pipe || end <= frame.offset || frame.offset < pipe.next ||
+        (is_hole && framing.has_open())) {
       hang_up(connection);
       connection.in.resize(connection.taken);
       break;
     }
     // A hole: an agent acknowledged what this one does not know of, as when its buffer was deleted.
-    if (frame.offset > block.covers.to && any) break;
-    if (!any) block.covers.from = frame.offset;
-    any = true;
-    block.covers.to = end;
+    if (is_hole && pipe.next > begin) break;
+    if (is_hole) pipe.position.emitted = pipe.position.resume = std::max(pipe.position.emitted, frame.offset);
+    pipe.next = end;
     pipe.may_be_done = frame.type == ExecFrameType::kExit;
-    const bool too_long = frame.type == ExecFrameType::kTooLong || frame.bytes.size() > line_bytes_max_;
-    switch (frame.type) {
-      case ExecFrameType::kLine:
-      case ExecFrameType::kTooLong:
-        block.lines.push_back({.offset = frame.offset,
-                               .length = frame.span,
-                               .bytes = too_long ? std::string_view{} : frame.bytes,
-                               .too_long = too_long,
-                               .output = frame.output == ExecOutput::kStderr ? Output::kStderr : Output::kStdout,
-                               .envelope_time = frame.at});
-        break;
-      case ExecFrameType::kLost:
-        metrics_.add(Metric::kLostBytesTotal, {"exec", "queue_full"}, static_cast<double>(frame.length));
-        break;
-      case ExecFrameType::kAlive:
-        block.notes.push_back({WorkerNote::Kind::kAlive, frame.offset, frame.at, pipe.position.first_seen, {}});
-        break;
-      default:
-        block.notes.push_back({WorkerNote::Kind::kEnded, frame.offset, frame.at, pipe.position.first_seen, frame.exit});
+
+    const std::size_t had = units_.size();
+    const Output output = frame.output == ExecOutput::kStderr ? Output::kStderr : Output::kStdout;
+    const bool is_line = frame.type == ExecFrameType::kLine || frame.type == ExecFrameType::kTooLong;
+    if (is_line && (frame.type == ExecFrameType::kTooLong || frame.bytes.size() > line_bytes_max_)) {
+      framing.add_too_long(frame.offset, frame.span, now, units_, output);
+    } else if (is_line) {
+      framing.add(frame.offset, frame.span, frame.bytes, now, units_, output, frame.at);
+    } else if (frame.type != ExecFrameType::kAlive) {
+      framing.finish(units_);  // nothing follows, or not what followed
     }
+    pipe.open_bytes = framing.has_open() ? pipe.open_bytes + size : 0;
+    if (pipe.open_bytes > kOpenBytesMax) {
+      framing.finish(units_);
+      pipe.open_bytes = 0;
+    }
+    if (end <= pipe.handed_out) {
+      units_.resize(had);
+      continue;
+    }
+    ends_.resize(units_.size(), is_line ? end : frame.offset);
+    if (is_line) continue;
+    take_note(pipe, frame, block);
+    noted = end;
   }
-  if (!any) return std::nullopt;
-  pipe.position.emitted = pipe.position.resume = block.covers.to;
+  return noted;
+}
+
+void PipeSource::take_note(Pipe& pipe, const ExecFrame& frame, LineBlock& block) {
+  const TimePoint started = pipe.position.first_seen;
+  if (frame.type == ExecFrameType::kLost) {
+    metrics_.add(Metric::kLostBytesTotal, {"exec", "queue_full"}, static_cast<double>(frame.length));
+  } else if (frame.type == ExecFrameType::kAlive) {
+    block.notes.push_back({WorkerNote::Kind::kAlive, frame.offset, frame.at, started, {}});
+  } else {
+    block.notes.push_back({WorkerNote::Kind::kEnded, frame.offset, frame.at, started, frame.exit});
+  }
+}
+
+void PipeSource::flush_due(Framing& framing, TimePoint now) {
+  const std::size_t had = units_.size();
+  framing.flush_due(now, units_);
+  // Of the two outputs' traces one went alone: there is but one byte for them to end in.
+  if (units_.size() > had) framing.finish(units_);
+}
+
+std::optional<LineBlock> PipeSource::block_of(Connection& connection, TimePoint now, bool is_received) {
+  if (!connection.pipe) return std::nullopt;
+  Pipe& pipe = *connection.pipe;
+  Framing& framing = *pipe.framing;
+  framing.begin_block();
+  units_.clear();
+  ends_.clear();
+  LineBlock block;
+  const std::uint64_t noted = take_frames(connection, now, block);
+  if (pipe.is_behind()) return std::nullopt;
+  if (is_received) flush_due(framing, now);
+  ends_.resize(units_.size(), pipe.next);
+  if (!cover(units_, ends_, framing.has_open() ? noted : pipe.next, framing, pipe.position, block)) return std::nullopt;
   block.position = pipe.position;
   block.last_ts = &pipe.position.last_ts;
   block.default_job_id = pipe.default_job;
@@ -285,7 +344,7 @@ void PipeSource::committed() {
     redacted.clear();
   }
   for (Pipe* pipe : uncommitted_) {
-    pipe->durable = pipe->position.emitted;
+    pipe->durable = pipe->position.resume;
     pipe->redacted.clear();
     if (progress_.appended) pipe->sequence = progress_.appended();
   }
@@ -314,9 +373,15 @@ void PipeSource::tell_delivered() {
 }
 
 std::optional<TimePoint> PipeSource::due() const {
-  const bool waits = std::any_of(connections_.begin(), connections_.end(),
-                                 [this](const auto& connection) { return waits_for_sinks(*connection); });
-  return waits ? std::optional(read_at_ + kSinksEvery) : std::nullopt;
+  std::optional<TimePoint> first;
+  for (const auto& connection : connections_) {
+    std::optional<TimePoint> due;
+    if (waits_for_sinks(*connection)) due = read_at_ + kSinksEvery;
+    const Pipe* const pipe = connection->pipe;
+    if (!due && pipe && pipe->has_open() && !pipe->is_behind()) due = pipe->framing->due();
+    if (due && (!first || *due < *first)) first = due;
+  }
+  return first;
 }
 
 // Sends what is due. A holder that does not take it gets the newest when it does.
@@ -352,7 +417,7 @@ void PipeSource::forget_ended(TimePoint now) {
     Pipe& pipe = at->second;
     const auto is_of_this = [&](const auto& connection) { return connection->pipe == &pipe; };
     const bool in_use =
-        pipe.durable != pipe.position.emitted || std::any_of(connections_.begin(), connections_.end(), is_of_this);
+        pipe.durable != pipe.position.resume || std::any_of(connections_.begin(), connections_.end(), is_of_this);
     if (in_use || pipe.seen_at == TimePoint{}) pipe.seen_at = now;
     at = now - pipe.seen_at > kForgetAfter ? pipes_.erase(at) : std::next(at);
   }

@@ -1,10 +1,14 @@
 // The agent's end of `runtail exec`: listens in the buffer directory and hands on what the holders of workers' pipes
 // send (agent/exec/protocol.h).
 //
+// Traces:  stack traces are one unit, each output of the worker for itself. One that is open when the worker's end
+// comes
+//          is whole; so is one without a further line for a second, or when kOpenBytesMax came since it began.
 // Memory:  about 1 MiB for each connection, at most kConnectionsMax of them: a connection whose data nobody takes is
-//          not read on, and its holder keeps the rest. Redacted lines for a holder that does not take them: 8 MiB, then
-//          they are dropped; it counts them itself.
-// Crash:   nothing is acknowledged before committed(); what was not is sent again by its holder to the next agent.
+//          not read on, and its holder keeps the rest. Open traces, at most 1 MiB for each output. Redacted lines for a
+//          holder that does not take them: 8 MiB, then they are dropped; it counts them itself.
+// Crash:   nothing is acknowledged before committed(), nor what lies behind the first line of an open trace; what was
+//          not is sent again by its holder to the next agent, which makes the same units of it.
 #pragma once
 
 #include <poll.h>
@@ -22,6 +26,7 @@
 #include "agent/source.h"
 #include "core/metric.h"
 #include "core/result.h"
+#include "parsers/framing.h"
 
 namespace runtail {
 
@@ -34,6 +39,8 @@ struct DeliveryProgress {
 class PipeSource final : public Source {
  public:
   static constexpr std::size_t kConnectionsMax = 128;
+  // A quarter of what a holder keeps by itself: an open trace must not cost lines of the worker's other output.
+  static constexpr std::size_t kOpenBytesMax = 2 << 20;
 
   // `positions`: the durable ones; those of other streams are left alone. `metrics` takes losses. `progress` tells how
   // far the sinks are; without it all that is durable counts as delivered.
@@ -55,7 +62,7 @@ class PipeSource final : public Source {
   std::optional<LineBlock> read(TimePoint now) override;
   // Everything read so far is durable: the holders may forget it.
   void committed() override;
-  // While a holder waits for the sinks.
+  // While a holder waits for the sinks, or a trace is open.
   std::optional<TimePoint> due() const override;
   // For now: a holder may come.
   bool has_ended() const override { return connections_.empty(); }
@@ -64,9 +71,17 @@ class PipeSource final : public Source {
  private:
   struct Connection;
   struct Pipe {
-    Position position;          // emitted: handed to the pipeline
-    std::uint64_t durable = 0;  // as far as acknowledged
-    std::string job;            // --job, or ""
+    bool has_open() const { return framing && framing->has_open(); }
+    // What was handed out before is being read again.
+    bool is_behind() const { return next < handed_out; }
+
+    Position position;               // as far as handed to the pipeline
+    std::optional<Framing> framing;  // while a holder is connected, or something is open
+    std::uint64_t next = 0;          // after the last frame taken
+    std::uint64_t handed_out = 0;    // by an agent before: frames that end by there give nothing new
+    std::uint64_t open_bytes = 0;    // of frames since something is open
+    std::uint64_t durable = 0;       // of position.resume, as far as acknowledged
+    std::string job;                 // --job, or ""
     std::string default_job;
     Uuid run;
     bool is_task = false;
@@ -83,8 +98,13 @@ class PipeSource final : public Source {
   void receive_all();
   void receive(Connection& connection);
   void greet(Connection& connection, const ExecHello& hello);
-  std::optional<LineBlock> next_block();
-  std::optional<LineBlock> block_of(Connection& connection);
+  // `is_received`: nothing has come that was not received.
+  std::optional<LineBlock> next_block(TimePoint now, bool is_received);
+  std::optional<LineBlock> block_of(Connection& connection, TimePoint now, bool is_received);
+  // What the frames of a connection make of its pipe. Returns the end of the last note among them.
+  std::uint64_t take_frames(Connection& connection, TimePoint now, LineBlock& block);
+  void take_note(Pipe& pipe, const ExecFrame& frame, LineBlock& block);
+  void flush_due(Framing& framing, TimePoint now);
   void answer(Connection& connection);
   void hang_up(Connection& connection);
   bool waits_for_sinks(const Connection& connection) const;
@@ -101,6 +121,8 @@ class PipeSource final : public Source {
   std::vector<std::unique_ptr<Connection>> connections_;
   std::size_t turn_ = 0;  // connections take turns
   std::vector<Pipe*> uncommitted_;
+  std::vector<Unit> units_;          // of the block being made
+  std::vector<std::uint64_t> ends_;  // where each of them became whole
   TimePoint forgot_at_{}, read_at_{};
 };
 

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "agent/cover.h"
 #include "agent/exec/protocol.h"
 
 namespace runtail {
@@ -208,7 +209,7 @@ std::optional<LineBlock> StreamSource::block_of(Pipe& pipe, TimePoint now) {
     if (line->too_long) {
       pipe.framing.add_too_long(line->offset, line->length, now, units_);
     } else {
-      pipe.framing.add(line->offset, line->length, line->bytes, now, units_);
+      pipe.framing.add(line->offset, line->length, line->bytes, now, units_, Output::kUnknown, now);
     }
     ends.resize(units_.size(), pipe.next);
   }
@@ -220,30 +221,10 @@ std::optional<LineBlock> StreamSource::block_of(Pipe& pipe, TimePoint now) {
   ends.resize(units_.size(), pipe.next);
 
   // Covered is all up to where the last unit became whole, or all that was taken if nothing is open.
-  const Position before = pipe.position;
   LineBlock block;
-  std::uint64_t to = std::max(before.emitted, pipe.framing.has_open() ? 0 : pipe.next);
-  for (std::size_t i = 0; i < units_.size(); ++i) {
-    const Unit& unit = units_[i];
-    to = std::max(to, ends[i]);
-    block.lines.push_back({.offset = unit.offset,
-                           // Its last byte but the newline lies in what this block covers.
-                           .length = std::max(ends[i], before.emitted + 2) - unit.offset,
-                           .bytes = unit.bytes,
-                           .too_long = unit.too_long,
-                           .orphan = unit.orphan,
-                           .lines = unit.lines,
-                           .output = unit.output,
-                           .envelope_time = unit.envelope_time ? unit.envelope_time : now});
+  if (!cover(units_, ends, pipe.framing.has_open() ? 0 : pipe.next, pipe.framing, pipe.position, block)) {
+    return std::nullopt;
   }
-  // What is open there becomes whole without a further byte, and needs one of its own to be covered.
-  const bool is_open_there = pipe.framing.has_open() && pipe.framing.oldest_open() < to;
-  const bool may_end_before = block.lines.empty() || block.lines.back().length > 1;
-  if (is_open_there && to > before.emitted && may_end_before) --to;
-  pipe.position.emitted = to;
-  pipe.position.resume = pipe.framing.has_open() ? std::min(pipe.framing.oldest_open(), to) : to;
-  if (block.lines.empty() && to == before.emitted) return std::nullopt;
-  block.covers = {before.emitted, to};
   block.position = pipe.position;
   block.last_ts = &pipe.position.last_ts;
   block.default_job_id = default_job_;

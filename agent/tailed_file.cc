@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "agent/cover.h"
+
 namespace runtail {
 namespace {
 
@@ -208,39 +210,19 @@ bool TailedFile::skip_long_line(TimePoint now, bool is_over, TailStep& step) {
 
 // Units become a block that covers all up to the end of the last of them, or all that was looked at if none is open.
 void TailedFile::give(TailStep& step) {
-  LineBlock block;
-  const Position before = position_;
-  const std::size_t ended_by_line = ends_.size();
-  ends_.resize(units_.size(), next_);
-  std::uint64_t to = std::max(before.emitted, framing_.has_open() ? 0 : next_);
-  for (std::size_t i = 0; i < units_.size(); ++i) {
-    Unit& unit = units_[i];
+  for (std::size_t i = ends_.size(); i < units_.size(); ++i) {
     // Begun in the file before, and given away by time.
-    if (unit.carried && i >= ended_by_line) unit.offset = std::max<std::uint64_t>(next_, 1) - 1;
-    to = std::max(to, ends_[i]);
-    block.lines.push_back({.offset = unit.offset,
-                           // Its last byte but the newline lies in what this block covers.
-                           .length = std::max(ends_[i], before.emitted + 2) - unit.offset,
-                           .bytes = unit.bytes,
-                           .too_long = unit.too_long,
-                           .orphan = unit.orphan,
-                           .lines = unit.lines,
-                           .output = unit.output,
-                           .envelope_time = unit.envelope_time});
+    if (units_[i].carried) units_[i].offset = std::max<std::uint64_t>(next_, 1) - 1;
   }
-  // Something is open at `to`: see begin(). A unit of one byte would not end in what is left.
-  const bool is_open_there = framing_.has_carried() || (framing_.has_open() && framing_.oldest_open() < to);
-  const bool may_end_before = block.lines.empty() || block.lines.back().length > 1;
-  if (is_open_there && to > before.emitted && may_end_before) --to;
-  position_.emitted = to;
-  position_.resume = framing_.has_carried() ? 0 : framing_.has_open() ? std::min(framing_.oldest_open(), to) : to;
-  if (block.lines.empty() && position_.emitted == before.emitted && position_.resume == before.resume) return;
-  if (position_.emitted != before.emitted) {
-    if (before.emitted > 0) checkpoints_.push_back({before.emitted, before.confirm});
+  ends_.resize(units_.size(), next_);
+  const std::uint64_t before = position_.emitted;
+  LineBlock block;
+  if (!cover(units_, ends_, framing_.has_open() ? 0 : next_, framing_, position_, block)) return;
+  if (position_.emitted != before) {
+    if (before > 0) checkpoints_.push_back({before, position_.confirm});
     if (checkpoints_.size() > kCheckpointsMax) checkpoints_.pop_front();
-    position_.confirm = confirm(to);
+    position_.confirm = confirm(position_.emitted);
   }
-  block.covers = {before.emitted, to};
   block.position = position_;
   block.last_ts = &position_.last_ts;
   step.block = std::move(block);

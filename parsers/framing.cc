@@ -244,6 +244,7 @@ bool Framing::State::join(Passing& passing, EnvelopeLayer layer, int depth) {
   }
   append(opens[at], layer, passing.unit);
   opens[at].unit.lines += passing.unit.lines;
+  opens[at].unit.own_bytes += passing.unit.own_bytes;
   opens[at].unit.orphan |= passing.unit.orphan;
   opens[at].unit.too_long |= passing.unit.too_long;
   if (layer.more) return false;
@@ -297,6 +298,7 @@ void Framing::State::take_line_of_trace(const Passing& passing) {
         open.text += unit.bytes;
         open.unit.end = std::max(open.unit.end, unit.end);
         open.unit.lines += unit.lines;
+        open.unit.own_bytes += unit.own_bytes;
         open.last_at = now;
         if (open.unit.lines >= settings.trace_lines_max) close_trace(at);
         return;
@@ -348,16 +350,20 @@ Framing::~Framing() = default;
 void Framing::begin_block() { state_->texts.clear(); }
 
 void Framing::add(std::uint64_t offset, std::uint64_t length, std::string_view bytes, TimePoint now,
-                  std::vector<Unit>& out) {
+                  std::vector<Unit>& out, Output output, std::optional<TimePoint> time) {
   state_->begin_line(offset, length, now, out);
   Passing line;
   line.unit.offset = offset;
   line.unit.end = offset + length;
   line.unit.bytes = bytes;
+  line.unit.own_bytes = length;
+  line.unit.output = output;
+  line.unit.envelope_time = time;
   state_->pass(line, 0);
 }
 
-void Framing::add_too_long(std::uint64_t offset, std::uint64_t length, TimePoint now, std::vector<Unit>& out) {
+void Framing::add_too_long(std::uint64_t offset, std::uint64_t length, TimePoint now, std::vector<Unit>& out,
+                           Output output) {
   State& state = *state_;
   state.begin_line(offset, length, now, out);
   state.close_traces();
@@ -369,7 +375,9 @@ void Framing::add_too_long(std::uint64_t offset, std::uint64_t length, TimePoint
   Unit unit;
   unit.offset = offset;
   unit.end = offset + length;
+  unit.own_bytes = length;
   unit.too_long = true;
+  unit.output = output;
   state.give(unit);
 }
 

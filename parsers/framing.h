@@ -40,15 +40,16 @@ struct FramingSettings {
 
 // What becomes one event.
 struct Unit {
-  std::uint64_t offset = 0;  // of its first byte in the source
-  std::uint64_t end = 0;     // after its last byte, newline included
-  std::string_view bytes;    // peeled, without newline; empty if too_long or orphan
-  std::uint32_t lines = 1;   // physical lines it was made of; each line is in exactly one unit
-  bool too_long = false;     // longer than unit_bytes_max: set aside, its bytes not kept
-  bool orphan = false;       // pieces of which a part is not there: cannot be classified, so it is counted, not kept
-  bool carried = false;      // begun in the file before (see carry_over)
-  Output output = Output::kUnknown;        // as the innermost envelope that says it
-  std::optional<TimePoint> envelope_time;  // of its first piece, from the innermost envelope that has one
+  std::uint64_t offset = 0;     // of its first byte in the source
+  std::uint64_t end = 0;        // after its last byte, newline included
+  std::string_view bytes;       // peeled, without newline; empty if too_long or orphan
+  std::uint32_t lines = 1;      // physical lines it was made of; each line is in exactly one unit
+  std::uint64_t own_bytes = 0;  // of these lines, newlines included; others may lie between them
+  bool too_long = false;        // longer than unit_bytes_max: set aside, its bytes not kept
+  bool orphan = false;          // pieces of which a part is not there: cannot be classified, so it is counted, not kept
+  bool carried = false;         // begun in the file before (see carry_over)
+  Output output = Output::kUnknown;        // as the innermost envelope that says it, else as the source
+  std::optional<TimePoint> envelope_time;  // of its first piece, from the innermost envelope that has one, else so
 };
 
 class Framing {
@@ -64,9 +65,12 @@ class Framing {
   void begin_block();
   // One physical line: its offset, its length with the newline, its bytes without. Appends the units that are whole now
   // (none, one, or several). `bytes` must live as long as the units are used; views are valid until begin_block().
-  void add(std::uint64_t offset, std::uint64_t length, std::string_view bytes, TimePoint now, std::vector<Unit>& out);
+  // `output` and `time` are what the source knows of the line; what an envelope says wins.
+  void add(std::uint64_t offset, std::uint64_t length, std::string_view bytes, TimePoint now, std::vector<Unit>& out,
+           Output output = Output::kUnknown, std::optional<TimePoint> time = {});
   // A line that was too long to be held: it breaks what it stands in.
-  void add_too_long(std::uint64_t offset, std::uint64_t length, TimePoint now, std::vector<Unit>& out);
+  void add_too_long(std::uint64_t offset, std::uint64_t length, TimePoint now, std::vector<Unit>& out,
+                    Output output = Output::kUnknown);
   // Units whose wait is over: traces are whole, pieces orphans. A line that comes later is a unit of its own. Units
   // that are open at the same time go together once all are due, so that `resume` can pass them; one that is overdue
   // for piece_wait goes alone (and comes again, with the same offset, if reading restarts before the others ended).

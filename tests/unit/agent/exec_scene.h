@@ -1,10 +1,12 @@
 // Both ends of `runtail exec` in a test: a holder in a process of its own, and an agent's end that reads what it sends.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -87,10 +89,16 @@ class AgentEnd {
     poll(fds.data(), fds.size(), 20);
     source.on_ready(fds);
     bool any = false;
-    while (auto block = source.read(SystemClock().now())) {
+    while (auto block = source.read(now)) {
       any = true;
       last = LineBlock{*block};
       for (Line& line : block->lines) {
+        // A sink takes an event only if the chunk it is in covers its end: the byte before the newline.
+        if (line.too_long || !line.bytes.empty()) {
+          const std::uint64_t ends_in = line.offset + std::max<std::uint64_t>(line.length, 2) - 2;
+          EXPECT_GE(ends_in, block->covers.from);
+          EXPECT_LT(ends_in, block->covers.to);
+        }
         if (line.too_long) {
           read_.too_long.push_back(line.length);
         } else {
@@ -132,6 +140,7 @@ class AgentEnd {
 
  public:
   MetricTable metrics{100};
+  TimePoint now = SystemClock().now();  // stands still
   Sequence commits = 0;
   PipeSource source;
   LineBlock last;  // but for its lines' bytes
