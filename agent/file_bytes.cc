@@ -20,9 +20,7 @@ constexpr std::size_t kBehindBytes = 1025;  // what is read again to see that it
 ReadBuffer::ReadBuffer(std::size_t line_bytes_max)
     : size_(std::max(kReadBytes, line_bytes_max + 2) + kBehindBytes), bytes_(new char[size_]) {}
 
-FileBytes::FileBytes(OpenedFile file, Packing packing) : file_(std::move(file)) {
-  if (packing != Packing::kNone) packed_.emplace(packing, file_.fd());
-}
+FileBytes::FileBytes(OpenedFile file, Packing packing) : file_(std::move(file)), packing_(packing) {}
 
 std::optional<FileBytes::Facts> FileBytes::facts() const {
   struct statx status {};
@@ -35,7 +33,8 @@ std::optional<FileBytes::Facts> FileBytes::facts() const {
 
 BytesRead FileBytes::read_at(char* into, std::size_t size, std::uint64_t offset) {
   BytesRead read;
-  if (packed_) {
+  if (is_packed()) {
+    if (!packed_) packed_.emplace(packing_, file_.fd());
     PackedBytes bytes = packed_->read_at(into, size, offset);
     read.size = bytes.size;
     read.at_end = bytes.state != PackedBytes::State::kMore;
@@ -58,7 +57,7 @@ BytesRead FileBytes::read_at(char* into, std::size_t size, std::uint64_t offset)
 }
 
 std::uint64_t FileBytes::length() const {
-  if (packed_) return packed_->unpacked();
+  if (is_packed()) return packed_ ? packed_->unpacked() : 0;
   const auto known = facts();
   return known ? known->size : 0;
 }

@@ -44,17 +44,20 @@ class FileBytes {
 
   FileBytes(OpenedFile file, Packing packing);
 
-  bool is_packed() const { return packed_.has_value(); }
+  bool is_packed() const { return packing_ != Packing::kNone; }
   // As the file system has it now; nothing if it does not say.
   std::optional<Facts> facts() const;
   // Up to `size` bytes from `offset` on; fewer only at the end or with a fault.
   BytesRead read_at(char* into, std::size_t size, std::uint64_t offset);
   // How long it is now; of a packed file, how far it was unpacked.
   std::uint64_t length() const;
+  // Frees what unpacking holds; the next read begins anew.
+  void let_go_of_memory() { packed_.reset(); }
 
  private:
   OpenedFile file_;
-  std::optional<PackedFile> packed_;
+  Packing packing_;
+  std::optional<PackedFile> packed_;  // from the first read on
 };
 
 }  // namespace runtail

@@ -104,6 +104,15 @@ bool FileNames::is_included(const std::string& path) const {
   return std::any_of(include_.begin(), include_.end(), matches) && !is_excluded(path);
 }
 
+bool FileNames::may_be_ours(const std::string& path) const {
+  if (is_included(path)) return true;
+  const std::size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+  const std::vector<std::string> befores = names_before_rotation(path.substr(directory.size()));
+  return std::any_of(befores.begin(), befores.end(),
+                     [&](const std::string& name) { return is_included(directory + name); });
+}
+
 std::vector<FoundName> FileNames::look(std::map<std::string, std::string>& faults) const {
   std::vector<FoundName> found;
   for (const std::string& directory : directories()) {

@@ -41,6 +41,8 @@ class FileNames {
   std::vector<FoundName> look(std::map<std::string, std::string>& faults) const;
   // Those that exist, to watch.
   std::vector<std::string> directories() const;
+  // Whether look() might find it, by its name alone.
+  bool may_be_ours(const std::string& path) const;
 
  private:
   bool is_excluded(const std::string& path) const;

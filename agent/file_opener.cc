@@ -91,9 +91,6 @@ Attempt attempt(const fs::path& root, const fs::path& relative) {
   OpenedFile file = open_beneath(directory, relative, kReadFlags);
   if (file.fd() < 0 || fstat(file.fd(), &status) != 0) return {OpenedFile(), errno};
   if (!S_ISREG(status.st_mode)) return {OpenedFile(), 0, status.st_mode};
-  file.device = status.st_dev;
-  file.inode = status.st_ino;
-  file.links = status.st_nlink;
   file.size = static_cast<std::uint64_t>(status.st_size);
   file.mtime_ns = static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
   return {std::move(file)};
@@ -149,9 +146,6 @@ OpenedFile::OpenedFile(OpenedFile&& other) noexcept { *this = std::move(other); 
 
 OpenedFile& OpenedFile::operator=(OpenedFile&& other) noexcept {
   std::swap(fd_, other.fd_);
-  device = other.device;
-  inode = other.inode;
-  links = other.links;
   size = other.size;
   mtime_ns = other.mtime_ns;
   return *this;

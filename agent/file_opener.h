@@ -27,9 +27,6 @@ class OpenedFile {
 
   int fd() const { return fd_; }  // -1: none
 
-  dev_t device = 0;
-  ino_t inode = 0;
-  nlink_t links = 0;
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;  // since 1970
 

@@ -58,6 +58,7 @@ class FileSource final : public Source {
   std::vector<std::string> directories() const override { return names_.directories(); }
   bool changed(const std::string& path, bool only_grown) override;
   std::optional<TimePoint> due() const override;
+  void clock_stepped(std::chrono::microseconds by) override;
   SourceStatus status() const override;
 
  private:
@@ -74,7 +75,9 @@ class FileSource final : public Source {
     std::uint64_t size = 0;
     std::int64_t mtime_ns = 0;
     std::uint64_t at_stake = 0;  // of an unfinished last line
-    std::string fault;
+    std::int64_t born_ns = 0;
+    std::optional<FileIdentity> identity;
+    std::string directory, fault;
     std::uint64_t seen_in = 0;  // scan that last saw it
   };
   using Inode = std::pair<dev_t, ino_t>;
@@ -82,6 +85,8 @@ class FileSource final : public Source {
   std::shared_ptr<Log> log_of(const std::string& path);
   std::vector<FoundName> look();
   void look_at(const FoundName& name, TimePoint now);
+  bool is_own(const FoundName& name) const;
+  bool is_too_old(const FoundName& name, TimePoint now);
   void wake(const std::string& path);
   bool make_room(TimePoint now);
   std::shared_ptr<File> before(const File& file, TimePoint now);
@@ -110,11 +115,14 @@ class FileSource final : public Source {
   KnownFiles known_;
   std::map<std::string, std::shared_ptr<Log>> logs_;  // by live path; for files one for all: ""
   std::vector<std::shared_ptr<File>> files_;          // open files, oldest first
+  std::map<Inode, File*> open_;                       // the same
   std::map<std::string, std::weak_ptr<File>> by_path_;
   std::map<std::string, std::weak_ptr<File>> newest_;  // of each log, by live path
   std::map<Inode, Rested> rested_;
   std::set<Inode> seen_;                       // by the last scan
   std::set<Inode> own_;                        // our own output
+  std::vector<std::filesystem::path> never_;   // as in the settings, links followed
+  std::weak_ptr<File> unpacking_;              // one archive at a time
   std::map<std::string, std::string> faults_;  // by path
   std::deque<LineBlock> together_;             // the rest of blocks that belong together
   std::size_t turn_ = 0;                       // files take turns

@@ -15,6 +15,10 @@ namespace {
 constexpr std::uint64_t kRoundBytes = 1 << 20;
 // Polling is the truth; inotify only shortens the wait.
 constexpr std::chrono::milliseconds kScanEvery{1000}, kFullBufferWait{50};
+// Less is the clock being slewed.
+constexpr std::chrono::seconds kClockStep{1};
+// However fast files come and go.
+constexpr std::chrono::milliseconds kScanGap{10};
 
 }  // namespace
 
@@ -48,7 +52,7 @@ Result<void> Intake::run(std::stop_token stop) {
     if (const auto started = source->start(); !started) return started.error();
   }
   while (!stop.stop_requested()) {
-    if (scan_due_ || std::chrono::steady_clock::now() - scanned_at_ >= kScanEvery) scan();
+    if (std::chrono::steady_clock::now() - scanned_at_ >= (scan_due_ ? kScanGap : kScanEvery)) scan();
     const auto read = round();
     if (!read) return read.error();
     if (!*read) {
@@ -66,7 +70,7 @@ Result<bool> Intake::round() {
   bool any = false;
   for (std::size_t idle = 0; idle < sources_.size() && pipeline_.pending_bytes() < kRoundBytes;) {
     Source& source = *sources_[turn_++ % sources_.size()];
-    auto block = source.read(clock_.now());
+    auto block = source.read(now());
     if (!block) {
       ++idle;
       continue;
@@ -75,7 +79,7 @@ Result<bool> Intake::round() {
     idle = 0;
     while (block) {
       pipeline_.add(*block);
-      block = block->with_next ? source.read(clock_.now()) : std::nullopt;
+      block = block->with_next ? source.read(now()) : std::nullopt;
     }
   }
   // What a source counted without a line to go with it, a loss for example, is shown as soon.
@@ -90,7 +94,7 @@ Result<bool> Intake::round() {
 void Intake::scan() {
   scan_due_ = false;
   scanned_at_ = std::chrono::steady_clock::now();
-  const TimePoint now = clock_.now();
+  const TimePoint now = this->now();
   for (const auto& source : sources_) {
     source->scan(now);
     if (inotify_ < 0) continue;
@@ -105,6 +109,7 @@ void Intake::scan() {
 }
 
 void Intake::wait(std::chrono::milliseconds timeout) {
+  if (scan_due_) timeout = std::min(timeout, kScanGap);
   std::vector<pollfd> fds;
   const bool has_room = buffer_.has_room();
   if (inotify_ >= 0 && has_room) fds.push_back({inotify_, POLLIN, 0});
@@ -142,6 +147,19 @@ void Intake::wait(std::chrono::milliseconds timeout) {
     sources_[i]->on_ready(std::span(fds).subspan(at, shares[i]));
     at += shares[i];
   }
+}
+
+// The time of day, which lines without a time get. Waits must not end because somebody set the clock.
+TimePoint Intake::now() {
+  const auto at = std::chrono::steady_clock::now();
+  const TimePoint now = clock_.now();
+  const auto step = std::chrono::duration_cast<std::chrono::microseconds>((now - told_) - (at - told_at_));
+  if (told_ != TimePoint{} && step > kClockStep) {
+    for (const auto& source : sources_) source->clock_stepped(step);
+  }
+  told_ = now;
+  told_at_ = at;
+  return now;
 }
 
 // Without Postgres the chunks are the history: kept by size and age.

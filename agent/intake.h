@@ -42,6 +42,7 @@ class Intake {
   // When something comes, a source is due, or the time is over.
   void wait(std::chrono::milliseconds timeout);
   void trim_history();
+  TimePoint now();
   void show();
 
   DurableBuffer& buffer_;  // not owned, outlives this
@@ -59,6 +60,8 @@ class Intake {
   int wake_ = -1;                       // eventfd: stop was asked for
   bool scan_due_ = true;
   std::chrono::steady_clock::time_point scanned_at_{}, trimmed_at_{};
+  TimePoint told_;  // what the sources were last told, and when
+  std::chrono::steady_clock::time_point told_at_{};
   std::atomic<std::int64_t> progress_at_{0};
   std::atomic<bool> has_ended_{false};
 

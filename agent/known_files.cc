@@ -29,8 +29,14 @@ void KnownFiles::remember(const Position& position) {
     *found = position;
   } else {
     alike.push_back(position);
-    ++streams_[position.file.stream];
   }
+  TimePoint& newest = newest_[position.file.stream];
+  newest = std::max(newest, position.first_seen);
+}
+
+std::optional<TimePoint> KnownFiles::newest(const std::string& stream) const {
+  const auto found = newest_.find(stream);
+  return found == newest_.end() ? std::nullopt : std::optional(found->second);
 }
 
 KnownFiles::Identified KnownFiles::identify(FileBytes& bytes, ReadBuffer& buffer, const std::string& stream,

@@ -24,8 +24,10 @@ class KnownFiles {
 
   void remember(const Position& position);
   // Some file of that stream was met before.
-  bool knows(const std::string& stream) const { return streams_.contains(stream); }
+  bool knows(const std::string& stream) const { return newest_.contains(stream); }
 
+  // When the newest file of that stream was first seen; nothing: it has none.
+  std::optional<TimePoint> newest(const std::string& stream) const;
   // What was read as `file` stands there no more; `facts` are those of what stands there now. A copy made before may be
   // shorter than what was read: `checkpoints` tell it from a file that merely begins alike. Kept for an hour.
   void remember_cut(const FileIdentity& file, std::deque<Checkpoint> checkpoints, const FileBytes::Facts& facts);
@@ -67,7 +69,7 @@ class KnownFiles {
   const HashKey key_;
   std::map<FileIdentity, Cut> cut_;
   std::map<std::pair<std::string, Bytes16>, std::vector<Position>> by_head_;
-  std::map<std::string, int> streams_;
+  std::map<std::string, TimePoint> newest_;  // by stream
 };
 
 }  // namespace runtail

@@ -46,6 +46,8 @@ class Source {
   virtual bool changed(const std::string& /*path*/, bool /*only_grown*/) { return false; }
   // When read() has something to do though nothing comes in: an open stack trace is whole then.
   virtual std::optional<TimePoint> due() const { return std::nullopt; }
+  // The clock was set forward, or the machine slept, for so long: waits that are under way go on as if it had not.
+  virtual void clock_stepped(std::chrono::microseconds /*by*/) {}
   // Nothing will ever come again and everything is read (standard input at its end).
   virtual bool has_ended() const { return false; }
 

@@ -45,6 +45,12 @@ void TailedFile::forget() {
   if (const auto facts = bytes_.facts()) size_seen_ = facts->size;
 }
 
+std::uint64_t TailedFile::cut_before_known() {
+  const auto facts = bytes_.facts();
+  if (!facts || is_known_ || bytes_.is_packed() || facts->size >= size_seen_) return 0;
+  return std::exchange(size_seen_, facts->size);
+}
+
 std::uint64_t TailedFile::unread() const { return !bytes_.is_packed() && size_seen_ > next_ ? size_seen_ - next_ : 0; }
 
 std::uint64_t TailedFile::at_stake() const {
@@ -220,7 +226,12 @@ void TailedFile::give(TailStep& step) {
   if (!cover(units_, ends_, framing_.has_open() ? 0 : next_, framing_, position_, block)) return;
   if (position_.emitted != before) {
     if (before > 0) checkpoints_.push_back({before, position_.confirm});
-    if (checkpoints_.size() > kCheckpointsMax) checkpoints_.pop_front();
+    // The older, the sparser; the first one stays.
+    if (checkpoints_.size() > kCheckpointsMax) {
+      for (std::size_t at = 1; at < kCheckpointsMax / 4; ++at) {
+        checkpoints_.erase(checkpoints_.begin() + static_cast<std::ptrdiff_t>(at));
+      }
+    }
     position_.confirm = confirm(position_.emitted);
   }
   block.position = position_;
@@ -265,6 +276,7 @@ Bytes32 TailedFile::confirm(std::uint64_t offset) {
 }
 
 std::string TailedFile::bytes_before(std::uint64_t offset) {
+  if (offset == 0) return {};
   std::string bytes(std::min<std::uint64_t>(kTailBytes, offset), '\0');
   bytes.resize(bytes_.read_at(bytes.data(), bytes.size(), offset - bytes.size()).size);
   return bytes;

@@ -49,7 +49,7 @@ struct TailStep {
 class TailedFile {
  public:
   static constexpr std::size_t kConfirmBytes = 1024;  // HMAC of the <= 1 KiB before the emitted end
-  static constexpr std::size_t kCheckpointsMax = 16;
+  static constexpr std::size_t kCheckpointsMax = 32;
 
   // `settings` and `buffer` outlive this.
   TailedFile(FileBytes bytes, const TailSettings& settings, ReadBuffer& buffer);
@@ -61,6 +61,8 @@ class TailedFile {
   void begin(Position position, bool in_the_dark);
   // What it holds is another file from here on.
   void forget();
+  // Not known yet, and shorter than it was seen to be: so many bytes were there that nobody read. It begins anew.
+  std::uint64_t cut_before_known();
 
   // The next block, at most one read's worth. `is_over`: nobody writes to it any more, so what has no newline is a line
   // and what is open is whole.
@@ -68,10 +70,12 @@ class TailedFile {
   TailStep read(TimePoint now, bool is_over, bool goes_on);
 
   const Position& position() const { return position_; }
-  // Of the last blocks before the position, oldest first: by them a copy is known that was made when it stood there.
+  // Of blocks before the position, oldest first and the last of them all: by them a copy is known that was made when it
+  // stood there.
   const std::deque<Checkpoint>& checkpoints() const { return checkpoints_; }
   bool has_open() const { return framing_.has_open(); }
   std::optional<TimePoint> due() const { return framing_.due(); }
+  void clock_stepped(std::chrono::microseconds by) { framing_.clock_stepped(by); }
   std::uint64_t size_seen() const { return size_seen_; }
   // On disk and not read; 0 for packed files, whose unpacked size nobody knows.
   std::uint64_t unread() const;

@@ -79,6 +79,7 @@ struct Framing::State {
   void pass(Passing& passing, int depth);
   bool join(Passing& passing, EnvelopeLayer layer, int depth);
   void append(Open& open, const EnvelopeLayer& layer, const Unit& line);
+  void limit_memory(const Open& last);
   void take(Passing& passing);
   void take_line_of_trace(const Passing& passing);
   void give(Unit unit);
@@ -111,7 +112,8 @@ struct Framing::State {
 
   // Of the call being served.
   std::uint64_t line_offset = 0;
-  bool silent = false;  // what comes out was handed out in an earlier life
+  bool has_new = false;  // a line was added since begin_block()
+  bool silent = false;   // what comes out was handed out in an earlier life
   TimePoint now{};
   std::vector<Unit>* out = nullptr;
 };
@@ -204,10 +206,28 @@ void Framing::State::append(Open& open, const EnvelopeLayer& layer, const Unit& 
   } else {
     open.text += layer.text;
   }
+  limit_memory(open);
   open.unit.end = line.end;
   open.ordinal = layer.ordinal;
   open.more_is_said = layer.more_is_said;
   open.last_at = now;
+}
+
+// The pieces that have waited longest are set aside as too long, but not `last`, which grew just now.
+void Framing::State::limit_memory(const Open& last) {
+  std::size_t bytes = 0;
+  for (const Open& each : opens) bytes += each.text.size();
+  while (bytes > kOpenBytesMax) {
+    Open* oldest = nullptr;
+    for (Open& each : opens) {
+      const bool is_candidate = &each != &last && !each.is_trace && !each.text.empty();
+      if (is_candidate && (!oldest || each.last_at < oldest->last_at)) oldest = &each;
+    }
+    if (!oldest) return;
+    bytes -= oldest->text.size();
+    oldest->unit.too_long = true;
+    oldest->text = {};
+  }
 }
 
 // Puts what was peeled into `passing`. False if more has to come first.
@@ -330,6 +350,7 @@ void Framing::State::begin_call(bool is_silent, TimePoint at, std::vector<Unit>&
 
 void Framing::State::begin_line(std::uint64_t offset, std::uint64_t length, TimePoint at, std::vector<Unit>& into) {
   read_to = offset + length;
+  has_new = true;
   begin_call(read_to <= skipped_to, at, into);
   line_offset = offset;
   if (opens.empty()) {
@@ -347,7 +368,10 @@ Framing::Framing(Framing&&) noexcept = default;
 Framing& Framing::operator=(Framing&&) noexcept = default;
 Framing::~Framing() = default;
 
-void Framing::begin_block() { state_->texts.clear(); }
+void Framing::begin_block() {
+  state_->texts.clear();
+  state_->has_new = false;
+}
 
 void Framing::add(std::uint64_t offset, std::uint64_t length, std::string_view bytes, TimePoint now,
                   std::vector<Unit>& out, Output output, std::optional<TimePoint> time) {
@@ -390,7 +414,7 @@ void Framing::flush_due(TimePoint now, std::vector<Unit>& out) {
   const bool all =
       std::all_of(state.opens.begin(), state.opens.end(), [&](const Open& open) { return state.due_of(open) <= now; });
   for (std::size_t at = 0; at < state.opens.size();) {
-    if (all || state.due_of(state.opens[at]) + state.settings.piece_wait <= now) {
+    if (all || (state.has_new && state.due_of(state.opens[at]) + state.settings.piece_wait <= now)) {
       state.close(at);
     } else {
       ++at;
@@ -426,7 +450,12 @@ std::optional<TimePoint> Framing::due() const {
     first = std::min(first, state.due_of(open));
     last = std::max(last, state.due_of(open));
   }
-  return std::min(last, first + state.settings.piece_wait);
+  const TimePoint alone = first + state.settings.piece_wait;
+  return alone > state.now ? std::min(last, alone) : last;  // past that it waits for a line
+}
+
+void Framing::clock_stepped(std::chrono::microseconds by) {
+  for (Open& open : state_->opens) open.last_at += by;
 }
 
 void Framing::skip_to(std::uint64_t emitted) { state_->skipped_to = emitted; }

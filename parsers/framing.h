@@ -9,7 +9,7 @@
 // skip_to(`emitted`), with emitted where reading stood, makes the lines in between rebuild what was open without
 // handing anything out again. So the same lines give the same units wherever a reader stops and starts.
 //
-// No I/O, reads no clock. Threads: one. Memory: the open units, each at most `unit_bytes_max`, at most kOpenUnitsMax,
+// No I/O, reads no clock. Threads: one. Memory: the open units, at most kOpenUnitsMax with kOpenBytesMax in all,
 // and the texts handed out since begin_block(). No exception leaves it.
 #pragma once
 
@@ -54,7 +54,7 @@ struct Unit {
 
 class Framing {
  public:
-  static constexpr std::size_t kOpenUnitsMax = 64;
+  static constexpr std::size_t kOpenUnitsMax = 64, kOpenBytesMax = 8 << 20;
 
   explicit Framing(FramingSettings settings);
   Framing(Framing&&) noexcept;
@@ -73,7 +73,8 @@ class Framing {
                     Output output = Output::kUnknown);
   // Units whose wait is over: traces are whole, pieces orphans. A line that comes later is a unit of its own. Units
   // that are open at the same time go together once all are due, so that `resume` can pass them; one that is overdue
-  // for piece_wait goes alone (and comes again, with the same offset, if reading restarts before the others ended).
+  // for piece_wait goes alone, with the next line that is added (and comes again, with the same offset, if reading
+  // restarts before the others ended).
   void flush_due(TimePoint now, std::vector<Unit>& out);
   // Nothing will follow: traces are whole as they stand, pieces without their rest are orphans.
   void finish(std::vector<Unit>& out);
@@ -86,6 +87,8 @@ class Framing {
   // a unit handed out reached over it. Only if has_open().
   std::uint64_t oldest_open() const;
   std::optional<TimePoint> due() const;  // when flush_due() has something to do
+  // The clock was set forward by so much: nothing has waited that long.
+  void clock_stepped(std::chrono::microseconds by);
 
   // Lines that end at or before `emitted` were added in an earlier life: what they complete was handed out then. Call
   // it before the first line. flush_due() and finish() hand out nothing before reading is past it.

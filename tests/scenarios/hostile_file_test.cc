@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <random>
+#include <regex>
 
 #include "tests/support/file_scene.h"
 #include "tests/support/scale.h"
@@ -100,16 +101,16 @@ TEST_F(HostileFile, NulsBeforeALineAsAfterAPowerCutLeaveItsNeighboursAlone) {
 TEST_F(HostileFile, OneThatShrinksWhileItIsReadNeitherStopsNorSwellsTheAgent) {
   std::mt19937_64 random(seed());
   LogFile log(scene.logs / "etl.log");
-  // Each round's lines differ: the same bytes at the same place would be the same file.
-  const auto block = [](int round) {
+  int number = 0;
+  const auto block = [&] {
     std::string text;
-    for (int i = 0; i < 1000; ++i)
-      text += R"({"level":"INFO","msg":"of the file that shrinks in round )" + std::to_string(round) + "\"}\n";
+    for (int i = 0; i < 1000; ++i) text += R"({"level":"INFO","msg":"shrinks )" + std::to_string(number++) + "\"}\n";
     return text;
   };
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
-  for (int round = 0; round < by_scale(10, 100); ++round) {
-    for (int i = 0; i < 20; ++i) log.append(block(round));
+  const int rounds = by_scale(10, 100);
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 0; i < 20; ++i) log.append(block());
     let_pass(std::chrono::microseconds(random() % 20'000));
     const std::uint64_t size = fs::file_size(log.path());
     fs::resize_file(log.path(), random() % 3 == 0 ? 0 : random() % size);
@@ -125,6 +126,26 @@ TEST_F(HostileFile, OneThatShrinksWhileItIsReadNeitherStopsNorSwellsTheAgent) {
   })) << scene.agent.log();
   EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.log_events WHERE message LIKE 'seq=%'"),
             static_cast<std::int64_t>(scene.lines));
+  // What is left of a file that was cut is another file, read from its start: what stands there arrives.
+  const std::regex whole(R"re(\{"level":"INFO","msg":"shrinks ([0-9]+)"\})re");
+  std::ifstream file(log.path());
+  std::string numbers = "-1";
+  int left = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch match;
+    if (!std::regex_match(line, match, whole)) continue;
+    numbers += ',' + match[1].str();
+    ++left;
+  }
+  EXPECT_EQ(
+      scene.sql.number("SELECT count(DISTINCT message) FROM observability.log_events WHERE message LIKE 'shrinks %' "
+                       "AND substring(message FROM '[0-9]+')::int IN (" +
+                       numbers + ")"),
+      left);
+  // A cut inside a line tears that one.
+  EXPECT_LE(scene.sql.number("SELECT count(*) FROM observability.log_events WHERE message IS NULL OR message !~ "
+                             "'^(shrinks [0-9]+|seq=[0-9]+ some text|last of it)$'"),
+            rounds);
   EXPECT_GE(scene.agent.metric("runtail_truncations_unaccounted_total"), 1);
   EXPECT_EQ(scene.agent.metric("runtail_ledger_imbalance"), 0);
   EXPECT_LE(rss, kRssMaxKib);

@@ -85,7 +85,11 @@ bool ChildProcess::running() {
 }
 
 void ChildProcess::signal(int number) const {
-  if (!result_) ::kill(pid_, number);
+  if (result_) return;
+  ::kill(pid_, number);
+  if (number != SIGSTOP) return;
+  siginfo_t stopped{};
+  ::waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WEXITED | WNOWAIT);
 }
 
 std::optional<int> ChildProcess::wait(Deadline deadline) {

@@ -30,6 +30,7 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
   bool running();
+  // SIGSTOP: it stands still when this returns.
   void signal(int number) const;
   // Exit code, or 128 + signal, as a shell has it; std::nullopt: still running after `deadline`.
   std::optional<int> wait(Deadline deadline = kPatience);

@@ -9,8 +9,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::UnorderedElementsAre;
+using testing::IsEmpty;
 namespace fs = std::filesystem;
 
 class FileSourceLimitsTest : public test::FileScene {
@@ -94,6 +94,77 @@ TEST_F(FileSourceLimitsTest, ADirectoryThatCannotBeListedKeepsNoOthersOpen) {
   remove("a/etl.log");
   read_for(60s);
   EXPECT_EQ(open_files(), 0u);
+}
+
+TEST_F(FileSourceLimitsTest, ACutOfAFileThatRestsIsNamed) {
+  write("etl.log", "one\ntwo\nunfin");
+  EXPECT_EQ(read_all(), (Texts{"one", "two"}));
+  write("other.log", "x\n");
+  settings_.open_files_max = 1;
+  settings_.source.include = {path("*.log").string()};
+  restart();
+  EXPECT_THAT(read_for(3s), ElementsAre("x"));
+  ASSERT_EQ(open_files(), 1u);
+  rewrite("etl.log", "three\n");
+  EXPECT_THAT(read_for(3s), ElementsAre("three"));
+  EXPECT_EQ(metrics_.value(Metric::kTruncationsUnaccountedTotal, {"etl"}), 1);
+  EXPECT_EQ(lost(), 5);
+}
+
+TEST_F(FileSourceLimitsTest, ACutBeforeAnybodyReadIsNamedAndCounted) {
+  write("etl.log", "one\n");
+  source_->scan(now_);  // and nobody reads: the buffer is full
+  write("etl.log", "two\n");
+  source_->scan(now_);
+  rewrite("etl.log", "3\n");
+  EXPECT_THAT(read_all(), ElementsAre("3"));
+  EXPECT_EQ(lost(), 8);
+  EXPECT_EQ(metrics_.value(Metric::kTruncationsUnaccountedTotal, {"etl"}), 1);
+  rename("etl.log", "etl.log.1");
+  write("etl.log", "four\n");
+  source_->scan(now_);
+  copy("etl.log", "etl.log.2");
+  rewrite("etl.log", "5\n");
+  EXPECT_THAT(read_for(10s), UnorderedElementsAre("four", "5"));
+  EXPECT_EQ(lost(), 8) << "the copy has it";
+}
+
+TEST_F(FileSourceLimitsTest, WhatWasWrittenWhileWeWereAwayIsNotTooOld) {
+  const auto age = [&](const std::string& name, std::chrono::hours hours) {
+    fs::last_write_time(path(name), fs::file_time_type::clock::now() - hours);
+  };
+  write("etl.log.3", "before the first start\n");
+  age("etl.log.3", 24h * 30);
+  now_ = clock_.now() - 24h * 12;
+  write("etl.log", "one\n");
+  age("etl.log", 24h * 12 - 1h);
+  restart();
+  EXPECT_EQ(read_all(), (Texts{"one"}));
+  source_.reset();
+  rename("etl.log", "etl.log.2");
+  write("etl.log.1", "two\n");
+  age("etl.log.1", 24h * 9);
+  write("etl.log", "three\n");
+  now_ = clock_.now();
+  restart();
+  EXPECT_THAT(read_all(), ElementsAre("two", "three"));
+}
+
+TEST_F(FileSourceLimitsTest, ManyArchivesAreUnpackedOneByOne) {
+  const std::string text(700'000, 'x');
+  for (int i = 10; i < 18; ++i) {
+    const std::string name = "etl.log." + std::to_string(i);
+    for (int part = 0; part < 3; ++part) write(name, std::to_string(i) + text + "\n");
+    pack(name, i % 2 == 0 ? ".gz" : ".zst");
+  }
+  settings_.line_bytes_max = 1 << 20;
+  buffer_ = std::make_shared<ReadBuffer>(1 << 20);
+  restart();
+  const Texts texts = read_all();
+  ASSERT_EQ(texts.size(), 24u);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(texts[i].substr(0, 2), texts[i / 3 * 3].substr(0, 2)) << "the lines of one archive come together";
+  }
 }
 
 TEST_F(FileSourceLimitsTest, DeletedFilesAreHeldUpToTheLimitAndTheRestIsCounted) {

@@ -31,7 +31,10 @@ TEST_F(FileSourceNamesTest, ALinkThatIsSwitchedIsARotation) {
   link("b.log", "etl.log");
   EXPECT_THAT(read_all(), UnorderedElementsAre("late", "two"));
   EXPECT_THAT(read_for(60s), ElementsAre("unfinished"));
-  EXPECT_EQ(open_files(), 1u);
+  write("a.log", " no more\nstill held by its worker\n");
+  EXPECT_THAT(read_for(200s), ElementsAre(" no more", "still held by its worker"));
+  read_for(200s);
+  EXPECT_EQ(open_files(), 0u) << "nobody wrote for 5 minutes";
   restart();
   EXPECT_THAT(read_all(), IsEmpty());
 }
@@ -165,6 +168,27 @@ TEST_F(FileSourceNamesTest, ACopyOfAFileThatRestsIsNotRead) {
   EXPECT_THAT(read_for(60s), ElementsAre("two"));
 }
 
+TEST_F(FileSourceNamesTest, OnlyWhatMayBeOursAsksForALook) {
+  follow("etl*.log");
+  source_->scan(now_);
+  const auto asks = [&](const std::string& name, bool only_grown) {
+    return source_->changed(path(name).string(), only_grown);
+  };
+  EXPECT_TRUE(asks("etl.log", false));
+  EXPECT_TRUE(asks("etl.log.1", false));
+  EXPECT_TRUE(asks("etl-20260301.log.gz", false));
+  EXPECT_TRUE(asks("etl.log", true)) << "it grows and is not open";
+  EXPECT_FALSE(asks("other.log", false));
+  EXPECT_FALSE(asks("other.log", true));
+  EXPECT_FALSE(source_->changed("/elsewhere/etl.log", true));
+  write("etl.log", "one\n");
+  read_all();
+  EXPECT_FALSE(asks("etl.log", true)) << "it is open: a read is enough";
+  write("etl.log", "two\n");
+  asks("etl.log", true);
+  EXPECT_THAT(read(), ElementsAre("two"));
+}
+
 TEST_F(FileSourceNamesTest, AFileReplacedByADirectory) {
   write("etl.log", "one\n");
   read_all();
@@ -197,6 +221,12 @@ TEST_F(FileSourceNamesTest, OurOwnFilesAreNotTailed) {
   write("own.log", "ours\n");
   write("own.logger.log", "theirs\n");
   EXPECT_THAT(read_all(), ElementsAre("theirs"));
+  rename("own.log", "own.log.1");
+  write("own.log", "ours again\n");
+  EXPECT_THAT(read_all(), IsEmpty());
+  fs::create_directory_symlink(dir_.path(), path("by-link"));
+  follow("by-link/own*");
+  EXPECT_THAT(read_all(), IsEmpty());
 }
 
 class FileSourceKubernetesTest : public test::FileScene {

@@ -126,6 +126,19 @@ TEST_F(FileSourcePiecesTest, WhereTheFileBeforeIsGoneTheRestOfItsPiecesIsNoLine)
   EXPECT_EQ(orphans_, 1u);
 }
 
+TEST_F(FileSourcePiecesTest, AClockSetForwardTearsNothing) {
+  write("etl.log", test::docker("{\"n\":", true) + "{\"log\":\"unfin");
+  EXPECT_EQ(read_all(), Texts{});
+  rename("etl.log", "etl.log.1");
+  read_all();
+  source_->clock_stepped(std::chrono::hours(24));
+  wait(std::chrono::hours(24));
+  EXPECT_EQ(read_all(), Texts{});
+  write("etl.log.1", "ished\\n\",\"stream\":\"stderr\",\"time\":\"2026-03-01T00:00:00Z\"}\n" + test::docker("1}"));
+  EXPECT_EQ(read_all(), (Texts{"unfinished", R"({"n":1})"}));
+  EXPECT_EQ(orphans_, 0u);
+}
+
 TEST_F(FileSourcePiecesTest, TheSecondFileIsCutWhileItGoesOnWithPieces) {
   write("etl.log", docker("zero") + docker("{\"a\":", true));
   read_all();

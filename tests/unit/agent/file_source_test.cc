@@ -8,6 +8,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
+using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 using FileSourceTest = test::FileScene;

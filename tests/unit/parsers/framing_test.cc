@@ -389,6 +389,42 @@ TEST(Framing, AnOverdueUnitDoesNotWaitForOthersForever) {
   EXPECT_EQ(std::count(texts.begin(), texts.end(), "Error: x"), 1);
 }
 
+TEST(Framing, AnOverdueUnitGoesOnlyWithALineSoThatItEndsInWhatIsCovered) {
+  Feed feed;
+  feed.line(docker("Error: x\n", "stderr")).line(docker("{\"a\":["));
+  for (int i = 0; i < 6; ++i) feed.after(seconds(5)).line(docker("0,"));
+  feed.framing.begin_block();
+  feed.after(seconds(2));
+  EXPECT_EQ(feed.texts(), Texts{}) << "overdue, but no byte more was read";
+  EXPECT_GT(feed.framing.due(), feed.now) << "nobody is woken for it again and again";
+  feed.line(docker("1]}\n", "stdout")).after(seconds(0));
+  EXPECT_EQ(feed.texts(), (Texts{R"({"a":[0,0,0,0,0,0,1]})", "Error: x"}));
+}
+
+TEST(Framing, PiecesOfManyTogetherAreBoundedTheOldestAreSetAside) {
+  FramingSettings settings;
+  settings.unit_bytes_max = 1 << 20;
+  Feed feed(settings);
+  const auto piece = [](int container, int ordinal, std::string_view text) {
+    std::string line = fluent_piece(text, "id", ordinal, ordinal == 2);
+    return line.replace(line.find("\"c1\""), 4, "\"c" + std::to_string(container) + "\"");
+  };
+  for (int i = 0; i < 12; ++i) feed.line(piece(i, 1, std::string(900'000, 'x'))).after(milliseconds(1));
+  for (int i = 0; i < 12; ++i) feed.line(piece(i, 2, "end"));
+  ASSERT_EQ(feed.units.size(), 12u);
+  for (std::size_t i = 0; i < 12; ++i) EXPECT_EQ(feed.units[i].too_long, i < 3) << i;
+}
+
+TEST(Framing, AClockSetForwardEndsNoWait) {
+  Feed feed;
+  feed.line("Error: x").line(docker("{\"a\":"));
+  feed.framing.clock_stepped(std::chrono::hours(24));
+  feed.after(std::chrono::hours(24));
+  EXPECT_EQ(feed.texts(), Texts{});
+  feed.line(docker("1}\n"));
+  EXPECT_EQ(feed.texts().back(), R"({"a":1})");
+}
+
 TEST(Framing, AClockSetBackDoesNotHoldUnits) {
   Feed feed;
   feed.line("Error: x").after(-std::chrono::hours(1)).after(seconds(1));
