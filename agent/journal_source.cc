@@ -346,6 +346,7 @@ std::optional<LineBlock> JournalSource::give() {
   block.position = position;
   block.last_ts = &position.last_ts;
   block.default_job_id = settings_.source.job_id.empty() ? settings_.source.stream : settings_.source.job_id;
+  block.default_job_rank = settings_.source.job_id.empty() ? 4 : 3;
   block.defaults = &defaults_of(unit_);
   block.state.push_back({cursor_key_, safe_cursor_});
   return block;

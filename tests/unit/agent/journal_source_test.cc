@@ -208,6 +208,21 @@ TEST_F(JournalSourceTest, EntriesBecomeLinesWithTimeUnitAndARangeWithoutHoles) {
   EXPECT_EQ(times.at(0), from_micros(5'000'000));
 }
 
+TEST_F(JournalSourceTest, AConfiguredJobOutranksTheStream) {
+  const auto rank = [&] {
+    std::optional<LineBlock> block;
+    wait_until([&] { return (block = source->read(now)).has_value(); });
+    return block ? std::pair(block->default_job_id, block->default_job_rank) : std::pair(std::string(), std::int16_t{});
+  };
+  say(0, {entry(5, "a")});
+  make();
+  EXPECT_EQ(rank(), std::pair(std::string("agent/syslog"), std::int16_t{4}));
+  std::filesystem::remove(directory / "starts");
+  settings.source.job_id = "nightly";
+  make();
+  EXPECT_EQ(rank(), std::pair(std::string("nightly"), std::int16_t{3}));
+}
+
 TEST_F(JournalSourceTest, GoesOnFromWhatIsDurable) {
   say(0, {entry(5, "one"), entry(1, "far", "etl.service", 2)});
   make();
