@@ -26,7 +26,8 @@ constexpr std::chrono::seconds kReadPatience{10};
 constexpr std::chrono::seconds kLogRest{10};
 // A count of the kernel's kills explains a death this close to it.
 constexpr std::chrono::seconds kOomNear{10};
-// A worker writes its pid file after it started: a process that started later has its number by chance.
+// A worker writes its pid file after it started. A process that started later has its number by chance, or it is the
+// worker and the clock was set forward since: nobody can tell.
 constexpr std::chrono::seconds kPidFileSlack{2};
 constexpr std::uint64_t kNoteSpan = 4096;
 static_assert(OpenRuns::kMax < kNoteSpan);
@@ -158,6 +159,10 @@ void WorkerWatch::look_at_pid_file(TimePoint now) {
     processes_.emplace_back(*life);
     known_file_ = named;
     changed_ = true;
+  } else if (life && named != known_file_) {
+    faults_.push_back("pid file " + source_.worker.pid_file.string() +
+                      ": its process started after it was written, or the clock was set; nothing is concluded until "
+                      "that process ends or the worker writes the file anew");
   } else if (named != known_file_ && log_rests(now)) {
     // Its process is gone, or it is one of another PID namespace: then the log would not rest for long.
     known_file_ = named;

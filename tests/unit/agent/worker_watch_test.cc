@@ -237,15 +237,40 @@ TEST_F(WorkerWatchTest, AStalePidFileCountsOnceTheLogRests) {
   EXPECT_TRUE(after(60s).empty());
 }
 
-TEST_F(WorkerWatchTest, AProcessYoungerThanThePidFileIsNotTheWorker) {
+// Another process with the number of the worker, or the worker after the clock was set forward by an hour.
+TEST_F(WorkerWatchTest, AProcessYoungerThanThePidFileProvesNothingUntilItEnds) {
   source_.worker.pid_file = pid_file();
-  test::ChildProcess stranger(sleeper());
-  write_pid(stranger.pid());
+  test::ChildProcess process(sleeper());
+  write_pid(process.pid());
   const timespec hour_ago{::time(nullptr) - 3600, 0};
   const timespec times[2] = {hour_ago, hour_ago};
   ASSERT_EQ(utimensat(AT_FDCWD, pid_file().c_str(), times, 0), 0);
   start();
+  EXPECT_TRUE(after(1s).empty());
+  EXPECT_TRUE(after(3600s).empty()) << "the log rests, and the process runs";
+  ASSERT_EQ(watch_->status().faults.size(), 1u);
+  EXPECT_NE(watch_->status().faults[0].find("the clock was set"), std::string::npos);
+  kill(process);
   after(1s);
+  EXPECT_EQ(after(1s).size(), 1u);
+  EXPECT_TRUE(watch_->status().faults.empty());
+}
+
+TEST_F(WorkerWatchTest, AFileWrittenAnewEndsTheDoubt) {
+  source_.worker.pid_file = pid_file();
+  test::ChildProcess worker(sleeper());
+  write_pid(worker.pid());
+  const timespec hour_ago{::time(nullptr) - 3600, 0};
+  const timespec times[2] = {hour_ago, hour_ago};
+  ASSERT_EQ(utimensat(AT_FDCWD, pid_file().c_str(), times, 0), 0);
+  start();
+  EXPECT_TRUE(after(1s).empty());
+  EXPECT_EQ(watch_->status().faults.size(), 1u);
+  write_pid(worker.pid());
+  EXPECT_TRUE(after(1s).empty());
+  EXPECT_TRUE(watch_->status().faults.empty());
+  kill(worker);
+  after(0s);
   EXPECT_EQ(after(1s).size(), 1u);
 }
 
