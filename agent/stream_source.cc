@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "agent/accept_fault.h"
 #include "agent/cover.h"
 #include "agent/exec/protocol.h"
 
@@ -139,16 +140,21 @@ Result<void> StreamSource::listen() {
 }
 
 void StreamSource::scan(TimePoint) {
+  refuses_ = false;
   if (settings_.source.socket.empty() || listener_ >= 0) return;
   const auto listening = listen();
   fault_ = listening ? "" : listening.error().message;
 }
 
 void StreamSource::accept_all(TimePoint now) {
-  while (listener_ >= 0 && pipes_.size() < kConnectionsMax) {
+  while (listens()) {
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
-    if (fd < 0) return;
+    if (fd < 0) {
+      refuses_ = errno != EAGAIN;
+      accept_fault_ = refuses_ ? accept_fault(settings_.source.socket, errno) : "";
+      return;
+    }
     auto lines = std::make_unique<HeldLines>(fd, settings_.line_bytes_max, now);
     if (!peer_is_own_user_or_root(fd)) continue;
     HeldLines& held = *lines;
@@ -157,7 +163,7 @@ void StreamSource::accept_all(TimePoint now) {
 }
 
 void StreamSource::fill(std::vector<pollfd>& fds) const {
-  if (listener_ >= 0 && pipes_.size() < kConnectionsMax) fds.push_back({listener_, POLLIN, 0});
+  if (listens()) fds.push_back({listener_, POLLIN, 0});
   for (const auto& pipe : pipes_) {
     if (pipe->lines.wants_more()) fds.push_back({pipe->lines.fd(), POLLIN, 0});
   }
@@ -191,7 +197,7 @@ std::optional<LineBlock> StreamSource::read(TimePoint now) {
   // A pipe of somebody else stays, to be asked whether it has ended.
   std::erase_if(pipes_, [&](const auto& pipe) {
     if (!pipe->own || !pipe->is_over() || !pipe->is_committed()) return false;
-    forget(pipe->position.file);
+    if (pipe->committed > 0) forget(pipe->position.file);  // else nothing of it is durable
     return true;
   });
   return std::nullopt;
@@ -260,7 +266,9 @@ SourceStatus StreamSource::status() const {
   SourceStatus status;
   status.name = settings_.source.name;
   status.open_files = pipes_.size() + (listener_ >= 0);
-  if (!fault_.empty()) status.faults.push_back(fault_);
+  for (const std::string& fault : {fault_, accept_fault_}) {
+    if (!fault.empty()) status.faults.push_back(fault);
+  }
   for (const auto& pipe : pipes_) {
     if (!pipe->lines.fault().empty()) status.faults.push_back("read: " + pipe->lines.fault() + "; taken as its end");
   }

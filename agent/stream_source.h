@@ -55,6 +55,7 @@ class StreamSource final : public Source {
   StreamSource(StreamSourceSettings settings);
   void add_pipe(HeldLines& lines, std::unique_ptr<HeldLines> own);
   Result<void> listen();
+  bool listens() const { return listener_ >= 0 && !refuses_ && pipes_.size() < kConnectionsMax; }
   void accept_all(TimePoint now);
   std::optional<LineBlock> block_of(Pipe& pipe, TimePoint now);
   void forget(const FileIdentity& file);
@@ -63,7 +64,8 @@ class StreamSource final : public Source {
   const std::string default_job_;
   const std::int16_t default_job_rank_;
   int listener_ = -1;
-  std::string fault_;
+  bool refuses_ = false;  // a connection waits and cannot be taken: tried again at the next scan
+  std::string fault_, accept_fault_;
   std::vector<std::unique_ptr<Pipe>> pipes_;
   std::size_t turn_ = 0;                // pipes take turns
   std::vector<std::string> forgotten_;  // positions of pipes that are gone, for the next block to take along

@@ -16,6 +16,7 @@
 #include <random>
 #include <thread>
 
+#include "tests/support/no_descriptors.h"
 #include "tests/support/scale.h"
 #include "tests/support/temp_dir.h"
 
@@ -388,6 +389,47 @@ TEST_F(SocketSource, EachConnectionIsAPipeOfItsOwn) {
   EXPECT_NE(committed.positions[0].file.file_key, committed.positions[1].file.file_key);
   close(one);
   close(two);
+}
+
+TEST_F(SocketSource, WithoutADescriptorToSpareItSaysSoAndTriesAgainAtTheNextScan) {
+  const int fd = connect();
+  send(fd, "one\n");
+  {
+    const NoDescriptors none;
+    EXPECT_FALSE(take());
+    std::vector<pollfd> fds;
+    source->fill(fds);
+    EXPECT_THAT(fds, IsEmpty()) << "the connection that waits would wake the loop for ever";
+    source->scan(now);
+    EXPECT_FALSE(take());
+    EXPECT_THAT(source->status().faults, ElementsAre(HasSubstr("Too many open files")));
+  }
+  EXPECT_FALSE(take()) << "not before it looks again";
+  source->scan(now);
+  EXPECT_TRUE(take());
+  EXPECT_THAT(committed.lines, ElementsAre("one"));
+  EXPECT_THAT(source->status().faults, IsEmpty());
+  close(fd);
+}
+
+TEST_F(SocketSource, AConnectionThatSentNothingLeavesNothingToForget) {
+  for (int i = 0; i < 20; ++i) {
+    close(connect());
+    take();
+    take();
+  }
+  const int fd = connect();
+  send(fd, "one\n");
+  close(fd);
+  take();
+  take();
+  EXPECT_THAT(committed.forgotten, IsEmpty());
+  close(connect());
+  const int next = connect();
+  send(next, "two\n");
+  take();
+  EXPECT_THAT(committed.forgotten, SizeIs(1)) << "the one whose line was durable";
+  close(next);
 }
 
 TEST_F(SocketSource, AConnectionThatDiesMidLineLeavesWhatItSent) {
