@@ -65,6 +65,8 @@ struct LineBlock {
   Uuid wrapper_run;                        // run the wrapper made for its worker; nil: no wrapper
   std::string wrapper_job;                 // --job, or ""
   bool wrapper_is_task = false;            // the worker is one task of a run: its end ends that, never the run
+  // The notes are of the pipe of this identity, not of `position.file`: it has no bytes for what nobody sent.
+  std::optional<FileIdentity> wrapper_pipe;
   // Ids of the wrapper's surroundings, as it found them: not redacted. The source keeps them; null: none.
   const std::vector<std::pair<Field, std::string>>* wrapper_ids = nullptr;
   // Takes each line as redacted JSON (core/event_json.h), "" for an empty line; null: nobody asked for it.

@@ -1,6 +1,7 @@
 #include "agent/pipe_source.h"
 
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <limits>
 #include <utility>
 
+#include "agent/accept_fault.h"
 #include "agent/cover.h"
 
 namespace runtail {
@@ -70,17 +72,25 @@ struct PipeSource::Connection {
 
 PipeSource::PipeSource(const std::filesystem::path& buffer_directory, const std::string& agent_name,
                        std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max,
-                       DeliveryProgress progress)
+                       DeliveryProgress progress, const std::function<bool(const FileIdentity&)>& has_open_worker)
     : socket_(exec_socket_path(buffer_directory)),
       stream_(agent_name + "/exec/"),
       line_bytes_max_(line_bytes_max),
       metrics_(metrics),
       progress_(std::move(progress)) {
+  notes_.file.stream = stream_ + "(gone)";  // as no job's pipe is called
+  (void)!getrandom(notes_.file.file_key.data(), notes_.file.file_key.size(), 0);
+  notes_.source = "exec";
   for (Position& position : positions) {
     if (!position.file.stream.starts_with(stream_)) continue;
+    if (position.file.stream == notes_.file.stream) {
+      notes_ = std::move(position);
+      continue;
+    }
     Pipe& pipe = pipes_[position.file.file_key];
     pipe.durable = position.resume;
     if (progress_.appended) pipe.sequence = progress_.appended();
+    pipe.may_be_done = !has_open_worker || !has_open_worker(position.file);
     pipe.position = std::move(position);
   }
 }
@@ -109,13 +119,30 @@ Result<void> PipeSource::start() {
 }
 
 void PipeSource::fill(std::vector<pollfd>& fds) const {
-  if (listener_ >= 0 && connections_.size() < kConnectionsMax) fds.push_back({listener_, POLLIN, 0});
+  if (listens()) fds.push_back({listener_, POLLIN, 0});
   for (const auto& connection : connections_) {
     short events = 0;
     if (connection->waiting().size() < kWaitingBytesMax) events |= POLLIN;
     if (!connection->out.empty()) events |= POLLOUT;
     // A descriptor with no events would still report a hang-up, again and again.
     if (connection->fd >= 0 && events != 0) fds.push_back({connection->fd, events, 0});
+  }
+}
+
+void PipeSource::scan(TimePoint now) {
+  refuses_ = false;
+  // While one waits to be let in, it may be any.
+  const bool all_are_in = accept_fault_.empty() && connections_.size() < kConnectionsMax;
+  for (auto& [instance, pipe] : pipes_) {
+    const auto is_of_this = [&](const auto& connection) { return connection->pipe == &pipe; };
+    if (pipe.may_be_done || !all_are_in || std::any_of(connections_.begin(), connections_.end(), is_of_this)) {
+      pipe.away_since = {};
+    } else if (pipe.away_since == TimePoint{} || now < pipe.away_since) {
+      pipe.away_since = now;
+    } else if (now - pipe.away_since >= kHolderPatience &&
+               std::find(gone_.begin(), gone_.end(), &pipe) == gone_.end()) {
+      gone_.push_back(&pipe);
+    }
   }
 }
 
@@ -132,10 +159,14 @@ void PipeSource::receive_all() {
 }
 
 void PipeSource::accept_all() {
-  while (listener_ >= 0 && connections_.size() < kConnectionsMax) {
+  while (listens()) {
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
-    if (fd < 0) return;
+    if (fd < 0) {
+      refuses_ = errno != EAGAIN;
+      accept_fault_ = refuses_ ? accept_fault(socket_, errno) : "";
+      return;
+    }
     auto connection = std::make_unique<Connection>(fd);
     if (peer_is_own_user_or_root(fd)) connections_.push_back(std::move(connection));
   }
@@ -193,7 +224,10 @@ void PipeSource::greet(Connection& connection, const ExecHello& hello) {
     append_redacted(pipe.redacted, line.own_bytes,
                     line.output == Output::kStderr ? ExecOutput::kStderr : ExecOutput::kStdout, json);
   };
+  std::erase(gone_, &pipe);
+  pipe.away_since = {};
   if (is_new) {
+    pipe.may_be_done = false;
     pipe.position.file = {stream_ + safe_name(pipe.default_job), hello.instance, 0};
     pipe.position.first_seen = hello.started_at;
   }
@@ -225,6 +259,7 @@ std::optional<LineBlock> PipeSource::read(TimePoint now) {
       return true;
     });
   }
+  if (!block) block = gone_block(now);
   read_at_ = now;
   tell_delivered();
   forget_ended(now);
@@ -288,6 +323,39 @@ std::uint64_t PipeSource::take_frames(Connection& connection, TimePoint now, Lin
     noted = end;
   }
   return noted;
+}
+
+std::optional<LineBlock> PipeSource::gone_block(TimePoint now) {
+  if (gone_.empty()) return std::nullopt;
+  Pipe& pipe = *gone_.back();
+  gone_.pop_back();
+  const bool is_known = !pipe.run.is_nil();  // its holder was here in this agent's life
+  if (notes_.first_seen == TimePoint{}) notes_.first_seen = now;
+  LineBlock block;
+  block.covers = {notes_.emitted, notes_.emitted + kExecNoteSpan};
+  WorkerNote& note = block.notes.emplace_back();
+  note.kind = WorkerNote::Kind::kGone;
+  note.offset = notes_.emitted;
+  note.at = now;
+  note.started_at = pipe.position.first_seen;
+  note.gone.evidence = "its wrapper is gone without a word of its end";
+  if (is_known) note.gone.at = pipe.away_since;
+  notes_.emitted = notes_.resume = block.covers.to;
+  block.position = notes_;
+  block.last_ts = &notes_last_ts_;
+  block.wrapper_pipe = pipe.position.file;
+  block.default_job_id = pipe.default_job;
+  block.default_job_rank = 3;
+  if (!is_known) {
+    block.default_job_id = pipe.position.file.stream.substr(stream_.size());
+    block.default_job_rank = 4;  // it is spelled otherwise
+  }
+  block.wrapper_run = pipe.run;
+  block.wrapper_job = pipe.job;
+  block.wrapper_is_task = pipe.is_task;
+  block.wrapper_ids = &pipe.ids;
+  pipe.may_be_done = true;  // as far as anybody will say
+  return block;
 }
 
 void PipeSource::take_note(Pipe& pipe, const ExecFrame& frame, LineBlock& block) {
@@ -405,6 +473,14 @@ void PipeSource::answer(Connection& connection) {
   }
 }
 
+SourceStatus PipeSource::status() const {
+  SourceStatus status;
+  status.name = "exec";
+  status.open_files = connections_.size();
+  if (!accept_fault_.empty()) status.faults.push_back(accept_fault_);
+  return status;
+}
+
 void PipeSource::hang_up(Connection& connection) {
   if (connection.fd >= 0) close(std::exchange(connection.fd, -1));
   connection.out.clear();
@@ -416,8 +492,8 @@ void PipeSource::forget_ended(TimePoint now) {
   for (auto at = pipes_.begin(); at != pipes_.end();) {
     Pipe& pipe = at->second;
     const auto is_of_this = [&](const auto& connection) { return connection->pipe == &pipe; };
-    const bool in_use =
-        pipe.durable != pipe.position.resume || std::any_of(connections_.begin(), connections_.end(), is_of_this);
+    const bool in_use = !pipe.may_be_done || pipe.durable != pipe.position.resume ||
+                        std::any_of(connections_.begin(), connections_.end(), is_of_this);
     if (in_use || pipe.seen_at == TimePoint{}) pipe.seen_at = now;
     at = now - pipe.seen_at > kForgetAfter ? pipes_.erase(at) : std::next(at);
   }

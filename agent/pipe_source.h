@@ -9,6 +9,8 @@
 //          holder that does not take them: 8 MiB, then they are dropped; it counts them itself.
 // Crash:   nothing is acknowledged before committed(), nor what lies behind the first line of an open trace; what was
 //          not is sent again by its holder to the next agent, which makes the same units of it.
+// Loss:    a holder that went without telling of its worker's end, and stays away for kHolderPatience, was killed: a
+//          note says so (kGone). One that comes back after all goes on, and what it says of the end counts more.
 #pragma once
 
 #include <poll.h>
@@ -41,18 +43,23 @@ class PipeSource final : public Source {
   static constexpr std::size_t kConnectionsMax = 128;
   // A quarter of what a holder keeps by itself: an open trace must not cost lines of the worker's other output.
   static constexpr std::size_t kOpenBytesMax = 2 << 20;
+  // A holder tries again every second, and gives up an agent that does not answer after 5 s. One that stays away for
+  // longer than both is gone, and the worker's end with it.
+  static constexpr std::chrono::seconds kHolderPatience{10};
 
   // `positions`: the durable ones; those of other streams are left alone. `metrics` takes losses. `progress` tells how
-  // far the sinks are; without it all that is durable counts as delivered.
+  // far the sinks are; without it all that is durable counts as delivered. `has_open_worker`, asked here only: whose
+  // holder must come back, or is gone.
   PipeSource(const std::filesystem::path& buffer_directory, const std::string& agent_name,
              std::vector<Position> positions, MetricTable& metrics, std::uint64_t line_bytes_max = kExecLineBytesMax,
-             DeliveryProgress progress = {});
+             DeliveryProgress progress = {}, const std::function<bool(const FileIdentity&)>& has_open_worker = {});
   ~PipeSource() override;  // the holders look for another agent
   PipeSource(const PipeSource&) = delete;
   PipeSource& operator=(const PipeSource&) = delete;
 
   // Only for the one agent that holds the buffer directory: a socket file found there is replaced.
   Result<void> start() override;
+  void scan(TimePoint now) override;
   // Appends what to wait for, and later takes what happened.
   void fill(std::vector<pollfd>& fds) const override;
   void on_ready(std::span<const pollfd> fds) override;
@@ -66,7 +73,7 @@ class PipeSource final : public Source {
   std::optional<TimePoint> due() const override;
   // For now: a holder may come.
   bool has_ended() const override { return connections_.empty(); }
-  SourceStatus status() const override { return {"exec", 0, {}, connections_.size(), {}}; }
+  SourceStatus status() const override;
 
  private:
   struct Connection;
@@ -90,10 +97,12 @@ class PipeSource final : public Source {
     std::string redacted;     // frames, for after the commit
     Sequence sequence = 0;    // of the commit that made `durable` so, or a later one
     bool may_be_done = true;  // its worker may have ended: the holder waits for the sinks
+    TimePoint away_since{};   // no connection, though the worker's end was not told; zero: there is one
     TimePoint seen_at{};      // when it last was in use
     std::function<void(const Line&, std::string_view)> on_redacted;
   };
 
+  bool listens() const { return listener_ >= 0 && !refuses_ && connections_.size() < kConnectionsMax; }
   void accept_all();
   void receive_all();
   void receive(Connection& connection);
@@ -101,6 +110,7 @@ class PipeSource final : public Source {
   // `is_received`: nothing has come that was not received.
   std::optional<LineBlock> next_block(TimePoint now, bool is_received);
   std::optional<LineBlock> block_of(Connection& connection, TimePoint now, bool is_received);
+  std::optional<LineBlock> gone_block(TimePoint now);
   // What the frames of a connection make of its pipe. Returns the end of the last note among them.
   std::uint64_t take_frames(Connection& connection, TimePoint now, LineBlock& block);
   void take_note(Pipe& pipe, const ExecFrame& frame, LineBlock& block);
@@ -117,10 +127,15 @@ class PipeSource final : public Source {
   MetricTable& metrics_;  // not owned, outlives this
   const DeliveryProgress progress_;
   int listener_ = -1;
+  bool refuses_ = false;  // a connection waits and cannot be taken: tried again at the next scan
+  std::string accept_fault_;
   std::map<Bytes16, Pipe> pipes_;  // by instance
   std::vector<std::unique_ptr<Connection>> connections_;
   std::size_t turn_ = 0;  // connections take turns
   std::vector<Pipe*> uncommitted_;
+  std::vector<Pipe*> gone_;  // holders, not told yet
+  Position notes_;           // of a file of notes about them that exists nowhere else
+  std::optional<TimePoint> notes_last_ts_;
   std::vector<Unit> units_;          // of the block being made
   std::vector<std::uint64_t> ends_;  // where each of them became whole
   TimePoint forgot_at_{}, read_at_{};

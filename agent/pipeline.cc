@@ -18,6 +18,12 @@ constexpr std::string_view kTooLongJson = R"({"redacted":true,"state":"failed_cl
 std::string followed_key(const std::string& source) { return "w/source/" + source; }
 
 std::string wrapped_key(const FileIdentity& pipe) { return "w/" + to_hex(pipe.file_key); }
+std::string task_key(const FileIdentity& pipe) { return wrapped_key(pipe) + "/task"; }
+
+// Whose wrapper it is that speaks, or is spoken of.
+const FileIdentity& pipe_of(const LineBlock& block) {
+  return block.wrapper_pipe ? *block.wrapper_pipe : block.position.file;
+}
 
 const TimeZone* zone_of(const LineBlock& block) {
   return block.defaults && block.defaults->time_zone ? &*block.defaults->time_zone : nullptr;
@@ -144,7 +150,7 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
   append_event(chunk.events, event, static_cast<std::int64_t>(offset - chunk.covers.from), length);
 
   if (open_runs_ && derived_.run) open_runs_->take(*derived_.run);
-  if (!block.wrapper_run.is_nil() && derived_.run) wrapped_runs(block.position.file).runs.take(*derived_.run);
+  if (!block.wrapper_run.is_nil() && derived_.run) wrapped_runs(pipe_of(block)).runs.take(*derived_.run);
 }
 
 // The line's own time, else the envelope's, else the last timed line before it in the file, else the first after it,
@@ -189,16 +195,16 @@ void Pipeline::put_defaults(const LineDefaults& defaults, const Line& line, Reda
 // A wrapper's worker lives on or ended. The wrapper's own run is opened only if the worker has named none by then, so
 // that a worker with runs of its own is not counted twice.
 void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk) {
-  if (note.kind == WorkerNote::Kind::kGone) return end_lost_runs(block, note, chunk);
+  if (note.kind == WorkerNote::Kind::kGone) {
+    return block.wrapper_pipe ? end_held_runs(block, note, chunk) : end_lost_runs(block, note, chunk);
+  }
   WrappedRuns& wrapped = wrapped_runs(block.position.file);
   const WorkerIds& ids = wrapped.ids;
   const bool ended = note.kind == WorkerNote::Kind::kEnded;
   const TimePoint started = ended ? note.at - std::chrono::milliseconds(note.exit.duration_ms) : note.started_at;
   std::uint64_t place = note.offset;
   if (block.wrapper_is_task && !ids.run.is_nil()) {
-    if (!std::exchange(wrapped.is_task_told, true)) {
-      take(own_facts_.task_started(ids, started), block, place++, 1, chunk);
-    }
+    start_task(wrapped, block, started, place++, chunk);
     if (!ended) return;
     take(own_facts_.task_ended(note.exit, ids, note.at), block, place, 1, chunk);
   } else {
@@ -215,7 +221,43 @@ void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& c
   }
   worker_ids_ = nullptr;
   wrapped_.erase(block.position.file);
-  commit_.forget.push_back(wrapped_key(block.position.file));
+  commit_.forget.insert(commit_.forget.end(), {wrapped_key(block.position.file), task_key(block.position.file)});
+}
+
+void Pipeline::start_task(WrappedRuns& wrapped, const LineBlock& block, TimePoint at, std::uint64_t place,
+                          Chunk& chunk) {
+  if (std::exchange(wrapped.is_task_told, true)) return;
+  wrapped.is_changed = true;
+  take(own_facts_.task_started(wrapped.ids, at), block, place, 1, chunk);
+}
+
+// The holder of a wrapped worker is gone, and with it the word of how the worker ended. One that only stood still may
+// come back: its word counts more, so what this agent knows of the worker stays.
+void Pipeline::end_held_runs(const LineBlock& block, const WorkerNote& note, Chunk& chunk) {
+  WrappedRuns& wrapped = wrapped_runs(pipe_of(block));
+  const WorkerIds& ids = wrapped.ids;
+  std::uint64_t place = note.offset;
+  if (wrapped.is_task_told || (block.wrapper_is_task && !ids.run.is_nil())) {
+    start_task(wrapped, block, note.started_at, place++, chunk);
+    const RunRecord* known = runs_.find(ids.run);
+    take(own_facts_.task_lost(ids, known ? known->run.last_event_at : std::nullopt, note.gone), block, place, 1, chunk);
+  } else {
+    const Uuid& own_run = ids.run.is_nil() ? block.wrapper_run : ids.run;
+    if (!wrapped.runs.has_named_any() && !own_run.is_nil()) {
+      take(own_facts_.run_started(own_run, block.wrapper_job, ids, note.started_at), block, place++, 1, chunk);
+    }
+    const OpenRuns open = wrapped.runs;
+    for (const auto& [run_id, attempt] : open.runs()) {
+      const RunRecord* known = runs_.find(run_id);
+      if (!known || is_terminal(known->run.state.status)) continue;
+      take(own_facts_.run_lost(known->run, note.gone), block, place++, 1, chunk);
+    }
+    wrapped.runs = open;
+  }
+  // It is told once.
+  wrapped.runs.take_changed();
+  wrapped.is_changed = false;
+  commit_.forget.insert(commit_.forget.end(), {wrapped_key(pipe_of(block)), task_key(pipe_of(block))});
 }
 
 // The worker of a followed source is gone. Runs with a line since the next worker started are that one's.
@@ -235,7 +277,7 @@ void Pipeline::end_lost_runs(const LineBlock& block, const WorkerNote& note, Chu
 
 // Redacted as if a line had stated them: they come from the worker's surroundings.
 const WorkerIds& Pipeline::worker_ids(const LineBlock& block) {
-  WrappedRuns& wrapped = wrapped_runs(block.position.file);
+  WrappedRuns& wrapped = wrapped_runs(pipe_of(block));
   if (std::exchange(wrapped.has_ids, true) || !block.wrapper_ids || block.wrapper_ids->empty()) return wrapped.ids;
   std::string line;
   for (const auto& [field, text] : *block.wrapper_ids) {
@@ -257,8 +299,19 @@ const WorkerIds& Pipeline::worker_ids(const LineBlock& block) {
 Pipeline::WrappedRuns& Pipeline::wrapped_runs(const FileIdentity& pipe) {
   auto [at, is_new] = wrapped_.try_emplace(pipe);
   // An agent that came back finds what the one before it knew.
-  if (is_new) at->second.runs = OpenRuns::decode(buffer_.get(wrapped_key(pipe)));
+  if (!is_new) return at->second;
+  at->second.runs = OpenRuns::decode(buffer_.get(wrapped_key(pipe)));
+  if (const auto bytes = buffer_.get(task_key(pipe))) {
+    if (auto ids = decode_worker_ids(*bytes)) {
+      at->second.ids = std::move(*ids);
+      at->second.is_task_told = true;
+    }
+  }
   return at->second;
+}
+
+bool Pipeline::has_open_worker(const DurableBuffer& buffer, const FileIdentity& pipe) {
+  return buffer.get(wrapped_key(pipe)).has_value();
 }
 
 void Pipeline::set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk) {
@@ -343,6 +396,9 @@ void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
 Result<Sequence> Pipeline::commit() {
   for (auto& [pipe, wrapped] : wrapped_) {
     if (auto bytes = wrapped.runs.take_changed()) commit_.state.push_back({wrapped_key(pipe), std::move(*bytes)});
+    if (std::exchange(wrapped.is_changed, false)) {
+      commit_.state.push_back({task_key(pipe), encode_worker_ids(wrapped.ids)});
+    }
   }
   for (auto& [source, open] : followed_) {
     if (auto bytes = open.take_changed()) commit_.state.push_back({followed_key(source), std::move(*bytes)});

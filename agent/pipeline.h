@@ -34,6 +34,8 @@ class Pipeline {
   std::uint64_t pending_lines() const { return pending_lines_; }
   std::uint64_t pending_bytes() const { return pending_bytes_; }
 
+  // Whether a wrapped worker has begun something that its end would end, as far as is durable.
+  static bool has_open_worker(const DurableBuffer& buffer, const FileIdentity& pipe);
   // For counters of the agent itself (lost bytes and the like); durable with the next commit.
   MetricTable& metrics() { return metrics_; }
   bool has_counted() const { return metrics_.has_changed(); }
@@ -44,11 +46,14 @@ class Pipeline {
     OpenRuns runs;
     WorkerIds ids;
     bool has_ids = false;       // they were looked for
-    bool is_task_told = false;  // its start is stated; once more by an agent that took over
+    bool is_task_told = false;  // its start is stated: the worker is the task that `ids` name
+    bool is_changed = false;    // the latter is not durable
   };
 
   void add_line(const LineBlock& block, const Line& line, Chunk& chunk);
   void add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
+  void start_task(WrappedRuns& wrapped, const LineBlock& block, TimePoint at, std::uint64_t place, Chunk& chunk);
+  void end_held_runs(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
   void end_lost_runs(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
   WrappedRuns& wrapped_runs(const FileIdentity& pipe);
   const WorkerIds& worker_ids(const LineBlock& block);

@@ -8,6 +8,7 @@
 #include "agent/journal_source.h"
 #include "agent/line_defaults.h"
 #include "agent/pipe_source.h"
+#include "agent/pipeline.h"
 #include "agent/stream_source.h"
 #include "agent/worker_watch.h"
 
@@ -72,8 +73,9 @@ Result<std::vector<std::unique_ptr<Source>>> make_sources(const Config& config, 
   }
   DeliveryProgress progress;
   if (delivered) progress = {[&buffer] { return buffer.appended().sequence; }, std::move(delivered)};
-  sources.push_back(std::make_unique<PipeSource>(config.buffer.directory, config.name, positions, metrics,
-                                                 config.line_bytes_max, std::move(progress)));
+  sources.push_back(std::make_unique<PipeSource>(
+      config.buffer.directory, config.name, positions, metrics, config.line_bytes_max, std::move(progress),
+      [&buffer](const FileIdentity& pipe) { return Pipeline::has_open_worker(buffer, pipe); }));
   return sources;
 }
 

@@ -91,25 +91,17 @@ const RedactedEvent& OwnFacts::task_ended(const WorkerExit& exit, const WorkerId
   return event_;
 }
 
-const RedactedEvent& OwnFacts::run_lost(const RunState& run, const WorkerGone& gone) {
-  // An inferred verdict has the rank of a running line: the later one wins.
-  const TimePoint last = run.last_event_at.value_or(TimePoint{}) + std::chrono::microseconds(1);
-  // A job that no line has named stays open to one that will.
-  begin(run.run_id, run.job_id_rank == 1 ? std::string_view(run.job_id) : std::string_view(), {},
-        std::max(gone.at.value_or(last), last));
-  event_.kind = EventKind::kRunFinished;
+// An inferred verdict has the rank of a running line: the later one wins.
+TimePoint OwnFacts::gone_at(std::optional<TimePoint> last_event_at, const WorkerGone& gone) {
+  const TimePoint last = last_event_at.value_or(TimePoint{}) + std::chrono::microseconds(1);
+  return std::max(gone.at.value_or(last), last);
+}
+
+void OwnFacts::put_gone(const WorkerGone& gone) {
   event_.verdict_source = VerdictSource::kInferred;
   event_.status = RunStatus::kFailed;
   event_.level = Level::kError;
-  environment_ = run.text(RunText::kEnvironment);
-  service_ = run.text(RunText::kService);
-  dialect_ = run.text(RunText::kDialect);
-  event_.dialect = dialect_;
-  if (!environment_.empty()) event_.fields.put_text(Field::kEnv, environment_);
-  if (!service_.empty()) event_.fields.put_text(Field::kService, service_);
-  event_.fields.put_int(Field::kAttempt, std::max(run.state.stamp.attempt, 1));
   event_.fields.put_text(Field::kEndReason, to_string(gone.reason));
-  if (gone.exit_signal != 0) event_.fields.put_int(Field::kExitSignal, gone.exit_signal);
   message_ = "worker is gone: ";
   message_ += gone.evidence;
   if (gone.reason == EndReason::kOom) message_ += "; the kernel killed it for lack of memory";
@@ -117,6 +109,29 @@ const RedactedEvent& OwnFacts::run_lost(const RunState& run, const WorkerGone& g
   event_.fields.put_text(Field::kMsg, message_);
   event_.fields.put_text(Field::kErrorCategory, to_string(ErrorCategory::kSystem));
   event_.fields.put_text(Field::kErrorMessage, message_);
+}
+
+const RedactedEvent& OwnFacts::run_lost(const RunState& run, const WorkerGone& gone) {
+  // A job that no line has named stays open to one that will.
+  begin(run.run_id, run.job_id_rank == 1 ? std::string_view(run.job_id) : std::string_view(), {},
+        gone_at(run.last_event_at, gone));
+  event_.kind = EventKind::kRunFinished;
+  put_gone(gone);
+  environment_ = run.text(RunText::kEnvironment);
+  service_ = run.text(RunText::kService);
+  dialect_ = run.text(RunText::kDialect);
+  event_.dialect = dialect_;
+  if (!environment_.empty()) event_.fields.put_text(Field::kEnv, environment_);
+  if (!service_.empty()) event_.fields.put_text(Field::kService, service_);
+  event_.fields.put_int(Field::kAttempt, std::max(run.state.stamp.attempt, 1));
+  if (gone.exit_signal != 0) event_.fields.put_int(Field::kExitSignal, gone.exit_signal);
+  return event_;
+}
+
+const RedactedEvent& OwnFacts::task_lost(const WorkerIds& ids, std::optional<TimePoint> last, const WorkerGone& gone) {
+  begin_task(ids, gone_at(last, gone));
+  event_.kind = EventKind::kTaskFinished;
+  put_gone(gone);
   return event_;
 }
 

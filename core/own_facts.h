@@ -45,11 +45,15 @@ class OwnFacts {
   const RedactedEvent& task_ended(const WorkerExit& exit, const WorkerIds& ids, TimePoint at);
   // The worker is gone: an inferred verdict for `run` in the attempt it is in, later than all that is known of it.
   const RedactedEvent& run_lost(const RunState& run, const WorkerGone& gone);
+  // The same for the task that the ids name. `last`: of the newest event of its run, if there is one.
+  const RedactedEvent& task_lost(const WorkerIds& ids, std::optional<TimePoint> last, const WorkerGone& gone);
 
  private:
   void begin(const Uuid& run_id, std::string_view job, const WorkerIds& ids, TimePoint at);
   void begin_task(const WorkerIds& ids, TimePoint at);
   void put_exit(const WorkerExit& exit);
+  void put_gone(const WorkerGone& gone);
+  static TimePoint gone_at(std::optional<TimePoint> last_event_at, const WorkerGone& gone);
   RedactedEvent event_;
   std::string run_text_, job_, message_;
   std::string environment_, service_, dialect_;  // of a lost run: its verdict must not contradict them

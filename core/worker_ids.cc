@@ -1,6 +1,43 @@
 #include "core/worker_ids.h"
 
+#include <initializer_list>
+
+#include "core/bytes.h"
+
 namespace runtail {
+namespace {
+
+// Without what follows from `run` and `task_run`.
+template <typename Ids, typename Fn>
+void for_each_text(Ids& ids, Fn&& fn) {
+  for (auto* text : {&ids.run_text, &ids.job_id, &ids.task, &ids.task_run_id, &ids.trace_id, &ids.span_id}) fn(*text);
+}
+
+}  // namespace
+
+std::string encode_worker_ids(const WorkerIds& ids) {
+  std::string bytes;
+  ByteWriter writer(bytes);
+  writer.raw(ids.run.bytes.data(), ids.run.bytes.size());
+  for_each_text(ids, [&](const std::string& text) { writer.text(text); });
+  writer.u8(ids.task_run.has_value());
+  writer.u8(ids.attempt.has_value());
+  writer.zigzag(ids.attempt.value_or(0));
+  return bytes;
+}
+
+std::optional<WorkerIds> decode_worker_ids(std::string_view bytes) {
+  WorkerIds ids;
+  ByteReader reader(bytes);
+  reader.raw(ids.run.bytes.data(), ids.run.bytes.size());
+  ids.run_id = ids.run.is_nil() ? "" : to_string(ids.run);
+  for_each_text(ids, [&](std::string& text) { text = reader.text(); });
+  const bool has_task_run = reader.u8() != 0, has_attempt = reader.u8() != 0;
+  const std::int64_t attempt = reader.zigzag();
+  if (has_task_run) ids.task_run = parse_uuid(ids.task_run_id);
+  if (has_attempt) ids.attempt = attempt;
+  return reader.failed() ? std::nullopt : std::optional(ids);
+}
 
 void WorkerIds::put_into(FieldSet& fields) const {
   const std::string_view stated_run = fields.text(Field::kRunId);

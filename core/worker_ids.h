@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/event.h"
 #include "core/uuid.h"
@@ -25,6 +26,10 @@ struct WorkerIds {
   // task of these, an event of another trace no span. Views into this are put into it.
   void put_into(FieldSet& fields) const;
 };
+
+// Everything, for an agent that takes over without the place they came from.
+std::string encode_worker_ids(const WorkerIds& ids);
+std::optional<WorkerIds> decode_worker_ids(std::string_view bytes);
 
 // From redacted fields. `run_of`: the UUID of a run id that is text, given the job.
 template <typename RunOf>

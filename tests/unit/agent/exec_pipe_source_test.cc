@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "tests/support/no_descriptors.h"
 #include "tests/unit/agent/exec_pipe_scene.h"
 
 namespace runtail::test {
@@ -175,6 +176,151 @@ TEST_F(ExecPipeSource, WhatNobodyTakesIsLeftWithTheHolder) {
   }
   EXPECT_GT(sent, 1u << 20);
   close(fd);
+}
+
+TEST_F(ExecPipeSource, WithoutADescriptorToSpareItSaysSoAndTriesAgainAtTheNextScan) {
+  AgentEnd agent(directory.path(), taken);
+  const int fd = connect();
+  send(fd, hello() + line(0, "one"));
+  const auto fds = [&] {
+    std::vector<pollfd> all;
+    agent.source.fill(all);
+    return all;
+  };
+  {
+    const NoDescriptors none;
+    EXPECT_FALSE(agent.read());
+    EXPECT_THAT(fds(), testing::IsEmpty()) << "the connection that waits would wake the loop for ever";
+    agent.source.scan(agent.now);
+    EXPECT_FALSE(agent.read());
+    EXPECT_THAT(agent.source.status().faults, ElementsAre(testing::HasSubstr("Too many open files")));
+  }
+  EXPECT_FALSE(agent.read()) << "not before it looks again";
+  agent.source.scan(agent.now);
+  EXPECT_TRUE(agent.read());
+  EXPECT_THAT(agent.source.status().faults, testing::IsEmpty());
+  close(fd);
+}
+
+// A second of the intake, as often as given.
+void pass(AgentEnd& agent, int seconds) {
+  for (int i = 0; i < seconds; ++i) {
+    agent.now += std::chrono::seconds(1);
+    agent.source.scan(agent.now);
+    if (agent.read()) agent.commit();
+  }
+}
+
+TEST_F(ExecPipeSource, AHolderThatLeavesWithoutTheWorkersEndIsToldGoneOnce) {
+  AgentEnd agent(directory.path(), taken);
+  const int fd = connect();
+  send(fd, hello() + line(0, "one"));
+  pass(agent, 12);
+  EXPECT_THAT(taken.notes, testing::IsEmpty()) << "it is there";
+  close(fd);
+  const TimePoint left = agent.now;
+  pass(agent, 9);
+  EXPECT_THAT(taken.notes, testing::IsEmpty()) << "it may come back";
+  pass(agent, 5);
+  ASSERT_THAT(taken.notes, SizeIs(1));
+  const WorkerNote& note = taken.notes[0];
+  EXPECT_EQ(note.kind, WorkerNote::Kind::kGone);
+  EXPECT_EQ(note.started_at, from_micros(1000));
+  EXPECT_EQ(note.gone.reason, EndReason::kLost);
+  ASSERT_TRUE(note.gone.at);
+  EXPECT_LE(*note.gone.at - left, std::chrono::seconds(2));
+  EXPECT_EQ(agent.last.default_job_id, "nightly/orders");
+  EXPECT_EQ(agent.last.default_job_rank, 3);
+  EXPECT_EQ(agent.last.wrapper_run.bytes[0], 9);
+  EXPECT_EQ(agent.last.wrapper_pipe->stream, "agent/exec/nightly_orders");
+  EXPECT_NE(agent.last.position.file, *agent.last.wrapper_pipe) << "the pipe's own bytes are the holder's to give";
+  agent.now += std::chrono::hours(2);
+  pass(agent, 12);
+  EXPECT_THAT(taken.notes, SizeIs(1));
+}
+
+TEST_F(ExecPipeSource, AHolderThatComesBackInTimeIsNotGoneAndOneThatComesLaterGoesOn) {
+  AgentEnd agent(directory.path(), taken);
+  int fd = connect();
+  send(fd, hello() + line(0, "one"));
+  pass(agent, 1);
+  close(fd);
+  pass(agent, 9);
+  fd = connect();
+  send(fd, hello());
+  pass(agent, 12);
+  EXPECT_THAT(taken.notes, testing::IsEmpty());
+  close(fd);
+  pass(agent, 12);
+  ASSERT_THAT(taken.notes, SizeIs(1));
+  fd = connect();
+  std::string end = hello() + line(4, "two");
+  append_exit(end, 8, agent.now, {});
+  send(fd, end);
+  pass(agent, 1);
+  EXPECT_THAT(taken.lines, ElementsAre("one", "two"));
+  EXPECT_TRUE(taken.ended());
+  close(fd);
+  pass(agent, 12);
+  EXPECT_THAT(taken.notes, SizeIs(2)) << "its worker's end was told";
+}
+
+TEST_F(ExecPipeSource, OfManyHoldersWhoeverMayBeWaitingToBeLetInIsNotGone) {
+  AgentEnd agent(directory.path(), taken);
+  const int fd = connect();
+  send(fd, hello());
+  pass(agent, 1);
+  close(fd);
+  std::vector<int> others;
+  for (std::size_t i = 0; i < PipeSource::kConnectionsMax; ++i) others.push_back(connect());
+  pass(agent, 12);
+  EXPECT_THAT(taken.notes, testing::IsEmpty());
+  for (const int other : others) close(other);
+  pass(agent, 12);
+  EXPECT_THAT(taken.notes, SizeIs(1));
+}
+
+TEST_F(ExecPipeSource, AnAgentThatTakesOverWaitsForTheHoldersOfOpenWorkersAlone) {
+  for (const char* job : {"open", "ended"}) {
+    Position known;
+    known.file = {std::string("agent/exec/") + job, {}, 0};
+    known.file.file_key.fill(job[0] == 'o' ? 1 : 2);
+    known.emitted = known.resume = 8;
+    taken.positions.push_back(known);
+  }
+  MetricTable metrics{10};
+  const auto make = [&] {
+    auto source =
+        std::make_unique<PipeSource>(directory.path(), "agent", taken.positions, metrics, 1000, DeliveryProgress{},
+                                     [](const FileIdentity& pipe) { return pipe.stream == "agent/exec/open"; });
+    EXPECT_TRUE(source->start());
+    return source;
+  };
+  auto source = make();
+  TimePoint now = from_micros(1'772'000'000'000'000);
+  std::vector<LineBlock> told;
+  const auto pass_20 = [&] {
+    for (int i = 0; i < 20; ++i) {
+      now += std::chrono::seconds(1);
+      source->scan(now);
+      while (auto block = source->read(now)) told.push_back(*block);
+    }
+  };
+  pass_20();
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].wrapper_pipe->stream, "agent/exec/open");
+  EXPECT_EQ(told[0].default_job_id, "open");
+  EXPECT_EQ(told[0].default_job_rank, 4);
+  EXPECT_EQ(told[0].notes.at(0).gone.at, std::nullopt) << "nobody saw it go";
+  EXPECT_TRUE(told[0].wrapper_run.is_nil());
+  // What is durable of the notes is no pipe, and goes on where it was.
+  taken.positions.push_back(told[0].position);
+  source.reset();
+  source = make();
+  pass_20();
+  ASSERT_THAT(told, SizeIs(2));
+  EXPECT_EQ(told[1].covers.from, told[0].covers.to);
+  EXPECT_EQ(told[1].position.file, told[0].position.file);
 }
 
 TEST_F(ExecPipeSource, TheSocketIsForItsUserAloneAndAStaleOneIsReplaced) {
