@@ -19,15 +19,19 @@ using testing::Not;
 constexpr std::size_t kLineBytes = 128;  // newline included
 
 // Writes numbered lines of kLineBytes, about ten thousand in a second, until the file "stop" is there; then says, in
-// the file "report": lines written, writes that failed, the longest write in microseconds, writes of more than 10 ms.
+// the file "report": lines written, writes that failed, the longest write in microseconds; the longest in which it went
+// to sleep, and how many of those took more than 10 ms. A write that only had to share its core with others does not.
 constexpr char kWorker[] = R"(
-import os, sys, time
+import os, resource, sys, time
+def sleeps():
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 stop, report = sys.argv[1], sys.argv[2]
-written = failed = longest = slow = 0
+written = failed = longest = waited = slow = 0
 while not os.path.exists(stop):
     begin = time.monotonic_ns()
     for _ in range(100):
         line = (b'{"level":"INFO","msg":"n=%09d ' % written).ljust(125, b'.') + b'"}\n'
+        slept = sleeps()
         before = time.monotonic_ns()
         try:
             ok = os.write(1, line) == 128
@@ -35,36 +39,46 @@ while not os.path.exists(stop):
             ok = False
         took = (time.monotonic_ns() - before) // 1000
         longest = max(longest, took)
-        slow += took > 10000
+        if sleeps() > slept:
+            waited = max(waited, took)
+            slow += took > 10000
         written += ok
         failed += not ok
     time.sleep(max(0, 0.01 - (time.monotonic_ns() - begin) / 1e9))
-open(report + '.part', 'w').write('%d %d %d %d\n' % (written, failed, longest, slow))
+open(report + '.part', 'w').write('%d %d %d %d %d\n' % (written, failed, longest, waited, slow))
 os.rename(report + '.part', report)
 sys.exit(failed > 0)
 )";
 
 struct Report {
-  long written = 0, failed = 0, longest_us = 0, slow = 0;
+  long written = 0, failed = 0, longest_us = 0, waited_us = 0, slow = 0;
 };
 
 Report read_report(const std::filesystem::path& path) {
   Report report;
-  std::ifstream(path) >> report.written >> report.failed >> report.longest_us >> report.slow;
+  std::ifstream(path) >> report.written >> report.failed >> report.longest_us >> report.waited_us >> report.slow;
   return report;
 }
 
-TEST(ExecAgentKilled, TheWorkerNeverWaitsAndEachLineArrivesOnceOrIsCounted) {
+// By where its output goes on to: nowhere, or unchanged into a pipe that is read.
+class ExecAgentKilled : public testing::TestWithParam<const char*> {};
+
+TEST_P(ExecAgentKilled, TheWorkerNeverWaitsAndEachLineArrivesOnceOrIsCounted) {
   const int kills = by_scale(10, 100);
   std::mt19937_64 random(seed());
-  ExecStage stage("exec_agent_killed");
+  ExecStage stage(std::string("exec_agent_killed_") + GetParam());
   std::ofstream(stage.directory / "worker.py") << kWorker;
   const auto worker = [&](const std::string& report) {
     return std::vector<std::string>{"python3", stage.directory / "worker.py", stage.directory / "stop",
                                     stage.directory / report};
   };
   ASSERT_TRUE(stage.agent.start_healthy()) << stage.agent.log();
-  Command command = stage.held({"--job", "survivor", "--stdout=none", "--drain", "60s"}, worker("held"));
+  Command command =
+      stage.held({"--job", "survivor", std::string("--stdout=") + GetParam(), "--drain", "60s"}, worker("held"));
+  // A pipeline's exit code is that of its reader; whether a write failed is in the worker's report.
+  if (std::string_view(GetParam()) == "raw") {
+    command.argv.insert(command.argv.begin(), {"sh", "-c", R"("$@" | wc -l > "$0")", stage.directory / "passed_on"});
+  }
   command.errors = stage.directory / "errors";
   ChildProcess held(command);
   // Its twin writes into a pipe that nobody but cat reads: what the machine itself does to a write.
@@ -90,9 +104,15 @@ TEST(ExecAgentKilled, TheWorkerNeverWaitsAndEachLineArrivesOnceOrIsCounted) {
 
   const Report report = read_report(stage.directory / "held"), noise = read_report(stage.directory / "twin");
   std::printf(
-      "%d kills, %ld lines; longest write %ld us, %ld of more than 10 ms (its twin without a wrapper: %ld us, %ld)\n",
-      kills, report.written, report.longest_us, report.slow, noise.longest_us, noise.slow);
+      "--stdout=%s: %d kills, %ld lines; longest write %ld us, longest wait in one %ld us, %ld of more than 10 ms "
+      "(its twin without a wrapper: %ld us, %ld us, %ld)\n",
+      GetParam(), kills, report.written, report.longest_us, report.waited_us, report.slow, noise.longest_us,
+      noise.waited_us, noise.slow);
   EXPECT_EQ(report.failed, 0) << "a write failed: EPIPE";
+  EXPECT_LE(report.waited_us, 2 * noise.waited_us + 10'000) << "it waited longer than the machine explains";
+  if (std::string_view(GetParam()) == "raw") {
+    EXPECT_EQ(std::stol(read_file(stage.directory / "passed_on")), report.written);
+  }
   if (noise.slow == 0) {
     EXPECT_EQ(report.slow, 0) << "the worker was held up";
   } else {
@@ -120,6 +140,9 @@ TEST(ExecAgentKilled, TheWorkerNeverWaitsAndEachLineArrivesOnceOrIsCounted) {
               testing::ElementsAre("success"));
   EXPECT_EQ(stage.agent.metric("runtail_ledger_imbalance"), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Stdout, ExecAgentKilled, testing::Values("none", "raw"),
+                         [](const auto& mode) { return std::string(mode.param); });
 
 }  // namespace
 }  // namespace runtail::test
