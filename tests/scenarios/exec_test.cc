@@ -43,6 +43,17 @@ class Exec : public testing::Test {
     return found;
   }
 
+  // Lines that are no JSON, of all jobs, in the order in which they were stored.
+  std::vector<std::string> texts() const {
+    const std::string events = agent.ask({"buffer", "ls", "--events", "--limit", "100000"}).output;
+    std::vector<std::string> found;
+    for (std::size_t at = 0; (at = events.find("\"text\":\"", at)) != std::string::npos;) {
+      at += 8;
+      found.push_back(events.substr(at, events.find('"', at) - at));
+    }
+    return found;
+  }
+
   TempDir directory;
   AgentProcess agent;
 };
@@ -132,10 +143,44 @@ TEST_F(Exec, SignalsReachTheWorker) {
 }
 
 TEST_F(Exec, WithoutAnAgentTheWorkerRunsAndTheAgentLearnsOfItLater) {
-  std::filesystem::create_directories(agent.buffer());
-  const Finished done = shell("alone", "echo out; exit 4");
+  // runtail-exec, with no runtail to start.
+  Command wrapped;
+  const std::filesystem::path go = directory / "go";
+  wrapped.argv = {RUNTAIL_EXEC_BINARY,
+                  "--job",
+                  "alone",
+                  "--buffer-directory",
+                  agent.buffer(),
+                  "--",
+                  "sh",
+                  "-c",
+                  "echo first; until [ -e " + go.string() + " ]; do sleep 0.05; done; echo last; exit 4"};
+  wrapped.environment = {{"RUNTAIL_AGENT", "/nonexistent"}};
+  wrapped.output = directory / "output";
+  wrapped.errors = directory / "errors";
+  ChildProcess child(wrapped);
+  ASSERT_TRUE(wait_until([&] { return read_file(wrapped.output) == "first\n"; })) << read_file(wrapped.errors);
+  ASSERT_TRUE(wait_until([&] { return read_file(wrapped.errors).find("without one") != std::string::npos; }));
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  std::ofstream{go};
+  EXPECT_EQ(child.wait(), 4);
+  EXPECT_EQ(read_file(wrapped.output), "first\nlast\n");
+  const std::vector<JsonRow> runs = ended_runs("alone");
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[0].at("status"), "failed");
+  EXPECT_EQ(runs[0].at("exit_code"), "4");
+  EXPECT_EQ(texts(), (std::vector<std::string>{"first", "last"}));
+}
+
+TEST_F(Exec, WithoutAnAgentItStartsOneAndTheNextFindsTheRun) {
+  const Finished done = shell("own_agent", "echo out; exit 4");
   EXPECT_EQ(done.exit_code, 4);
   EXPECT_EQ(done.output, "out\n");
+  EXPECT_EQ(done.errors, "");
+  EXPECT_EQ(texts(), std::vector<std::string>{"out"}) << read_file(agent.buffer() / "agent.log");
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  EXPECT_EQ(ended_runs("own_agent").at(0).at("end_reason"), "exit_code");
+  EXPECT_EQ(texts(), std::vector<std::string>{"out"});
 }
 
 TEST_F(Exec, TheAgentsDeathDoesNotHarmTheWorker) {
@@ -154,6 +199,14 @@ TEST_F(Exec, TheAgentsDeathDoesNotHarmTheWorker) {
   EXPECT_EQ(child.wait(), 5);
   const std::string output = read_file(directory / "output");
   EXPECT_EQ(output.substr(output.size() - 6), "19999\n");
+  // What the next agent finds: the wrapper took the place of the dead one, or kept what it had.
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  const std::vector<JsonRow> runs = ended_runs("survivor");
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[0].at("end_reason"), "exit_code");
+  std::vector<std::string> want = {"first"};
+  for (int i = 0; i < 20'000; ++i) want.push_back(std::to_string(i));
+  EXPECT_EQ(texts(), want);
 }
 
 TEST_F(Exec, ABigOutputComesThroughUnchanged) {
