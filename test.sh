@@ -16,4 +16,12 @@ cmake --preset release
 cmake --build --preset release -j "$(nproc)"
 echo
 echo "Built in $((SECONDS - started)) s. Tests at scale \"$RUNTAIL_TEST_SCALE\" ($(nproc) cores, $(uname -sr)):"
-ctest --test-dir build/release --output-on-failure -j "$(nproc)" "$@"
+results=$PWD/build/release/test-results
+rm -rf "$results"
+code=0
+GTEST_OUTPUT=xml:$results/ ctest --test-dir build/release --output-on-failure -j "$(nproc)" "$@" || code=$?
+# A test that this machine cannot run, or that is disabled, is not one that passed.
+not_run=$(sed -nE '/result="(skipped|suppressed)"/s/.*<testcase name="([^"]*)".*result="([a-z]*)".*classname="([^"]*)".*/  \3.\1 (\2)/p' \
+  "$results"/*.xml 2>/dev/null | sort || true)
+[ -z "$not_run" ] || printf '\nNot run: %d tests\n%s\n' "$(wc -l <<<"$not_run")" "$not_run"
+exit "$code"
