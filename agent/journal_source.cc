@@ -175,6 +175,12 @@ void JournalSource::on_ready(std::span<const pollfd> fds) {
   if (std::any_of(fds.begin(), fds.end(), [](const pollfd& each) { return each.revents != 0; })) receive();
 }
 
+void JournalSource::clock_stepped(std::chrono::microseconds by) {
+  for (auto& [numbering, journal] : journals_) {
+    if (journal.framing) journal.framing->clock_stepped(by);
+  }
+}
+
 std::optional<TimePoint> JournalSource::due() const {
   if (from_reader_ < 0) {
     const auto left = std::chrono::ceil<std::chrono::microseconds>(start_after_ - std::chrono::steady_clock::now());

@@ -50,6 +50,7 @@ class JournalSource final : public Source {
   void fill(std::vector<pollfd>& fds) const override;
   void on_ready(std::span<const pollfd> fds) override;
   std::optional<TimePoint> due() const override;
+  void clock_stepped(std::chrono::microseconds by) override;
   SourceStatus status() const override;
 
  private:

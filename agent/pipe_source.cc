@@ -440,6 +440,12 @@ void PipeSource::tell_delivered() {
   }
 }
 
+void PipeSource::clock_stepped(std::chrono::microseconds by) {
+  for (auto& [file, pipe] : pipes_) {
+    if (pipe.framing) pipe.framing->clock_stepped(by);
+  }
+}
+
 std::optional<TimePoint> PipeSource::due() const {
   std::optional<TimePoint> first;
   for (const auto& connection : connections_) {

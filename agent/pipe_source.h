@@ -71,6 +71,7 @@ class PipeSource final : public Source {
   void committed() override;
   // While a holder waits for the sinks, or a trace is open.
   std::optional<TimePoint> due() const override;
+  void clock_stepped(std::chrono::microseconds by) override;
   // For now: a holder may come.
   bool has_ended() const override { return connections_.empty(); }
   SourceStatus status() const override;

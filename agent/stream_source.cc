@@ -247,6 +247,10 @@ void StreamSource::committed() {
   }
 }
 
+void StreamSource::clock_stepped(std::chrono::microseconds by) {
+  for (const auto& pipe : pipes_) pipe->framing.clock_stepped(by);
+}
+
 std::optional<TimePoint> StreamSource::due() const {
   std::optional<TimePoint> first;
   for (const auto& pipe : pipes_) {

@@ -47,6 +47,7 @@ class StreamSource final : public Source {
   void fill(std::vector<pollfd>& fds) const override;
   void on_ready(std::span<const pollfd> fds) override;
   std::optional<TimePoint> due() const override;
+  void clock_stepped(std::chrono::microseconds by) override;
   bool has_ended() const override;
   SourceStatus status() const override;
 
