@@ -24,6 +24,7 @@ TEST(WorkerClosedLog, OpenRunsAreLostWhenTheWorkerThatHeldTheLogIsGone) {
   ASSERT_TRUE(wait_until([&] { return !read_file(log).empty(); }));
   if (!is_open_for_writing(log)) GTEST_SKIP() << "this file system has no leases";
   ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  ASSERT_TRUE(wait_until([&] { return agent.lines_read() == 1; })) << agent.log();
   const auto state = [&] {
     const auto runs = agent.runs();
     return runs.empty() ? ""

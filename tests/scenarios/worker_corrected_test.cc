@@ -28,6 +28,7 @@ TEST(WorkerCorrected, ALateLineOutweighsTheInference) {
   log.append_line(line(R"("event":"run.started")"));
   const std::string last_word = line(R"("event":"run.finished","status":"success")");
   ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  ASSERT_TRUE(wait_until([&] { return agent.lines_read() == 1; })) << agent.log();
   const auto state = [&] {
     const auto runs = agent.runs();
     return runs.empty() ? "" : runs[0].at("status") + " " + runs[0].at("verdict_source");

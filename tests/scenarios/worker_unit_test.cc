@@ -57,6 +57,7 @@ TEST(WorkerUnit, TheEndOfTheServicesLastProcessEndsItsRuns) {
   log.append_line(R"({"ts":")" + to_rfc3339(SystemClock().now()) +
                   R"(","level":"INFO","msg":"go","job_id":"orders","run_id":"r","event":"run.started"})");
   ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  ASSERT_TRUE(wait_until([&] { return agent.lines_read() == 1; })) << agent.log();
   const auto state = [&] {
     const auto runs = agent.runs();
     return runs.empty() ? ""
