@@ -9,8 +9,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
-using testing::UnorderedElementsAre;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 namespace fs = std::filesystem;
 
 class FileSourceLimitsTest : public test::FileScene {
