@@ -227,6 +227,12 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open_read_only(const Buffe
     return Error{ErrorCode::kNotFound,
                  "no buffer in " + config.directory.string() + "; name its directory with --directory"};
   }
+  // An agent makes a new buffer in steps; for some milliseconds it has no queue.
+  std::vector<std::string> made;
+  if (rocksdb::DB::ListColumnFamilies(db_options(), database.string(), &made).ok() && made.size() < families().size()) {
+    return Error{ErrorCode::kUnavailable,
+                 "buffer " + config.directory.string() + " is being made by an agent; ask again in a second"};
+  }
   auto state = std::make_unique<State>();
   state->directory = config.directory;
   rocksdb::DB* db = nullptr;

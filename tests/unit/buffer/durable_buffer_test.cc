@@ -1,6 +1,7 @@
 #include "buffer/durable_buffer.h"
 
 #include <gtest/gtest.h>
+#include <rocksdb/db.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,19 @@ TEST_F(DurableBufferTest, CanBeReadBesideItsOwner) {
   const auto reader = DurableBuffer::open_read_only(config_);
   ASSERT_TRUE(reader) << reader.error().message;
   EXPECT_EQ((*reader)->read_after(0, 1000)->size(), 1u);
+}
+
+TEST_F(DurableBufferTest, OneThatIsBeingMadeIsNamedAsSuchToReaders) {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  rocksdb::DB* made = nullptr;  // without a queue yet
+  std::filesystem::create_directories(config_.directory);
+  ASSERT_TRUE(rocksdb::DB::Open(options, (config_.directory / "rocksdb").string(), &made).ok());
+  const std::unique_ptr<rocksdb::DB> owned(made);
+  const auto reader = DurableBuffer::open_read_only(config_);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(reader.error().message.find("is being made"), std::string::npos) << reader.error().message;
 }
 
 TEST_F(DurableBufferTest, ReadAfterGivesWholeChunksUpToTheLimit) {
