@@ -95,7 +95,7 @@ TEST_F(Journald, TheAgentKilledUnderWritingLosesNothingAndRepeatsNothing) {
 TEST_F(Journald, TheReaderAbortedUnderWritingIsStartedAgainAndNothingComesTwice) {
   JournalFile file(journal_ / "a.journal");
   follow();
-  for (int kill = 0; kill < by_scale(5, 100); ++kill) {
+  for (int kill = 0; kill < by_scale(5, 20); ++kill) {
     write(file, 2000);
     std::vector<pid_t> readers;
     ASSERT_TRUE(wait_until([&] { return (readers = readers_of(*agent_)).size() == 1; })) << readers.size();
