@@ -7,8 +7,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "core/digest.h"
 
 namespace runtail {
 
@@ -95,7 +98,23 @@ struct NdjsonConfig {
   std::string path;
 };
 
+// A file the redactor reads, with what was in it.
+struct RuleText {
+  std::string name;
+  std::string text;
+};
+
 struct RedactionConfig {
+  // Rule packs that are on: secrets, pii, phi-us, clinical, blinding.
+  std::vector<std::string> packs = {"secrets", "pii", "phi-us", "clinical", "blinding"};
+  // Rule files of your own, always on.
+  std::vector<std::string> rules;
+  // scan: text is searched and masked. drop: no free text is stored at all, typed fields and names only.
+  std::string free_text = "scan";
+  // What becomes of a kind: mask (the default), drop, hash, keep_first_N or keep_last_N (N 1 to 6).
+  std::map<std::string, std::string> actions;
+  // Key of action hash: 64 hex digits, readable by the agent only.
+  std::filesystem::path hash_key_file;
   // Members outside the log contract that may be stored (into log_events.context), as dotted paths: "batch.size".
   std::vector<std::string> allow;
   // Keep the first two octets of an IP and UUID or integer user ids; false masks them whole.
@@ -103,6 +122,13 @@ struct RedactionConfig {
   bool keep_user_id = true;
   // Error messages are cut to this after redaction (bytes of UTF-8).
   std::uint32_t error_message_bytes_max = 2048;
+
+  // Not settings: filled by whoever makes the redactor.
+  // What the files in `rules` and `hash_key_file` hold (config/redaction_files.h).
+  std::vector<RuleText> rule_texts;
+  std::optional<HashKey> hash_key;
+  // As if every member were in `allow`: `runtail redact --fields all`.
+  bool allow_all = false;
 };
 
 struct IdentityConfig {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "config/near_word.h"
+#include "config/redaction_files.h"
 #include "config/setting.h"
 #include "config/source_check.h"
 #include "config/yaml_document.h"
@@ -98,6 +99,11 @@ class Loader {
     read_environment();
     apply_defaults();
     check_sources(loaded_.config.sources, places_, loaded_.problems);
+    for (RedactionFileProblem& problem : read_redaction_files(loaded_.config.redaction)) {
+      const auto place = places_.find(problem.key.substr(0, problem.key.find('[')));
+      complain(place != places_.end() ? place->second : std::string(file_name_), problem.key,
+               std::move(problem.message));
+    }
     return std::move(loaded_);
   }
 

@@ -19,13 +19,15 @@ class RuleReader {
 
   RuleFile read(const YAML::Node& root) const {
     RuleFile file;
-    if (!root.IsMap()) fail(root, "expected a map with rules, keys or key_exceptions");
+    if (!root.IsMap()) fail(root, "expected a map with pack, rules, keys or key_exceptions");
     for (const auto& member : root) {
       const std::string name = member.first.Scalar();
       if (name == "rules") {
         for (const YAML::Node& node : sequence(member.second)) file.rules.push_back(rule(node));
       } else if (name == "keys") {
         for (const YAML::Node& node : sequence(member.second)) file.keys.push_back(key_rule(node));
+      } else if (name == "pack") {
+        file.pack = text(member.second);
       } else if (name == "key_exceptions") {
         file.key_exceptions = texts(member.second);
       } else {
@@ -85,6 +87,10 @@ class RuleReader {
     return out;
   }
 
+  RulePriority priority(const YAML::Node& node) const {
+    return word<RulePriority>(node, {{"secret", RulePriority::kSecret}, {"pii", RulePriority::kPii}});
+  }
+
   RuleSpec rule(const YAML::Node& node) const {
     if (!node.IsMap()) fail(node, "a rule is a map");
     RuleSpec rule;
@@ -97,15 +103,23 @@ class RuleReader {
       } else if (name == "kind") {
         rule.kind = kind(value);
       } else if (name == "priority") {
-        rule.priority = word<RulePriority>(value, {{"secret", RulePriority::kSecret}, {"pii", RulePriority::kPii}});
+        rule.priority = priority(value);
       } else if (name == "literals") {
         rule.literals = texts(value);
-      } else if (name == "at") {
-        rule.at = flag(value);
+      } else if (name == "begins") {
+        rule.begins = flag(value);
+      } else if (name == "reach") {
+        rule.reach = number(value);
+      } else if (name == "feature") {
+        rule.feature = word<RuleFeature>(value, {{"at", RuleFeature::kAt},
+                                                 {"letters_digits", RuleFeature::kLettersDigits},
+                                                 {"colons", RuleFeature::kColons}});
       } else if (name == "digit_run") {
         rule.digit_run = number(value);
       } else if (name == "pattern") {
         rule.pattern = text(value);
+      } else if (name == "scope") {
+        rule.scope = text(value);
       } else if (name == "boundary") {
         rule.boundary = word<RuleBoundary>(
             value, {{"none", RuleBoundary::kNone}, {"digit", RuleBoundary::kDigit}, {"alnum", RuleBoundary::kAlnum}});
@@ -124,9 +138,11 @@ class RuleReader {
     if (rule.id.empty()) fail(node, "a rule needs an id");
     if (rule.kind.empty()) fail(node, "rule " + rule.id + ": a rule needs a kind");
     if (rule.pattern.empty()) fail(node, "rule " + rule.id + ": a rule needs a pattern");
-    if (rule.literals.empty() && !rule.at && rule.digit_run == 0) {
-      fail(node, "rule " + rule.id + ": a rule needs a gate: literals, at or digit_run");
+    const bool anywhere = rule.literals.empty() && rule.keywords.empty() && rule.digit_run == 0;
+    if (anywhere && rule.feature == RuleFeature::kNone) {
+      fail(node, "rule " + rule.id + ": a rule needs a gate: literals, digit_run, feature or keywords");
     }
+    if (rule.begins && rule.literals.empty()) fail(node, "rule " + rule.id + ": begins needs literals");
     if (rule.positive.empty() || rule.near_miss.empty()) {
       fail(node, "rule " + rule.id + ": a rule needs examples, both positive and near_miss");
     }
@@ -152,12 +168,29 @@ class RuleReader {
   KeyRuleSpec key_rule(const YAML::Node& node) const {
     if (!node.IsMap()) fail(node, "a key rule is a map");
     KeyRuleSpec rule;
+    rule.place = place(node);
     for (const auto& member : node) {
       const std::string name = member.first.Scalar();
-      if (name == "kind") {
+      if (name == "id") {
+        rule.id = text(member.second);
+      } else if (name == "kind") {
         rule.kind = kind(member.second);
+      } else if (name == "priority") {
+        rule.priority = priority(member.second);
       } else if (name == "names") {
         rule.names = texts(member.second);
+      } else if (name == "exact") {
+        rule.exact = texts(member.second);
+      } else if (name == "needs") {
+        rule.needs = text(member.second);
+      } else if (name == "validator") {
+        rule.validator = text(member.second);
+      } else if (name == "phrase") {
+        rule.phrase = flag(member.second);
+      } else if (name == "text") {
+        rule.text = flag(member.second);
+      } else if (name == "containers") {
+        rule.containers = flag(member.second);
       } else if (name == "examples") {
         for (const auto& example : member.second) {
           const std::string which = example.first.Scalar();
@@ -168,7 +201,13 @@ class RuleReader {
         fail(member.first, "unknown member \"" + name + "\"");
       }
     }
-    if (rule.kind.empty() || rule.names.empty()) fail(node, "a key rule needs a kind and names");
+    if (rule.kind.empty() || (rule.names.empty() && rule.exact.empty())) {
+      fail(node, "a key rule needs a kind and names");
+    }
+    if (rule.positive.empty() || rule.near_miss.empty()) {
+      fail(node, "key rule " + rule.kind + ": needs examples, both positive and near_miss");
+    }
+    if (rule.id.empty()) rule.id = rule.kind;
     return rule;
   }
 

@@ -9,6 +9,7 @@
 
 #include "config/near_word.h"
 #include "config/quantity.h"
+#include "config/redaction_action.h"
 #include "config/static_field.h"
 #include "core/time_zone.h"
 #include "core/uuid.h"
@@ -109,6 +110,22 @@ std::string check_one_of(std::string_view text, const std::vector<std::string>& 
 std::string check_log_level(std::string_view text) { return check_one_of(text, {"error", "warn", "info", "debug"}); }
 std::string check_log_format(std::string_view text) { return check_one_of(text, {"auto", "json", "text"}); }
 
+std::string check_pack(std::string_view text) {
+  return check_one_of(text, {"secrets", "pii", "phi-us", "clinical", "blinding"});
+}
+std::string check_free_text(std::string_view text) { return check_one_of(text, {"scan", "drop"}); }
+std::string check_action(std::string_view entry) {
+  const std::size_t equals = entry.rfind('=');
+  const std::string_view kind = entry.substr(0, equals);
+  const bool named = !kind.empty() && std::all_of(kind.begin(), kind.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (!named) return "the name is a kind as in markers: lower-case letters, digits and '_'";
+  return parse_redaction_action(entry.substr(equals + 1)) ? ""
+                                                          : "write mask, drop, hash, keep_first_N or keep_last_N, N "
+                                                            "from 1 to 6";
+}
+
 std::string check_source_type(std::string_view text) {
   return check_one_of(text, {"files", "kubernetes", "journald", "socket"});
 }
@@ -172,6 +189,11 @@ const Setting<Config> kSettings[] = {
     {"postgres.idle_timeout", [](Config& c) -> Member { return &c.postgres.idle_timeout; }, duration(100, 24 * kHour)},
     {"http.listen", [](Config& c) -> Member { return &c.http.listen; }, {}, check_listen},
     {"ndjson.path", [](Config& c) -> Member { return &c.ndjson.path; }, {}, check_ndjson_path},
+    {"redaction.packs", [](Config& c) -> Member { return &c.redaction.packs; }, {}, check_pack},
+    {"redaction.rules", [](Config& c) -> Member { return &c.redaction.rules; }, {}, check_not_empty},
+    {"redaction.free_text", [](Config& c) -> Member { return &c.redaction.free_text; }, {}, check_free_text},
+    {"redaction.actions", [](Config& c) -> Member { return &c.redaction.actions; }, {}, check_action},
+    {"redaction.hash_key_file", [](Config& c) -> Member { return &c.redaction.hash_key_file; }},
     {"redaction.allow", [](Config& c) -> Member { return &c.redaction.allow; }, {}, check_allow},
     {"redaction.keep_ip_prefix", [](Config& c) -> Member { return &c.redaction.keep_ip_prefix; }},
     {"redaction.keep_user_id", [](Config& c) -> Member { return &c.redaction.keep_user_id; }},

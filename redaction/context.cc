@@ -1,18 +1,20 @@
 #include "redaction/context.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <stdexcept>
 
 #include "core/json_text.h"
+#include "redaction/letters.h"
+#include "redaction/marker.h"
 
 namespace runtail {
 namespace {
 
 // What lies deeper goes whole: nobody reads it, and the walk stays off the end of the stack.
 constexpr int kDepthMax = 64;
-constexpr std::size_t kKnownKeysMax = 4096;
 // A number of fewer digits identifies nobody; from here on it may be an SSN, a phone or a card.
 constexpr std::ptrdiff_t kScannedDigitsMin = 9;
 
@@ -32,27 +34,29 @@ void append_comma(std::string& out, bool& first) {
   first = false;
 }
 
-void append_key(std::string& out, std::string_view key, Masker& masker) {
-  append_json_string(out, masker.mask(key));
-  out += ':';
+// The text of a number, in `digits`; "" for one that JSON cannot say.
+std::string_view number_text(const JsonNode& node, std::span<char, 64> digits) {
+  std::to_chars_result end{};
+  if (node.kind == JsonNode::Kind::kInt) {
+    end = std::to_chars(digits.data(), digits.data() + digits.size(), node.integer);
+  } else if (node.kind == JsonNode::Kind::kUint) {
+    end = std::to_chars(digits.data(), digits.data() + digits.size(), node.uinteger);
+  } else if (std::isfinite(node.real)) {
+    end = std::to_chars(digits.data(), digits.data() + digits.size(), node.real);
+  } else {
+    return {};
+  }
+  return {digits.data(), static_cast<std::size_t>(end.ptr - digits.data())};
 }
 
 void append_number(std::string& out, const JsonNode& node, std::string_view key, Masker& masker) {
-  char digits[64];
-  std::to_chars_result end{};
-  if (node.kind == JsonNode::Kind::kInt) {
-    end = std::to_chars(digits, digits + sizeof digits, node.integer);
-  } else if (node.kind == JsonNode::Kind::kUint) {
-    end = std::to_chars(digits, digits + sizeof digits, node.uinteger);
-  } else {
-    if (!std::isfinite(node.real)) {
-      out += "null";
-      return;
-    }
-    end = std::to_chars(digits, digits + sizeof digits, node.real);
+  std::array<char, 64> digits;
+  const std::string_view text = number_text(node, digits);
+  if (text.empty()) {
+    out += "null";
+    return;
   }
-  const std::string_view text(digits, static_cast<std::size_t>(end.ptr - digits));
-  if (std::count_if(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) >= kScannedDigitsMin) {
+  if (std::count_if(text.begin(), text.end(), is_digit) >= kScannedDigitsMin) {
     const std::string_view masked = masker.mask(text, key);
     if (masked.data() != text.data()) {
       append_json_string(out, masked);
@@ -64,26 +68,68 @@ void append_number(std::string& out, const JsonNode& node, std::string_view key,
 
 }  // namespace
 
-std::optional<std::uint8_t> ContextWriter::rule_for(std::string_view key) {
-  const auto known = known_keys_.find(key);
-  if (known != known_keys_.end()) return known->second;
-  if (known_keys_.size() >= kKnownKeysMax) known_keys_.clear();
-  return known_keys_.emplace(key, rules_->find(key)).first->second;
+const KeyRule* ContextWriter::rule_of(std::string_view key, std::span<const JsonNode> nodes) {
+  const KeyRule* rule = key.empty() ? nullptr : known_keys_.find(key);
+  if (!rule || rule->needs.empty()) return rule;
+  const bool there =
+      std::any_of(nodes.begin(), nodes.end(), [&](const JsonNode& node) { return node.key == rule->needs; });
+  return there ? rule : nullptr;
+}
+
+// Of {"name": "DB_PASSWORD", "value": ...}: the rule for what the object's `value` holds.
+const KeyRule* ContextWriter::sibling_rule(std::span<const JsonNode> nodes, std::size_t object) {
+  for (std::size_t i = object + 1; i < nodes[object].end; i = end_of(nodes, i, nodes[object].end)) {
+    if (nodes[i].kind == JsonNode::Kind::kString && is_naming_key(nodes[i].key)) {
+      if (const KeyRule* rule = rule_of(nodes[i].text, nodes)) return rule;
+    }
+  }
+  return nullptr;
+}
+
+void ContextWriter::append_key(std::string& out, std::string_view key, Masker& masker) {
+  append_json_string(out, masker.mask(key));
+  out += ':';
+}
+
+// Writes the mark for nodes[at] if `rule` covers such a value; all of it goes, numbers and what is below too.
+bool ContextWriter::wipe(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const KeyRule& rule,
+                         Masker& masker) {
+  const JsonNode& node = nodes[at];
+  if (node.kind == JsonNode::Kind::kNull) return false;
+  std::array<char, 64> digits;
+  std::string_view text = node.text;
+  if (is_container(node)) {
+    text = {};
+  } else if (rule.containers) {
+    return false;
+  } else if (node.kind == JsonNode::Kind::kBool) {
+    text = node.integer != 0 ? "true" : "false";
+  } else if (node.kind != JsonNode::Kind::kString) {
+    text = number_text(node, digits);
+  } else if (text.empty() || marker_size(text, 0) == text.size()) {
+    append_json_string(out, text);
+    return true;
+  }
+  if (rule.validator && !is_container(node) && !rule.validator(text, 0, text.size())) return false;
+  append_json_string(out, masker.marker(rule.kind, text, rule.number));
+  return true;
 }
 
 void ContextWriter::append_value(std::string& out, std::span<const JsonNode> nodes, std::size_t at, Masker& masker) {
   end_of(nodes, at, nodes.size());
-  append_tree(out, nodes, at, nodes[at].key, false, 0, masker);
+  append_tree(out, nodes, at, {nodes[at].key, nullptr, false, 0}, masker);
 }
 
 std::size_t ContextWriter::append_member(std::string& out, bool& first, std::span<const JsonNode> nodes, std::size_t at,
                                          const Allowlist::Step& from, Masker& masker) {
   end_of(nodes, at, nodes.size());
-  return append_listed(out, first, nodes, at, from, 0, masker);
+  masker.set_place(nodes[at].key);
+  return append_listed(out, first, nodes, at, from, nullptr, 0, masker);
 }
 
 std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::span<const JsonNode> nodes, std::size_t at,
-                                         const Allowlist::Step& from, int depth, Masker& masker) {
+                                         const Allowlist::Step& from, const KeyRule* sibling, int depth,
+                                         Masker& masker) {
   const JsonNode& node = nodes[at];
   const Allowlist::Step* step = Allowlist::step(from, node.key);
   if (!step || (!step->whole && (!is_container(node) || depth >= kDepthMax))) return 1;
@@ -91,22 +137,22 @@ std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::spa
   const bool was_first = first;
   append_comma(out, first);
   append_key(out, node.key, masker);
+  const KeyRule* rule = sibling && is_holding_key(node.key) ? sibling : rule_of(node.key, nodes);
   if (step->whole) {
-    append_tree(out, nodes, at, node.key, true, depth, masker);
+    append_tree(out, nodes, at, {node.key, rule, true, depth}, masker);
     return 0;
   }
-  if (const auto kind = rule_for(node.key)) {  // "secrets": only below it is something listed; it goes all the same
-    append_json_string(out, masker.marker(*kind));
-    return 0;
-  }
+  // "secrets": only below it is something listed; it goes all the same.
+  if (rule && wipe(out, nodes, at, *rule, masker)) return 0;
   // Something below may be listed. Elements of an array stand where the array stands.
   std::size_t dropped = 0;
   bool any = false;
   const auto append_members = [&](std::size_t object, bool& first_member) {
     out += '{';
-    for (std::size_t i = object + 1; i < nodes[object].end; i = end_of(nodes, i, nodes[object].end)) {
+    const KeyRule* beside = sibling_rule(nodes, object);
+    for (std::size_t i = object + 1; i < nodes[object].end; i = nodes[i].end) {
       end_of(nodes, i, nodes[object].end);
-      dropped += append_listed(out, first_member, nodes, i, *step, depth + 1, masker);
+      dropped += append_listed(out, first_member, nodes, i, *step, beside, depth + 1, masker);
     }
     out += '}';
     any = any || !first_member;
@@ -136,38 +182,39 @@ std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::spa
   return dropped;
 }
 
-void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> nodes, std::size_t at, std::string_view key,
-                                bool by_key_rules, int depth, Masker& masker) {
+void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
+                                Masker& masker) {
   const JsonNode& node = nodes[at];
-  if (by_key_rules && node.kind != JsonNode::Kind::kNull && !node.key.empty()) {
-    if (const auto kind = rule_for(node.key)) {
-      const bool marked =
-          node.kind == JsonNode::Kind::kString && !node.text.empty() && marker_size(node.text, 0) == node.text.size();
-      append_json_string(out, marked ? node.text : masker.marker(*kind));
-      return;
-    }
-  }
+  if (place.rule && wipe(out, nodes, at, *place.rule, masker)) return;
   switch (node.kind) {
-    case JsonNode::Kind::kObject:
-    case JsonNode::Kind::kArray: {
-      if (depth >= kDepthMax) {
+    case JsonNode::Kind::kObject: {
+      if (place.depth >= kDepthMax) {
         append_json_string(out, masker.marker(depth_kind_));
         return;
       }
-      const bool is_object = node.kind == JsonNode::Kind::kObject;
-      out += is_object ? '{' : '[';
+      const KeyRule* beside = place.by_key_rules ? sibling_rule(nodes, at) : nullptr;
+      out += '{';
       bool first = true;
       for (std::size_t i = at + 1; i < node.end; i = nodes[i].end) {
         end_of(nodes, i, node.end);
         append_comma(out, first);
-        if (is_object) append_key(out, nodes[i].key, masker);
-        append_tree(out, nodes, i, is_object ? nodes[i].key : key, by_key_rules, depth + 1, masker);
+        append_key(out, nodes[i].key, masker);
+        const KeyRule* rule = nullptr;
+        if (place.by_key_rules) rule = beside && is_holding_key(nodes[i].key) ? beside : rule_of(nodes[i].key, nodes);
+        append_tree(out, nodes, i, {nodes[i].key, rule, place.by_key_rules, place.depth + 1}, masker);
       }
-      out += is_object ? '}' : ']';
+      out += '}';
       return;
     }
+    case JsonNode::Kind::kArray:
+      append_array(out, nodes, at, place, masker);
+      return;
     case JsonNode::Kind::kString:
-      append_json_string(out, masker.mask(node.text, key));
+      if (keeps_text_) {
+        append_json_string(out, masker.mask(node.text, place.by_key_rules ? place.key : std::string_view{}));
+      } else {
+        out += "null";
+      }
       return;
     case JsonNode::Kind::kBool:
       out += node.integer != 0 ? "true" : "false";
@@ -176,8 +223,35 @@ void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> node
       out += "null";
       return;
     default:
-      append_number(out, node, key, masker);
+      append_number(out, node, place.key, masker);
   }
+}
+
+// An element that names what the next one holds: ["Authorization", "Bearer x"], ["--password", "x"], flat header lists.
+void ContextWriter::append_array(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
+                                 Masker& masker) {
+  const JsonNode& node = nodes[at];
+  if (place.depth >= kDepthMax) {
+    append_json_string(out, masker.marker(depth_kind_));
+    return;
+  }
+  const bool is_pair = at + 3 == node.end;
+  const KeyRule* before = nullptr;
+  out += '[';
+  bool first = true;
+  for (std::size_t i = at + 1; i < node.end; i = nodes[i].end) {
+    end_of(nodes, i, node.end);
+    append_comma(out, first);
+    const bool is_option = nodes[i].kind == JsonNode::Kind::kString && nodes[i].text.starts_with('-');
+    const KeyRule* rule = is_option ? nullptr : before;
+    append_tree(out, nodes, i, {place.key, rule, place.by_key_rules, place.depth + 1}, masker);
+    before = nullptr;
+    if (!place.by_key_rules || rule || nodes[i].kind != JsonNode::Kind::kString) continue;
+    const bool names = is_option || is_header_name(nodes[i].text) || (is_pair && i == at + 1);
+    const bool is_name = nodes[i].text.find_first_of(" =:") == std::string_view::npos;
+    if (names && is_name) before = rule_of(nodes[i].text, nodes);
+  }
+  out += ']';
 }
 
 }  // namespace runtail

@@ -2,25 +2,23 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "core/event.h"
-#include "redaction/allowlist.h"
-#include "redaction/key_rules.h"
 #include "redaction/masker.h"
+#include "redaction/ruleset.h"
 
 namespace runtail {
 
-// Of one thread. `rules`, `masker` are not owned and outlive this. Throws std::logic_error on a tree that is none
-// (an `end` out of its parent's range).
+// Of one thread. `rules` is not owned and outlives this. Throws std::logic_error on a tree that is none (an `end` out
+// of its parent's range).
 class ContextWriter {
  public:
-  ContextWriter(const KeyRules& rules, std::uint8_t depth_kind) : rules_(&rules), depth_kind_(depth_kind) {}
+  // `keeps_text` false: strings become null.
+  ContextWriter(const Ruleset& rules, bool keeps_text)
+      : known_keys_(rules.scan->keys), depth_kind_(rules.depth_kind), keeps_text_(keeps_text) {}
 
   // Appends member nodes[at] as `"key":value` (after a comma if `first` is false, which it then makes) if the allowlist
   // lets any of it through below `from`. Returns how many members were dropped.
@@ -31,21 +29,28 @@ class ContextWriter {
   void append_value(std::string& out, std::span<const JsonNode> nodes, std::size_t at, Masker& masker);
 
  private:
-  // What the key-name rules say about keys met before.
-  struct KeyHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+  // Where one value stands.
+  struct Place {
+    std::string_view key;           // of the value, or of the array it is in
+    const KeyRule* rule = nullptr;  // what says that it goes: its own key, or one beside it
+    bool by_key_rules = true;
+    int depth = 0;
   };
 
-  std::optional<std::uint8_t> rule_for(std::string_view key);
-  void append_tree(std::string& out, std::span<const JsonNode> nodes, std::size_t at, std::string_view key,
-                   bool by_key_rules, int depth, Masker& masker);
+  const KeyRule* rule_of(std::string_view key, std::span<const JsonNode> nodes);
+  const KeyRule* sibling_rule(std::span<const JsonNode> nodes, std::size_t object);
+  bool wipe(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const KeyRule& rule, Masker& masker);
+  void append_tree(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
+                   Masker& masker);
+  void append_array(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
+                    Masker& masker);
+  void append_key(std::string& out, std::string_view key, Masker& masker);
   std::size_t append_listed(std::string& out, bool& first, std::span<const JsonNode> nodes, std::size_t at,
-                            const Allowlist::Step& from, int depth, Masker& masker);
+                            const Allowlist::Step& from, const KeyRule* sibling, int depth, Masker& masker);
 
-  const KeyRules* rules_;
+  KnownKeys known_keys_;
   std::uint8_t depth_kind_;
-  std::unordered_map<std::string, std::optional<std::uint8_t>, KeyHash, std::equal_to<>> known_keys_;
+  bool keeps_text_;
 };
 
 }  // namespace runtail

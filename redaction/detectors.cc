@@ -6,6 +6,8 @@
 #include <array>
 #include <optional>
 
+#include "redaction/letters.h"
+#include "redaction/marker.h"
 #include "redaction/validators.h"
 
 namespace runtail {
@@ -13,20 +15,23 @@ namespace runtail {
 struct Detectors::Rule {
   RuleSpec spec;
   std::unique_ptr<RE2> pattern;
+  std::unique_ptr<RE2> scope;  // null: the whole text
   int groups = 0;
   Validator validator = nullptr;
   std::uint8_t kind = 0;
+  std::uint16_t number = 0;  // among Kinds::rules()
 };
 
 namespace {
 
 constexpr int kGroupsMax = 8;
-constexpr std::string_view kMarkerHead = "[REDACTED:";
+// A match around a keyword may be so much longer than the window of its rule.
+constexpr std::size_t kNearBytes = 160;
+// What one try costs beyond the bytes it looks at.
+constexpr std::uint64_t kTryCost = 64;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(re2::StringPiece text) { return {text.data(), text.size()}; }
 
 // RE2 has no look-around, so what may not stand beside a span is tested here.
 bool free_standing(std::string_view text, std::size_t begin, std::size_t end, RuleBoundary boundary) {
@@ -44,10 +49,15 @@ bool has_word(std::string_view text, const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     auto at = text.begin();
     while (true) {
-      at = std::search(at, text.end(), word.begin(), word.end(), [](char a, char b) { return lower(a) == lower(b); });
+      at = std::search(at, text.end(), word.begin(), word.end(),
+                       [](char a, char b) { return to_lower(a) == to_lower(b); });
       if (at == text.end()) break;
       const auto after = at + static_cast<long>(word.size());
-      if ((at == text.begin() || !is_letter(at[-1])) && (after == text.end() || !is_letter(*after))) return true;
+      const bool camel = after != text.end() && is_upper(*after) && is_lower(after[-1]);
+      const bool hump = at != text.begin() && is_lower(at[-1]) && is_upper(*at);
+      if ((at == text.begin() || !is_letter(at[-1]) || hump) && (after == text.end() || !is_letter(*after) || camel)) {
+        return true;
+      }
       ++at;
     }
   }
@@ -56,89 +66,18 @@ bool has_word(std::string_view text, const std::vector<std::string>& words) {
 
 bool has_context(const RuleSpec& spec, std::string_view text, std::string_view key, std::size_t begin,
                  std::size_t end) {
-  if (spec.keywords.empty() || has_word(key, spec.keywords)) return true;
+  if (spec.keywords.empty() || (!key.empty() && has_word(key, spec.keywords))) return true;
   const std::size_t from = begin > spec.window ? begin - spec.window : 0;
   return has_word(text.substr(from, begin - from), spec.keywords) ||
          has_word(text.substr(end, spec.window), spec.keywords);
 }
 
-// A marker is taken whole or not at all, a character of UTF-8 too. false: nothing but markers, so nothing to do.
-bool fit_to_markers(std::string_view text, Span& span) {
-  while (span.begin > 0 && span.begin < text.size() && is_continuation(text[span.begin])) --span.begin;
-  while (span.end < text.size() && is_continuation(text[span.end])) ++span.end;
-  std::size_t unmarked = span.end - span.begin;
-  // A marker that reaches into the span may begin before it. Kinds are short, so the look back is too.
-  constexpr std::size_t kMarkerBytesMax = 64;
-  std::size_t at = text.find(kMarkerHead, span.begin > kMarkerBytesMax ? span.begin - kMarkerBytesMax : 0);
-  while (at < span.end) {
-    const std::size_t size = marker_size(text, at);
-    const std::size_t end = at + size;
-    if (size > 0 && end > span.begin) {
-      unmarked -= std::min(end, span.end) - std::max(at, span.begin);
-      span.begin = std::min(span.begin, at);
-      span.end = std::max(span.end, end);
-    }
-    at = text.find(kMarkerHead, at + std::max<std::size_t>(size, 1));
-  }
-  return unmarked > 0;
-}
-
-// Spans that share bytes become one: nothing either rule found may stay. A secret's kind names it, else the longer
-// span's, else the earlier rule's.
-void merge(std::vector<Span>& spans) {
-  if (spans.size() < 2) return;
-  std::stable_sort(spans.begin(), spans.end(),
-                   [](const Span& a, const Span& b) { return a.begin != b.begin ? a.begin < b.begin : a.end > b.end; });
-  std::size_t last = 0;
-  std::size_t naming_size = spans[0].end - spans[0].begin;
-  for (std::size_t i = 1; i < spans.size(); ++i) {
-    const Span& span = spans[i];
-    const std::size_t size = span.end - span.begin;
-    Span& kept = spans[last];
-    if (span.begin >= kept.end) {
-      spans[++last] = span;
-      naming_size = size;
-      continue;
-    }
-    if (span.priority > kept.priority || (span.priority == kept.priority && size > naming_size)) {
-      kept.kind = span.kind;
-      kept.priority = span.priority;
-      naming_size = size;
-    }
-    kept.end = std::max(kept.end, span.end);
-  }
-  spans.resize(last + 1);
-}
-
 }  // namespace
-
-Result<std::uint8_t> Kinds::add(std::string_view name) {
-  const auto known = std::find(names_.begin(), names_.end(), name);
-  if (known != names_.end()) return static_cast<std::uint8_t>(known - names_.begin());
-  if (names_.size() == 255) return Error{ErrorCode::kInvalidInput, "more than 255 kinds of redaction"};
-  names_.emplace_back(name);
-  return static_cast<std::uint8_t>(names_.size() - 1);
-}
-
-std::size_t marker_size(std::string_view text, std::size_t position) {
-  if (!text.substr(position).starts_with(kMarkerHead)) return 0;
-  std::size_t end = position + kMarkerHead.size();
-  const std::size_t kind = end;
-  while (end < text.size() && ((text[end] >= 'a' && text[end] <= 'z') || is_digit(text[end]) || text[end] == '_'))
-    ++end;
-  return end > kind && end - kind <= 48 && end < text.size() && text[end] == ']' ? end + 1 - position : 0;
-}
-
-void append_marker(std::string& out, std::string_view kind) {
-  out += kMarkerHead;
-  out += kind;
-  out += ']';
-}
 
 Detectors::Detectors() = default;
 Detectors::~Detectors() = default;
 
-Result<std::shared_ptr<const Detectors>> Detectors::compile(const std::vector<RuleSpec>& specs, Kinds& kinds) {
+Result<std::shared_ptr<Detectors>> Detectors::compile(const std::vector<RuleSpec>& specs, Kinds& kinds) {
   std::shared_ptr<Detectors> detectors(new Detectors);
   const auto fault = [](const RuleSpec& spec, const std::string& message) {
     return Error{ErrorCode::kInvalidInput, spec.place + ": rule " + spec.id + ": " + message};
@@ -153,70 +92,252 @@ Result<std::shared_ptr<const Detectors>> Detectors::compile(const std::vector<Ru
     if (!rule->pattern->ok()) return fault(spec, "pattern: " + rule->pattern->error());
     rule->groups = rule->pattern->NumberOfCapturingGroups();
     if (rule->groups > kGroupsMax) return fault(spec, "pattern: more than 8 groups");
+    if (!spec.scope.empty()) {
+      rule->scope = std::make_unique<RE2>(spec.scope, options);
+      if (!rule->scope->ok()) return fault(spec, "scope: " + rule->scope->error());
+    }
     rule->validator = find_validator(spec.validator);
     if (!rule->validator) return fault(spec, "unknown validator \"" + spec.validator + "\"");
-    for (const std::string& literal : spec.literals) {
-      if (literal.size() < Gate::kLiteralBytesMin) return fault(spec, "literal \"" + literal + "\" is below 3 bytes");
+    for (const auto* words : {&spec.literals, &spec.keywords}) {
+      for (const std::string& word : *words) {
+        if (word.size() < Gate::kLiteralBytesMin) return fault(spec, "\"" + word + "\" is below 3 bytes");
+      }
     }
     for (const auto& other : detectors->rules_) {
       if (other->spec.id == spec.id) return fault(spec, "the id is taken by " + other->spec.place);
     }
-    if (spec.kind.size() > 48) return fault(spec, "a kind has at most 48 letters");
-    const Result<std::uint8_t> kind = kinds.add(spec.kind);
+    if (spec.kind.size() > kKindBytesMax) return fault(spec, "a kind has at most 48 letters");
+    const Result<std::uint8_t> kind = kinds.add(spec.kind, spec.priority);
     if (!kind) return fault(spec, kind.error().message);
     rule->kind = *kind;
-    if (detectors->rules_.size() == RuleNumbers::kMax) return fault(spec, "more than 256 rules");
-    detectors->gate_.add(detectors->rules_.size(), spec.literals, spec.at, spec.digit_run);
+    rule->number = kinds.add_rule(spec.id, spec.validator);
+    if (detectors->rules_.size() == UINT16_MAX) return fault(spec, "more than 65,535 rules");
     detectors->rules_.push_back(std::move(rule));
+    detectors->add_rule(static_cast<std::uint16_t>(detectors->rules_.size() - 1));
   }
-  return std::shared_ptr<const Detectors>(std::move(detectors));
+  return detectors;
 }
 
-void Detectors::find(std::string_view text, std::string_view key, std::vector<Span>& spans, GateUse gate) const {
-  spans.clear();
-  if (gate == GateUse::kOn) {
-    const RuleNumbers candidates = gate_.scan(text);
-    if (candidates.empty()) return;
-    candidates.each([&](std::size_t number) { find_rule(*rules_[number], text, key, spans); });
-  } else {
-    for (const auto& rule : rules_) find_rule(*rule, text, key, spans);
-  }
-  merge(spans);
+Detectors::LiteralUse& Detectors::use_of(std::string_view literal) {
+  const std::uint32_t number = gate_.add(literal);
+  if (uses_.size() <= number) uses_.resize(number + 1);
+  return uses_[number];
 }
 
-void Detectors::find_rule(const Rule& rule, std::string_view text, std::string_view key,
-                          std::vector<Span>& spans) const {
+void Detectors::add_rule(std::uint16_t number) {
+  const RuleSpec& spec = rules_[number]->spec;
+  const bool by_feature = spec.literals.empty() && (spec.digit_run > 0 || spec.feature != RuleFeature::kNone);
+  for (const std::string& literal : spec.literals) {
+    LiteralUse& use = use_of(literal);
+    (spec.begins ? use.begins : use.near).push_back(number);
+  }
+  for (const std::string& keyword : spec.keywords) {
+    LiteralUse& use = use_of(keyword);
+    if (by_feature) {
+      use.enables.push_back(number);
+    } else if (spec.literals.empty()) {
+      use.near.push_back(number);
+    }
+  }
+  if (!spec.keywords.empty()) keyword_rules_.push_back(number);
+  if (!by_feature) return;
+  if (spec.feature == RuleFeature::kAt) at_rules_.push_back(number);
+  if (spec.feature == RuleFeature::kLettersDigits) letters_digits_rules_.push_back(number);
+  if (spec.feature == RuleFeature::kColons) colon_rules_.push_back(number);
+  if (spec.feature == RuleFeature::kNone) {
+    digit_rules_.push_back({spec.digit_run, number});
+    digits_min_ = std::min(digits_min_, spec.digit_run);
+  }
+}
+
+void Detectors::find(std::string_view text, std::string_view key, const TextTraits& traits, Scratch& scratch,
+                     WorkBudget& budget, std::vector<Span>& spans, GateUse gate) const {
+  scratch.hits.clear();
+  gate_.scan(text, scratch.hits);
+  if (gate == GateUse::kOff) {
+    for (const auto& rule : rules_) search(*rule, text, key, {0, text.size()}, budget, spans);
+    return;
+  }
+  scratch.tried_to.resize(rules_.size(), 0);
+  scratch.pending.resize(rules_.size());
+  scratch.has_keyword.resize(rules_.size(), false);
+  // The key's own words are context for rules that ask for one.
+  if (!key.empty()) {
+    for (const std::uint16_t number : keyword_rules_) {
+      const RuleSpec& spec = rules_[number]->spec;
+      if (!has_word(key, spec.keywords)) continue;
+      scratch.touched.push_back(number);
+      scratch.has_keyword[number] = true;
+      if (spec.literals.empty() && spec.digit_run == 0 && spec.feature == RuleFeature::kNone) {
+        scratch.pending[number] = {0, text.size()};
+      }
+    }
+  }
+  if (!scratch.hits.empty() || !scratch.touched.empty()) find_by_literals(text, key, scratch, budget, spans);
+  find_by_features(text, key, traits, scratch, budget, spans);
+  for (const std::uint16_t number : scratch.touched) {
+    scratch.tried_to[number] = 0;
+    scratch.pending[number] = {};
+    scratch.has_keyword[number] = false;
+  }
+  scratch.touched.clear();
+}
+
+void Detectors::find_by_literals(std::string_view text, std::string_view key, Scratch& scratch, WorkBudget& budget,
+                                 std::vector<Span>& spans) const {
+  for (const GateHit& hit : scratch.hits) {
+    if (budget.is_over()) return;
+    if (hit.literal >= uses_.size()) continue;  // watched for somebody else
+    const LiteralUse& use = uses_[hit.literal];
+    for (const std::uint16_t number : use.begins) {
+      std::size_t& tried_to = scratch.tried_to[number];
+      if (hit.begin < tried_to) continue;
+      if (const std::size_t end = try_at(*rules_[number], text, key, hit.begin, budget, spans)) {
+        tried_to = end;
+        scratch.touched.push_back(number);
+      }
+    }
+    for (const std::uint16_t number : use.enables) {
+      scratch.has_keyword[number] = true;
+      scratch.touched.push_back(number);
+    }
+    for (const std::uint16_t number : use.near) {
+      const RuleSpec& spec = rules_[number]->spec;
+      const std::size_t reach = spec.literals.empty() ? spec.window + kNearBytes : spec.reach;
+      const Window near{hit.begin > reach ? hit.begin - reach : 0,
+                        std::min(text.size(), hit.begin + gate_.bytes_of(hit.literal) + reach)};
+      Window& pending = scratch.pending[number];
+      if (pending.end != 0 && near.begin > pending.end) {
+        search(*rules_[number], text, key, pending, budget, spans);
+        pending = near;
+      } else {
+        pending = {pending.end != 0 ? std::min(pending.begin, near.begin) : near.begin,
+                   std::max(pending.end, near.end)};
+      }
+      scratch.touched.push_back(number);
+    }
+  }
+  for (const std::uint16_t number : scratch.touched) {
+    const Window window = std::exchange(scratch.pending[number], {});
+    if (window.end != 0) search(*rules_[number], text, key, window, budget, spans);
+  }
+}
+
+void Detectors::find_by_features(std::string_view text, std::string_view key, const TextTraits& traits,
+                                 Scratch& scratch, WorkBudget& budget, std::vector<Span>& spans) const {
+  const auto is_on = [&](std::uint16_t number) {
+    return rules_[number]->spec.keywords.empty() || scratch.has_keyword[number];
+  };
+  if (traits.digits >= digits_min_) {
+    each_digit_run(text, digits_min_, [&](Window window, std::uint32_t digits) {
+      for (const DigitRule& digit_rule : digit_rules_) {
+        if (digits < digit_rule.digits || !is_on(digit_rule.rule)) continue;
+        search(*rules_[digit_rule.rule], text, key, window, budget, spans);
+      }
+    });
+  }
+  if (traits.ats > 0) {
+    each_at(text, [&](Window window) {
+      for (const std::uint16_t number : at_rules_) search(*rules_[number], text, key, window, budget, spans);
+    });
+  }
+  if (traits.digits > 0 && !letters_digits_rules_.empty()) {
+    each_letters_digits(text, [&](std::size_t begin) {
+      for (const std::uint16_t number : letters_digits_rules_) {
+        if (is_on(number)) try_at(*rules_[number], text, key, begin, budget, spans);
+      }
+    });
+  }
+  if (traits.colons > 1 || traits.dashes > 4) {
+    each_colons(text, [&](Window window) {
+      for (const std::uint16_t number : colon_rules_) search(*rules_[number], text, key, window, budget, spans);
+    });
+  }
+}
+
+namespace {
+
+// What a match masks: its first group that took something, else all of it.
+const re2::StringPiece* masked_part(const std::array<re2::StringPiece, kGroupsMax + 1>& groups, int wanted) {
+  if (wanted == 1) return groups.data();
+  for (int i = 1; i < wanted; ++i) {
+    if (!groups[static_cast<std::size_t>(i)].empty()) return &groups[static_cast<std::size_t>(i)];
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::size_t Detectors::try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at,
+                              WorkBudget& budget, std::vector<Span>& spans) const {
+  const std::size_t end = std::min<std::size_t>(text.size(), at + rule.spec.reach);
+  if (!budget.spend(kTryCost)) return 0;
   std::array<re2::StringPiece, kGroupsMax + 1> groups;
-  const re2::StringPiece input(text.data(), text.size());
   const int wanted = rule.groups + 1;
-  std::size_t from = 0;
-  while (from <= text.size() && rule.pattern->Match(input, from, text.size(), RE2::UNANCHORED, groups.data(), wanted)) {
-    const std::size_t match_begin = static_cast<std::size_t>(groups[0].data() - text.data());
+  if (!rule.pattern->Match(piece(text), at, end, RE2::ANCHOR_START, groups.data(), wanted)) {
+    budget.spend((end - at) / 4);  // most tries end within a few bytes; texts made of beginnings do not
+    return 0;
+  }
+  const std::size_t match_end = at + groups[0].size();
+  budget.spend(groups[0].size());
+  const re2::StringPiece* masked = masked_part(groups, wanted);
+  return masked && !masked->empty() && accept(rule, text, key, view(*masked), spans) ? match_end : 0;
+}
+
+void Detectors::search(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
+                       std::vector<Span>& spans) const {
+  std::array<re2::StringPiece, kGroupsMax + 1> groups;
+  if (rule.scope) {
+    std::size_t from = window.begin;
+    while (from < window.end && budget.spend(kTryCost + window.end - from) &&
+           rule.scope->Match(piece(text), from, window.end, RE2::UNANCHORED, groups.data(), 1)) {
+      const auto begin = static_cast<std::size_t>(groups[0].data() - text.data());
+      const Window inside{begin, begin + groups[0].size()};
+      from = std::max(inside.end, from + 1);
+      search_pattern(rule, text, key, inside, budget, spans);
+    }
+    return;
+  }
+  search_pattern(rule, text, key, window, budget, spans);
+}
+
+void Detectors::search_pattern(const Rule& rule, std::string_view text, std::string_view key, Window window,
+                               WorkBudget& budget, std::vector<Span>& spans) const {
+  std::array<re2::StringPiece, kGroupsMax + 1> groups;
+  const int wanted = rule.groups + 1;
+  std::size_t from = window.begin;
+  if (!budget.spend(window.end - from)) return;
+  while (from <= window.end && budget.spend(kTryCost) &&
+         rule.pattern->Match(piece(text), from, window.end, RE2::UNANCHORED, groups.data(), wanted)) {
+    const auto match_begin = static_cast<std::size_t>(groups[0].data() - text.data());
     const std::size_t match_end = match_begin + groups[0].size();
-    const re2::StringPiece* masked = rule.groups == 0 ? groups.data() : nullptr;
-    for (int i = 1; i < wanted && !masked; ++i) {
-      if (!groups[static_cast<std::size_t>(i)].empty()) masked = &groups[static_cast<std::size_t>(i)];
-    }
-    bool accepted = false;
-    if (masked && !masked->empty()) {
-      Span span;
-      span.begin = static_cast<std::size_t>(masked->data() - text.data());
-      span.end = span.begin + masked->size();
-      span.kind = rule.kind;
-      span.priority = rule.spec.priority;
-      accepted = free_standing(text, span.begin, span.end, rule.spec.boundary) &&
-                 rule.validator(text, span.begin, span.end) && has_context(rule.spec, text, key, span.begin, span.end);
-      if (accepted && fit_to_markers(text, span)) spans.push_back(span);
-    }
+    const re2::StringPiece* masked = masked_part(groups, wanted);
+    const bool accepted = masked && !masked->empty() && accept(rule, text, key, view(*masked), spans);
     if (accepted || rule.spec.boundary == RuleBoundary::kNone) {
       from = std::max(match_end, from + 1);
     } else {
       // What was refused may hide the real one: go on behind the first group of letters or digits. Steps this long keep
       // a line of nothing but digits linear.
       from = match_begin + 1;
-      while (from < text.size() && (is_digit(text[from]) || is_letter(text[from]))) ++from;
+      while (from < text.size() && is_alnum(text[from])) ++from;
     }
   }
+}
+
+bool Detectors::accept(const Rule& rule, std::string_view text, std::string_view key, std::string_view masked,
+                       std::vector<Span>& spans) const {
+  Span span;
+  span.begin = static_cast<std::size_t>(masked.data() - text.data());
+  span.end = span.begin + masked.size();
+  span.kind = rule.kind;
+  span.priority = rule.spec.priority;
+  span.rule = rule.number;
+  if (!free_standing(text, span.begin, span.end, rule.spec.boundary) || !rule.validator(text, span.begin, span.end) ||
+      !has_context(rule.spec, text, key, span.begin, span.end)) {
+    return false;
+  }
+  if (fit_to_markers(text, span)) spans.push_back(span);
+  return true;
 }
 
 }  // namespace runtail

@@ -1,5 +1,5 @@
-// Value detectors: the gate names the rules worth trying, RE2 finds, validators and context judge, spans are merged,
-// and each span becomes one marker, [REDACTED:kind].
+// Value detectors: the gate and the features of a text name the places worth a try, RE2 finds, validators and context
+// judge.
 #pragma once
 
 #include <cstdint>
@@ -10,53 +10,92 @@
 
 #include "config/rules.h"
 #include "core/result.h"
+#include "redaction/features.h"
 #include "redaction/gate.h"
+#include "redaction/span.h"
 
 namespace runtail {
 
-// Bytes text[begin, end) to be masked as `kind` (an index into the list of kinds).
-struct Span {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  std::uint8_t kind = 0;
-  RulePriority priority = RulePriority::kPii;
-};
-
-// For tests that hold the gate against trying every rule.
+// For tests that hold the gate against trying every rule on the whole text.
 enum class GateUse { kOn, kOff };
 
-// Names of kinds, each once; an index fits a byte. kInvalidInput beyond 255.
-class Kinds {
+// How much work a text may cause, in bytes looked at by RE2: what is built to be slow is dropped, not endured. Spent
+// by all that look at one line.
+class WorkBudget {
  public:
-  Result<std::uint8_t> add(std::string_view name);
-  const std::vector<std::string>& names() const { return names_; }
+  explicit WorkBudget(std::uint64_t bytes) : left_(bytes) {}
+  bool spend(std::uint64_t bytes) {
+    left_ = bytes < left_ ? left_ - bytes : 0;
+    return left_ > 0;
+  }
+  bool is_over() const { return left_ == 0; }
 
  private:
-  std::vector<std::string> names_;
+  std::uint64_t left_;
 };
-
-// Length of the marker that begins at text[position], 0 if none does. No rule ever changes a marker.
-std::size_t marker_size(std::string_view text, std::size_t position);
-void append_marker(std::string& out, std::string_view kind);
 
 // Constant after compile(): shared between threads.
 class Detectors {
  public:
-  // New kinds are appended to `kinds`. kInvalidInput names the rule and its place.
-  static Result<std::shared_ptr<const Detectors>> compile(const std::vector<RuleSpec>& rules, Kinds& kinds);
+  // What one find() needs besides the rules; kept by the caller so that its memory is used again.
+  struct Scratch {
+    std::vector<GateHit> hits;           // of the last text
+    std::vector<std::size_t> tried_to;   // by rule: up to where it has looked
+    std::vector<Window> pending;         // by rule: where it has to look
+    std::vector<std::uint16_t> touched;  // rules with an entry in the two above
+    std::vector<bool> has_keyword;       // by rule
+  };
+
+  // Kinds and rules are appended to `kinds`. kInvalidInput names the rule and its place.
+  static Result<std::shared_ptr<Detectors>> compile(const std::vector<RuleSpec>& rules, Kinds& kinds);
   ~Detectors();
 
-  // Spans to mask, in order, apart from each other, none inside a marker. `key` is the member the text is the value of:
-  // it counts as context. `spans` is cleared first. Throws only std::bad_alloc.
-  void find(std::string_view text, std::string_view key, std::vector<Span>& spans, GateUse gate = GateUse::kOn) const;
+  // A further literal to look for; its hits are in Scratch::hits with this number. Before the first find().
+  std::uint32_t watch(std::string_view literal) { return gate_.add(literal); }
+  std::size_t bytes_of(std::uint32_t literal) const { return gate_.bytes_of(literal); }
+
+  // Appends what is found, neither sorted nor merged, nothing that is all marker. `key` is the member the text is the
+  // value of: it counts as context. Incomplete once `budget` is over.
+  void find(std::string_view text, std::string_view key, const TextTraits& traits, Scratch& scratch, WorkBudget& budget,
+            std::vector<Span>& spans, GateUse gate = GateUse::kOn) const;
 
  private:
   struct Rule;
+  // Rules by what they are known by.
+  struct LiteralUse {
+    std::vector<std::uint16_t> begins;   // a match begins here
+    std::vector<std::uint16_t> near;     // a match may be near
+    std::vector<std::uint16_t> enables;  // keyword of a rule that a feature finds the place of
+  };
+  struct DigitRule {
+    std::uint32_t digits;
+    std::uint16_t rule;
+  };
+
   Detectors();
-  void find_rule(const Rule& rule, std::string_view text, std::string_view key, std::vector<Span>& spans) const;
+  void add_rule(std::uint16_t number);
+  LiteralUse& use_of(std::string_view literal);
+  void find_by_literals(std::string_view text, std::string_view key, Scratch& scratch, WorkBudget& budget,
+                        std::vector<Span>& spans) const;
+  void find_by_features(std::string_view text, std::string_view key, const TextTraits& traits, Scratch& scratch,
+                        WorkBudget& budget, std::vector<Span>& spans) const;
+  void search(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
+              std::vector<Span>& spans) const;
+  void search_pattern(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
+                      std::vector<Span>& spans) const;
+  bool accept(const Rule& rule, std::string_view text, std::string_view key, std::string_view masked,
+              std::vector<Span>& spans) const;
+  // Returns the end of the match, 0 for none.
+  std::size_t try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at, WorkBudget& budget,
+                     std::vector<Span>& spans) const;
 
   std::vector<std::unique_ptr<Rule>> rules_;
   Gate gate_;
+  std::vector<LiteralUse> uses_;  // by literal
+  std::vector<DigitRule> digit_rules_;
+  std::vector<std::uint16_t> at_rules_, letters_digits_rules_, colon_rules_;
+  std::vector<std::uint16_t> keyword_rules_;  // with keywords: a key can be the context too
+  std::uint32_t digits_min_ = UINT32_MAX;
 };
 
 }  // namespace runtail

@@ -1,15 +1,15 @@
 #include "redaction/key_rules.h"
 
 #include <algorithm>
+#include <array>
+
+#include "redaction/gate.h"
+#include "redaction/letters.h"
 
 namespace runtail {
 namespace {
 
 constexpr std::size_t kSeamlessBytesMin = 6;
-
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // "dbPassword", "DB_PASSWORD", "db.password" -> db, password. "HTTPToken2" -> http, token, 2.
 std::vector<std::string> words_of(std::string_view key) {
@@ -17,7 +17,7 @@ std::vector<std::string> words_of(std::string_view key) {
   bool begin = true;
   for (std::size_t i = 0; i < key.size(); ++i) {
     const char c = key[i];
-    if (!is_upper(c) && !is_lower(c) && !is_digit(c) && static_cast<unsigned char>(c) < 0x80) {
+    if (!is_alnum(c) && static_cast<unsigned char>(c) < 0x80) {
       begin = true;
       continue;
     }
@@ -29,7 +29,7 @@ std::vector<std::string> words_of(std::string_view key) {
     }
     if (begin) words.emplace_back();
     begin = false;
-    words.back() += is_upper(c) ? static_cast<char>(c + 32) : c;
+    words.back() += to_lower(c);
   }
   return words;
 }
@@ -40,37 +40,109 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
+constexpr std::size_t kKnownKeysMax = 4096;
+constexpr std::size_t kKeyBytesMax = 128;
+
+template <std::size_t kSize>
+bool is_one_of(std::string_view key, const std::array<std::string_view, kSize>& words) {
+  return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+    return key.size() == word.size() &&
+           std::equal(key.begin(), key.end(), word.begin(), [](char a, char b) { return to_lower(a) == b; });
+  });
+}
+
 }  // namespace
 
 Result<void> KeyRules::add(const RuleFile& file, Kinds& kinds) {
   for (const KeyRuleSpec& spec : file.keys) {
-    const Result<std::uint8_t> kind = kinds.add(spec.kind);
-    if (!kind) return kind.error();
-    for (const std::string& name : spec.names) {
-      const std::vector<std::string> words = words_of(name);
-      if (words.empty()) return Error{ErrorCode::kInvalidInput, "key rule " + spec.kind + ": a name without a word"};
-      names_.push_back({words, joined(words), *kind});
+    const auto fault = [&](const std::string& message) {
+      return Error{ErrorCode::kInvalidInput, spec.place + ": key rule " + spec.id + ": " + message};
+    };
+    const Result<std::uint8_t> kind = kinds.add(spec.kind, spec.priority);
+    if (!kind) return fault(kind.error().message);
+    KeyRule rule;
+    rule.kind = *kind;
+    rule.priority = spec.priority;
+    rule.number = kinds.add_rule("key:" + spec.id, spec.validator);
+    rule.phrase = spec.phrase;
+    rule.text = spec.text;
+    rule.containers = spec.containers;
+    rule.needs = spec.needs;
+    if (spec.validator != "value") {
+      rule.validator = find_validator(spec.validator);
+      if (!rule.validator) return fault("unknown validator \"" + spec.validator + "\"");
     }
+    for (const auto* names : {&spec.names, &spec.exact}) {
+      for (const std::string& name : *names) {
+        std::vector<std::string> words = words_of(name);
+        const auto longest = std::max_element(words.begin(), words.end(),
+                                              [](const auto& a, const auto& b) { return a.size() < b.size(); });
+        if (longest == words.end() || longest->size() < Gate::kLiteralBytesMin) {
+          return fault("name \"" + name + "\" has no word of 3 letters");
+        }
+        names_.push_back({words, joined(words), rules_.size(), names == &spec.exact});
+      }
+    }
+    rules_.push_back(std::move(rule));
   }
+  // A rule for some lines only comes after those for all.
+  std::stable_partition(names_.begin(), names_.end(),
+                        [&](const Name& name) { return rules_[name.rule].needs.empty(); });
   exceptions_.insert(exceptions_.end(), file.key_exceptions.begin(), file.key_exceptions.end());
   return {};
 }
 
-std::optional<std::uint8_t> KeyRules::find(std::string_view key) const {
+const KeyRule* KeyRules::find(std::string_view key) const {
+  if (key.size() > kKeyBytesMax) key.remove_prefix(key.size() - kKeyBytesMax);
   const std::vector<std::string> words = words_of(key);
-  if (words.empty() || std::find(exceptions_.begin(), exceptions_.end(), words.back()) != exceptions_.end()) {
-    return std::nullopt;
-  }
+  if (words.empty()) return nullptr;
+  const bool is_exception = std::find(exceptions_.begin(), exceptions_.end(), words.back()) != exceptions_.end();
   const std::string whole = joined(words);
   for (const Name& name : names_) {
-    const bool side_by_side =
-        std::search(words.begin(), words.end(), name.words.begin(), name.words.end()) != words.end();
-    if (side_by_side || whole == name.joined ||
-        (name.joined.size() >= kSeamlessBytesMin && whole.ends_with(name.joined))) {
-      return name.kind;
-    }
+    if (whole == name.joined) return &rules_[name.rule];
+    if (name.exact || whole.size() <= name.joined.size()) continue;
+    const bool at_end = name.joined.size() >= kSeamlessBytesMin && whole.ends_with(name.joined);
+    const auto found = std::find_end(words.begin(), words.end(), name.words.begin(), name.words.end());
+    const bool covers_last =
+        at_end || (found != words.end() && words.end() - found == static_cast<long>(name.words.size()));
+    if ((at_end || found != words.end()) && (covers_last || !is_exception)) return &rules_[name.rule];
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+std::vector<std::string> KeyRules::literals() const {
+  std::vector<std::string> out;
+  for (const Name& name : names_) {
+    out.push_back(*std::max_element(name.words.begin(), name.words.end(),
+                                    [](const auto& a, const auto& b) { return a.size() < b.size(); }));
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+const KeyRule* KnownKeys::find(std::string_view key) {
+  const auto known = known_.find(key);
+  if (known != known_.end()) return known->second;
+  if (known_.size() >= kKnownKeysMax) known_.clear();
+  return known_.emplace(key, rules_->find(key)).first->second;
+}
+
+bool is_header_name(std::string_view key) {
+  static constexpr std::array<std::string_view, 5> kNames = {"authorization", "cookie", "set-cookie",
+                                                             "proxy-authorization", "www-authenticate"};
+  return is_one_of(key, kNames) || (key.size() > 2 && to_lower(key[0]) == 'x' && key[1] == '-');
+}
+
+bool is_naming_key(std::string_view key) {
+  static constexpr std::array<std::string_view, 7> kNames = {"name",  "key",       "k",       "header",
+                                                             "field", "attribute", "variable"};
+  return is_one_of(key, kNames);
+}
+
+bool is_holding_key(std::string_view key) {
+  static constexpr std::array<std::string_view, 6> kNames = {"value", "val", "v", "content", "data", "values"};
+  return is_one_of(key, kNames);
 }
 
 }  // namespace runtail

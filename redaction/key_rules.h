@@ -1,38 +1,79 @@
 // Rules on the names of members: what a key called "dbPassword" holds is masked whole, whatever it looks like.
 // A key is split into words at '_', '-', '.', ' ' and where camelCase changes, lower-cased, and matches a name if
 //   - the name's words stand in it side by side (user_password_2, X-Api-Key), or
-//   - it ends in the name, six letters or longer, without a seam (PGPASSWORD, myapikey),
-// unless its last word is an exception (password_count, tokenType): such members tell about a secret, they are none.
+//   - it ends in the name, six letters or longer, without a seam (PGPASSWORD, myapikey), or
+//   - it is one of the rule's exact names,
+// unless its last word is an exception that the name does not end in (password_count, tokenType): such members tell
+// about a secret, they are none.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "config/rules.h"
 #include "core/result.h"
-#include "redaction/detectors.h"
+#include "redaction/span.h"
+#include "redaction/validators.h"
 
 namespace runtail {
+
+struct KeyRule {
+  std::uint8_t kind = 0;
+  RulePriority priority = RulePriority::kPii;
+  std::uint16_t number = 0;  // among Kinds::rules()
+  bool phrase = false;
+  bool text = true;
+  bool containers = false;
+  std::string needs;
+  Validator validator = nullptr;  // null: any value that is no placeholder
+};
 
 // Constant after add(): shared between threads.
 class KeyRules {
  public:
+  // kInvalidInput names the rule and its place.
   Result<void> add(const RuleFile& file, Kinds& kinds);
 
-  // The kind to mask what `key` holds; std::nullopt if no rule names it.
-  std::optional<std::uint8_t> find(std::string_view key) const;
+  // The rule for what `key` holds; nullptr if none names it.
+  const KeyRule* find(std::string_view key) const;
+
+  // One of these stands in every key that any rule names, ASCII case ignored.
+  std::vector<std::string> literals() const;
 
  private:
   struct Name {
     std::vector<std::string> words;
     std::string joined;
-    std::uint8_t kind;
+    std::size_t rule;
+    bool exact;
   };
+  std::vector<KeyRule> rules_;
   std::vector<Name> names_;
   std::vector<std::string> exceptions_;
 };
+
+// What the rules say about keys met before. Of one thread; `rules` is not owned and outlives this.
+class KnownKeys {
+ public:
+  explicit KnownKeys(const KeyRules& rules) : rules_(&rules) {}
+  const KeyRule* find(std::string_view key);
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+  };
+  const KeyRules* rules_;
+  std::unordered_map<std::string, const KeyRule*, Hash, std::equal_to<>> known_;
+};
+
+// Names of HTTP headers stand in flat lists before their values: "Authorization", "Bearer ...".
+bool is_header_name(std::string_view key);
+// {"name": "DB_PASSWORD", "value": "x"}: the member that names, and the one that holds.
+bool is_naming_key(std::string_view key);
+bool is_holding_key(std::string_view key);
 
 }  // namespace runtail

@@ -42,8 +42,8 @@ void CleanTexts::add(std::string_view text) {
   std::memcpy(slot.bytes, text.data(), text.size());
 }
 
-Masker::Masker(std::shared_ptr<const Detectors> detectors, std::shared_ptr<const Kinds> kinds)
-    : detectors_(std::move(detectors)), kinds_(std::move(kinds)), counts_(kinds_->names().size(), 0) {}
+Masker::Masker(std::shared_ptr<const Ruleset> ruleset)
+    : ruleset_(std::move(ruleset)), scanner_(*ruleset_->scan), counts_(ruleset_->kinds.names().size(), 0) {}
 
 void Masker::begin() {
   for (std::size_t i = 0; i < texts_used_; ++i) {
@@ -52,6 +52,7 @@ void Masker::begin() {
   texts_used_ = 0;
   if (masked_any_) std::fill(counts_.begin(), counts_.end(), 0);
   masked_any_ = false;
+  remains_ = {};
 }
 
 std::string& Masker::fresh_text() {
@@ -61,41 +62,82 @@ std::string& Masker::fresh_text() {
   return text;
 }
 
-std::string_view Masker::marker(std::uint8_t kind) {
-  std::string& text = fresh_text();
-  append_marker(text, kinds_->names()[kind]);
+void Masker::note(std::string_view rule, std::string_view validator, std::uint8_t kind, std::size_t bytes) {
+  if (!findings_) return;
+  findings_->push_back({std::string(place_), std::string(rule), ruleset_->kinds.names()[kind], std::string(validator),
+                        to_string(ruleset_->actions.of(kind).kind), bytes});
+}
+
+void Masker::put(std::string& out, std::uint8_t kind, std::string_view value) {
+  using Kind = RedactionAction::Kind;
+  ruleset_->actions.append(out, ruleset_->kinds, kind, value);
+  const Kind action = ruleset_->actions.of(kind).kind;
+  const bool left = action != Kind::kMask && action != Kind::kDrop && !value.empty();
+  if (left) {
+    (action == Kind::kHash ? remains_.hash : remains_.part) = true;
+    remains_.person = remains_.person || ruleset_->kinds.is_person(kind);
+  }
   count(kind);
+}
+
+void Masker::count_part(std::uint8_t kind) {
+  remains_.part = true;
+  remains_.person = remains_.person || ruleset_->kinds.is_person(kind);
+  note("field", "", kind, 0);
+  count(kind);
+}
+
+std::string_view Masker::marker(std::uint8_t kind, std::string_view value, std::string_view rule) {
+  std::string& text = fresh_text();
+  note(rule, "", kind, value.size());
+  put(text, kind, value);
   return text;
+}
+
+std::string_view Masker::marker(std::uint8_t kind, std::string_view value, std::uint16_t rule) {
+  return marker(kind, value, ruleset_->kinds.rules()[rule].rule);
 }
 
 std::string_view Masker::mask(std::string_view text, std::string_view key) {
   if (text.empty()) return text;
   const bool is_short = key.empty() && text.size() <= CleanTexts::kBytesMax;
   if (is_short && clean_.has(text)) return text;
-  detectors_->find(text, key, spans_);
-  if (!spans_.empty()) return mask_again(text, key);
+  const std::vector<Span>* spans = scanner_.find(text, key);
+  if (!spans) return drop_over_budget(text);
+  if (!spans->empty()) return mask_again(text, key, spans);
   if (is_short) clean_.add(text);
   return text;
+}
+
+std::string_view Masker::drop_over_budget(std::string_view text) {
+  remains_.over_budget = true;
+  note("budget", "", ruleset_->budget_kind, text.size());
+  std::string& mark = fresh_text();
+  put(mark, ruleset_->budget_kind, {});  // nothing of what nobody has looked at may stay, not even a hash
+  return mark;
 }
 
 // Writes the markers, then looks at the result again: masking one thing can bring another to light. Masking until
 // nothing is found is what makes redaction of redacted text change nothing. Each pass takes bytes outside markers away,
 // so it ends; a text that needs many passes is built to be slow and goes whole.
-std::string_view Masker::mask_again(std::string_view text, std::string_view key) {
+std::string_view Masker::mask_again(std::string_view text, std::string_view key, const std::vector<Span>* spans) {
   constexpr int kPassesMax = 5;
-  for (int pass = 1; !spans_.empty(); ++pass) {
-    if (pass > kPassesMax) return marker(spans_.front().kind);
+  for (int pass = 1; !spans->empty(); ++pass) {
+    if (pass > kPassesMax) return marker(spans->front().kind);
     std::string& out = fresh_text();
     std::size_t copied = 0;
-    for (const Span& span : spans_) {
+    for (const Span& span : *spans) {
       out.append(text, copied, span.begin - copied);
-      append_marker(out, kinds_->names()[span.kind]);
-      count(span.kind);
+      const std::string_view bytes = text.substr(span.begin, span.end - span.begin);
+      const Kinds::Origin& origin = ruleset_->kinds.rules()[span.rule];
+      note(origin.rule, origin.validator, span.kind, bytes.size());
+      put(out, span.kind, span.value != 0 ? std::string_view(scanner_.value(span.value)) : bytes);
       copied = span.end;
     }
     out.append(text, copied);
     text = out;
-    detectors_->find(text, key, spans_);
+    spans = scanner_.find(text, key);
+    if (!spans) return drop_over_budget(text);
   }
   return text;
 }

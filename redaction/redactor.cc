@@ -10,6 +10,8 @@
 #include "core/truncate.h"
 #include "redaction/context.h"
 #include "redaction/ip_prefix.h"
+#include "redaction/key_lines.h"
+#include "redaction/marker.h"
 #include "redaction/ruleset.h"
 
 namespace runtail {
@@ -37,6 +39,13 @@ static_assert(spec_of(Field::kNullRates).type == FieldType::kJson &&
                                 [](const FieldSpec& spec) { return spec.type == FieldType::kJson; }) == 2,
               "json_field() lists every kJson field");
 
+constexpr std::uint64_t bit_of(Field field) { return std::uint64_t{1} << static_cast<unsigned>(field); }
+
+std::string_view text_of(const FieldValue& value) {
+  const bool has_text = value.kind == FieldValue::Kind::kText || value.kind == FieldValue::Kind::kUuid;
+  return has_text ? value.text : std::string_view{};
+}
+
 bool is_integer(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -48,21 +57,25 @@ struct Redactor::State {
   State(const RedactionConfig& settings, std::shared_ptr<const Ruleset> rules)
       : config(settings),
         ruleset(std::move(rules)),
-        masker(ruleset->detectors, ruleset->kinds),
-        context_writer(ruleset->key_rules, ruleset->depth_kind) {
-    totals.masked_by_kind.resize(ruleset->kinds->names().size(), 0);
+        keeps_text(settings.free_text != "drop"),
+        masker(ruleset),
+        context_writer(*ruleset, keeps_text) {
+    totals.masked_by_kind.resize(ruleset->kinds.names().size(), 0);
   }
 
   const RedactionConfig config;
   const std::shared_ptr<const Ruleset> ruleset;  // shared by clones
+  const bool keeps_text;
   Masker masker;
   ContextWriter context_writer;
   RedactionTotals totals;
   RedactedEvent out;
 
   void write_envelope(const LogEvent& event);
-  void write(const LogEvent& event);
+  void write(const LogEvent& event, StreamMemory& memory);
   void write_field(Field field, const FieldValue& value);
+  void write_message(const LogEvent& event, StreamMemory& memory);
+  void write_flags();
   void write_ip(const FieldValue& value);
   void write_user_id(const FieldValue& value);
   void write_rest(const LogEvent& event);
@@ -90,13 +103,32 @@ void Redactor::State::write_envelope(const LogEvent& event) {
   out.counts.clear();
 }
 
-void Redactor::State::write(const LogEvent& event) {
-  for (std::uint64_t left = event.fields.present(); left != 0; left &= left - 1) {
+void Redactor::State::write(const LogEvent& event, StreamMemory& memory) {
+  write_message(event, memory);
+  for (std::uint64_t left = event.fields.present() & ~bit_of(Field::kMsg); left != 0; left &= left - 1) {
     const Field field = static_cast<Field>(std::countr_zero(left));
+    masker.set_place(spec_of(field).name);
     write_field(field, *event.fields.find(field));
   }
   write_rest(event);
-  if (event.shape == LineShape::kText) out.raw_text = masker.mask(event.text);
+}
+
+// What a line says in words: `msg`, or the line itself where it is no JSON. A private key may come line by line.
+void Redactor::State::write_message(const LogEvent& event, StreamMemory& memory) {
+  const bool is_text = event.shape == LineShape::kText;
+  const FieldValue* msg = event.fields.find(Field::kMsg);
+  masker.set_place(is_text ? "text" : "msg");
+  if (!is_text && !msg) return;
+  if (!is_text && msg->kind != FieldValue::Kind::kText) return write_field(Field::kMsg, *msg);
+  const std::string_view text = is_text ? event.text : msg->text;
+  const bool is_key = is_key_line(text, memory);
+  if (!keeps_text) return;
+  const std::string_view safe = is_key ? masker.marker(ruleset->key_kind, {}, "private_key_lines") : masker.mask(text);
+  if (is_text) {
+    out.raw_text = safe;
+  } else {
+    out.fields.put_text(Field::kMsg, safe);
+  }
 }
 
 void Redactor::State::write_field(Field field, const FieldValue& value) {
@@ -111,9 +143,11 @@ void Redactor::State::write_field(Field field, const FieldValue& value) {
   if (is_typed(value.kind)) {
     out.fields.put(field) = value;
   } else if (value.kind == FieldValue::Kind::kText) {
-    const bool is_free = spec_of(field).type == FieldType::kFreeText && field != Field::kErrorMessage;
+    const bool is_free = spec_of(field).type == FieldType::kFreeText;
+    if (is_free && !keeps_text) return;
     const std::size_t bytes_max = field == Field::kErrorMessage ? config.error_message_bytes_max : kNameBytesMax;
-    out.fields.put_text(field, is_free ? masker.mask(value.text) : mask_and_cut(value.text, bytes_max));
+    const bool is_cut = !is_free || field == Field::kErrorMessage;
+    out.fields.put_text(field, is_cut ? mask_and_cut(value.text, bytes_max) : masker.mask(value.text));
   }
   // JSON text no one has scanned: the parser makes none, so nothing is lost.
 }
@@ -126,11 +160,11 @@ void Redactor::State::write_ip(const FieldValue& value) {
       kept = text;
     } else if (const auto prefix = config.keep_ip_prefix ? ip_prefix(text) : std::nullopt) {
       kept = *prefix == text ? text : std::string_view(masker.fresh_text() = *prefix);
-      if (*kept != text) masker.count(ruleset->ip_kind);
+      if (*kept != text) masker.count_part(ruleset->ip_kind);
     }
   }
   if (kept) return out.fields.put_text(Field::kIp, *kept);
-  out.fields.put_text(Field::kIp, masker.marker(ruleset->ip_kind));
+  out.fields.put_text(Field::kIp, masker.marker(ruleset->ip_kind, text_of(value)));
 }
 
 void Redactor::State::write_user_id(const FieldValue& value) {
@@ -147,7 +181,7 @@ void Redactor::State::write_user_id(const FieldValue& value) {
     // An integer that is a card number is masked as one.
     if (is_text && is_integer(value.text)) return out.fields.put_text(Field::kUserId, masker.mask(value.text));
   }
-  out.fields.put_text(Field::kUserId, masker.marker(ruleset->user_id_kind));
+  out.fields.put_text(Field::kUserId, masker.marker(ruleset->user_id_kind, text_of(value)));
 }
 
 void Redactor::State::write_rest(const LogEvent& event) {
@@ -213,36 +247,65 @@ Result<Redactor> Redactor::make(const RedactionConfig& config) {
 
 Redactor Redactor::clone() const { return Redactor(std::make_unique<State>(state_->config, state_->ruleset)); }
 
-RedactedEvent& Redactor::redact(const LogEvent& event) {
-  State& state = *state_;
-  RedactedEvent& out = state.out;
-  try {
-    state.masker.begin();
-    state.write_envelope(event);
-    state.write(event);
-  } catch (const std::exception&) {
-    state.fail_closed(event);
-    return out;
-  }
-  if (!state.masker.masked_any()) return out;
-  out.redaction_state = RedactionState::kMasked;
-  const std::vector<std::uint32_t>& counts = state.masker.counts();
+void Redactor::State::write_flags() {
+  if (!masker.masked_any()) return;
+  const Remains& remains = masker.remains();
+  out.redaction_state = remains.part   ? RedactionState::kPartial
+                        : remains.hash ? RedactionState::kPseudonymised
+                                       : RedactionState::kMasked;
+  // What is left of a person is a pseudonym, not nothing.
+  out.pii_safe = !remains.person && !remains.over_budget;
+  const std::vector<std::uint32_t>& counts = masker.counts();
   for (std::size_t kind = 0; kind < counts.size(); ++kind) {
     if (counts[kind] == 0) continue;
     constexpr std::uint32_t kCountMax = std::numeric_limits<std::uint16_t>::max();
     out.counts.push_back(
         {static_cast<std::uint8_t>(kind), static_cast<std::uint16_t>(std::min(counts[kind], kCountMax))});
-    state.totals.masked_by_kind[kind] += counts[kind];
+    totals.masked_by_kind[kind] += counts[kind];
   }
+}
+
+RedactedEvent& Redactor::redact(const LogEvent& event) {
+  StreamMemory memory;
+  return redact(event, memory);
+}
+
+RedactedEvent& Redactor::redact(const LogEvent& event, StreamMemory& memory) {
+  State& state = *state_;
+  try {
+    state.masker.begin();
+    state.write_envelope(event);
+    state.write(event, memory);
+    state.write_flags();
+  } catch (const std::exception&) {
+    state.fail_closed(event);
+  }
+  return state.out;
+}
+
+RedactedEvent& Redactor::explain(const LogEvent& event, StreamMemory& memory, std::vector<Finding>& findings) {
+  state_->masker.explain(&findings);
+  RedactedEvent& out = redact(event, memory);
+  state_->masker.explain(nullptr);
   return out;
 }
 
 std::string Redactor::redact_text(std::string_view text) {
-  state_->masker.begin();
-  return std::string(state_->masker.mask(text));
+  try {
+    state_->masker.begin();
+    return std::string(state_->masker.mask(text));
+  } catch (const std::exception&) {
+    std::string mark;
+    append_marker(mark, "failed");
+    return mark;
+  }
 }
 
-const std::vector<std::string>& Redactor::kinds() const { return state_->ruleset->kinds->names(); }
+const std::vector<std::string>& Redactor::kinds() const { return state_->ruleset->kinds.names(); }
+std::string_view Redactor::action_of(std::size_t kind) const {
+  return to_string(state_->ruleset->actions.of(static_cast<std::uint8_t>(kind)).kind);
+}
+const std::vector<std::string>& Redactor::packs() const { return state_->ruleset->packs; }
 const std::string& Redactor::ruleset() const { return state_->ruleset->digest; }
 const RedactionTotals& Redactor::totals() const { return state_->totals; }
 

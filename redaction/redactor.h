@@ -1,7 +1,8 @@
 // The only way from a LogEvent to a RedactedEvent.
-// Order (each step on decoded values): allowlist -> key-name rules -> value detectors (literal gate, RE2 on candidates,
-// validators, context) -> message templates -> spans merged, one action each -> only then truncation -> serialisation.
-// Fails closed: any error leaves the envelope (ts, level, kind, typed fields) and redaction_state failed_closed.
+// Order, each step on decoded values (docs/redaction.md): allowlist -> key-name rules, which wipe what is below ->
+// value detectors (literal gate, RE2 on candidates, validators, context), pairs and message templates, on the text and
+// on what its encodings hide -> spans merged, one action each -> only then truncation -> serialisation. Fails closed:
+// any error leaves the envelope (ts, level, kind, typed fields) and redaction_state failed_closed.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,20 @@ struct RedactionTotals {
   std::uint64_t failed_closed = 0;
 };
 
+// What redaction remembers from one line of a stream to the next: a private key written line by line.
+struct StreamMemory {
+  // Lines of the key that may still come; 0: none is open.
+  std::uint32_t key_lines_left = 0;
+};
+
+// One span that was redacted . Holds nothing of the value.
+struct Finding {
+  std::string place;  // the field or member it stood in
+  std::string rule, kind, validator;
+  std::string_view action;  // "masked", "dropped", "hashed", "kept_part"
+  std::size_t bytes = 0;
+};
+
 // Threads: one Redactor per thread. Compiled rules are shared between copies made by clone().
 class Redactor {
  public:
@@ -36,12 +51,20 @@ class Redactor {
   // Valid until the next redact(); the caller may set the time of a line that states none. Never fails: see "fails
   // closed".
   RedactedEvent& redact(const LogEvent& event);
+  // The same for a line of a stream whose lines come in order; `memory` is the stream's own.
+  RedactedEvent& redact(const LogEvent& event, StreamMemory& memory);
+  // The same; appends what was redacted to `findings`.
+  RedactedEvent& explain(const LogEvent& event, StreamMemory& memory, std::vector<Finding>& findings);
 
   // Free text through every detector and template: error texts, our own messages. Redacting twice changes nothing.
   std::string redact_text(std::string_view text);
 
   // Names of the kinds RedactionCount::kind indexes: "email", "ssn", ... Stable within a ruleset.
   const std::vector<std::string>& kinds() const;
+  // What is done to a kind, by the same index: "masked", "dropped", "hashed", "kept_part".
+  std::string_view action_of(std::size_t kind) const;
+  // Packs and files in force with the number of their rules: "secrets 71", "site.yaml 3".
+  const std::vector<std::string>& packs() const;
   // Digest of the rules in force, 16 hex digits: stored with every row.
   const std::string& ruleset() const;
   const RedactionTotals& totals() const;

@@ -1,7 +1,10 @@
 #include "redaction/ruleset.h"
 
+#include <algorithm>
+
 #include "core/digest.h"
 #include "core/embedded.h"
+#include "redaction/masker.h"
 
 namespace runtail {
 namespace {
@@ -13,7 +16,15 @@ std::string digest_of(const RedactionConfig& config) {
     add(file.name);
     add(file.text);
   }
+  for (const RuleText& file : config.rule_texts) add(file.text);
+  for (const std::string& pack : config.packs) add(pack);
   for (const std::string& path : config.allow) add(path);
+  for (const auto& [kind, action] : config.actions) {
+    add(kind);
+    add(action);
+  }
+  add(config.free_text);
+  add(config.allow_all ? "allow_all" : "");
   add(config.keep_ip_prefix ? "keep_ip_prefix" : "");
   add(config.keep_user_id ? "keep_user_id" : "");
   add(std::to_string(config.error_message_bytes_max));
@@ -22,41 +33,119 @@ std::string digest_of(const RedactionConfig& config) {
 
 }  // namespace
 
-Result<RuleFile> built_in_rules() {
-  RuleFile all;
+Result<std::vector<RuleFile>> built_in_rules() {
+  std::vector<RuleFile> files;
   for (const embedded::File& file : embedded::runtail_rules()) {
     Result<RuleFile> loaded = load_rules(file.text, file.name);
     if (!loaded) return loaded.error();
-    all.rules.insert(all.rules.end(), loaded->rules.begin(), loaded->rules.end());
-    all.keys.insert(all.keys.end(), loaded->keys.begin(), loaded->keys.end());
-    all.key_exceptions.insert(all.key_exceptions.end(), loaded->key_exceptions.begin(), loaded->key_exceptions.end());
+    files.push_back(std::move(*loaded));
   }
-  return all;
+  return files;
+}
+
+Result<std::vector<RuleFile>> rules_of(const RedactionConfig& config) {
+  Result<std::vector<RuleFile>> files = built_in_rules();
+  if (!files) return files.error();
+  std::erase_if(*files, [&](const RuleFile& file) {
+    return std::find(config.packs.begin(), config.packs.end(), file.pack) == config.packs.end();
+  });
+  for (const RuleText& text : config.rule_texts) {
+    Result<RuleFile> loaded = load_rules(text.text, text.name);
+    if (!loaded) return loaded.error();
+    files->push_back(std::move(*loaded));
+  }
+  return files;
 }
 
 Result<std::shared_ptr<const Ruleset>> make_ruleset(const RedactionConfig& config) {
-  const Result<RuleFile> rules = built_in_rules();
-  if (!rules) return rules.error().in("redaction rules");
+  const std::string where = "redaction rules";
   auto ruleset = std::make_shared<Ruleset>();
-  Kinds kinds;
-  auto detectors = Detectors::compile(rules->rules, kinds);
-  if (!detectors) return detectors.error().in("redaction rules");
-  ruleset->detectors = *detectors;
-  const Result<void> keys = ruleset->key_rules.add(*rules, kinds);
-  if (!keys) return keys.error().in("redaction rules");
+  const Result<std::vector<RuleFile>> built_in = built_in_rules();
+  const Result<std::vector<RuleFile>> files = rules_of(config);
+  if (!built_in) return built_in.error().in(where);
+  if (!files) return files.error().in(where);
   for (const auto& [name, kind] : {std::pair<const char*, std::uint8_t*>{"ip", &ruleset->ip_kind},
                                    {"user_id", &ruleset->user_id_kind},
-                                   {"depth", &ruleset->depth_kind}}) {
-    const Result<std::uint8_t> added = kinds.add(name);
-    if (!added) return added.error().in("redaction rules");
+                                   {"depth", &ruleset->depth_kind},
+                                   {"budget", &ruleset->budget_kind},
+                                   {"private_key", &ruleset->key_kind}}) {
+    const bool is_person = kind == &ruleset->ip_kind || kind == &ruleset->user_id_kind;
+    const auto added = ruleset->kinds.add(name, is_person ? RulePriority::kPii : RulePriority::kSecret);
+    if (!added) return added.error().in(where);
     *kind = *added;
   }
-  Result<Allowlist> allowlist = Allowlist::make(config.allow);
+  std::vector<RuleSpec> specs;
+  KeyRules keys;
+  for (const RuleFile& file : *built_in) {
+    for (const RuleSpec& rule : file.rules) {
+      if (const auto kind = ruleset->kinds.add(rule.kind, rule.priority); !kind) return kind.error().in(where);
+    }
+    for (const KeyRuleSpec& rule : file.keys) {
+      if (const auto kind = ruleset->kinds.add(rule.kind, rule.priority); !kind) return kind.error().in(where);
+    }
+  }
+  std::vector<std::pair<std::string, std::size_t>> packs;
+  for (std::size_t i = 0; i < files->size(); ++i) {
+    const RuleFile& file = (*files)[i];
+    const std::size_t own = files->size() - config.rule_texts.size();
+    const std::string& name = i < own ? file.pack : config.rule_texts[i - own].name;
+    if (packs.empty() || packs.back().first != name) packs.emplace_back(name, 0);
+    packs.back().second += file.rules.size() + file.keys.size();
+    specs.insert(specs.end(), file.rules.begin(), file.rules.end());
+    if (const auto added = keys.add(file, ruleset->kinds); !added) return added.error().in(where);
+  }
+  for (const auto& [name, count] : packs) ruleset->packs.push_back(name + " " + std::to_string(count));
+  auto detectors = Detectors::compile(specs, ruleset->kinds);
+  if (!detectors) return detectors.error().in(where);
+  ruleset->scan = std::make_unique<ScanRules>(std::move(*detectors), std::move(keys));
+  Result<Allowlist> allowlist = config.allow_all ? Allowlist::all() : Allowlist::make(config.allow);
   if (!allowlist) return allowlist.error();
   ruleset->allowlist = std::move(*allowlist);
-  ruleset->kinds = std::make_shared<const Kinds>(std::move(kinds));
+  Result<Actions> actions = Actions::make(config, ruleset->kinds);
+  if (!actions) return actions.error();
+  ruleset->actions = std::move(*actions);
   ruleset->digest = digest_of(config);
   return std::shared_ptr<const Ruleset>(std::move(ruleset));
+}
+
+std::vector<std::string> failed_examples(const RedactionConfig& config) {
+  std::vector<std::string> failures;
+  RedactionConfig plain = config;
+  plain.actions.clear();  // examples are written with plain marks
+  const auto ruleset = make_ruleset(plain);
+  if (!ruleset) return {ruleset.error().message};
+  Masker masker(*ruleset);
+  for (const RuleText& text : config.rule_texts) {
+    const Result<RuleFile> file = load_rules(text.text, text.name);
+    if (!file) continue;  // make_ruleset() said so
+    for (const RuleSpec& rule : file->rules) {
+      const std::string where = rule.place + ": rule " + rule.id + ": ";
+      for (const auto& [input, output] : rule.positive) {
+        masker.begin();
+        const std::string_view got = masker.mask(input);
+        if (got != output) {
+          failures.push_back(where + "positive example \"" + input + "\" gives \"" + std::string(got) + "\", not \"" +
+                             output + "\"");
+        }
+      }
+      for (const std::string& input : rule.near_miss) {
+        masker.begin();
+        const std::string_view got = masker.mask(input);
+        if (got != input) failures.push_back(where + "near miss \"" + input + "\" gives \"" + std::string(got) + "\"");
+      }
+    }
+    for (const KeyRuleSpec& rule : file->keys) {
+      const std::string where = rule.place + ": key rule " + rule.id + ": ";
+      for (const std::string& key : rule.positive) {
+        if (!(*ruleset)->scan->keys.find(key))
+          failures.push_back(where + "positive example \"" + key + "\" is not found");
+      }
+      for (const std::string& key : rule.near_miss) {
+        if ((*ruleset)->scan->keys.find(key)) failures.push_back(where + "near miss \"" + key + "\" is found");
+      }
+    }
+  }
+  return failures;
 }
 
 }  // namespace runtail

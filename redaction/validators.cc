@@ -6,68 +6,19 @@
 #include <string>
 #include <utility>
 
+#include "core/uuid.h"
+#include "redaction/encoded_tokens.h"
+#include "redaction/id_numbers.h"
+#include "redaction/letters.h"
+
 namespace runtail {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-
-std::string digits_of(std::string_view text) {
-  std::string digits;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(digits), is_digit);
-  return digits;
-}
-
-// Standard and URL alphabet; stops at the first byte of neither.
-std::string decode_base64(std::string_view text) {
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    std::uint32_t value;
-    if (is_upper(c))
-      value = static_cast<std::uint32_t>(c - 'A');
-    else if (is_lower(c))
-      value = static_cast<std::uint32_t>(c - 'a') + 26;
-    else if (is_digit(c))
-      value = static_cast<std::uint32_t>(c - '0') + 52;
-    else if (c == '+' || c == '-')
-      value = 62;
-    else if (c == '/' || c == '_')
-      value = 63;
-    else
-      break;
-    bits = bits << 6 | value;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out += static_cast<char>(bits >> count & 0xFF);
-    }
-  }
-  return out;
-}
-
 bool none(std::string_view, std::size_t, std::size_t) { return true; }
 
-bool luhn(std::string_view text, std::size_t begin, std::size_t end) {
-  const std::string digits = digits_of(text.substr(begin, end - begin));
-  if (digits.size() < 13 || digits.size() > 19 || digits[0] < '2' || digits[0] > '6') return false;
-  int sum = 0;
-  bool twice = false;
-  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, twice = !twice) {
-    const int value = (*digit - '0') * (twice ? 2 : 1);
-    sum += value > 9 ? value - 9 : value;
-  }
-  return sum % 10 == 0;
-}
-
-bool ssn(std::string_view text, std::size_t begin, std::size_t end) {
-  const std::string digits = digits_of(text.substr(begin, end - begin));
-  if (digits.size() != 9) return false;
-  const std::string_view area = std::string_view(digits).substr(0, 3);
-  return area != "000" && area != "666" && area[0] != '9' && digits.compare(3, 2, "00") != 0 &&
-         digits.compare(5, 4, "0000") != 0;
+template <bool (*kJudge)(std::string_view)>
+bool judged(std::string_view text, std::size_t begin, std::size_t end) {
+  return kJudge(text.substr(begin, end - begin));
 }
 
 bool jwt(std::string_view text, std::size_t begin, std::size_t end) {
@@ -75,7 +26,7 @@ bool jwt(std::string_view text, std::size_t begin, std::size_t end) {
   const std::size_t dot = token.find('.');
   if (dot == std::string_view::npos) return false;
   return token.substr(dot).starts_with(".eyJ") ||
-         decode_base64(token.substr(0, dot)).find("\"alg\"") != std::string::npos;
+         decoded_base64(token.substr(0, dot)).find("\"alg\"") != std::string::npos;
 }
 
 bool opaque(std::string_view text, std::size_t begin, std::size_t end) {
@@ -85,22 +36,121 @@ bool opaque(std::string_view text, std::size_t begin, std::size_t end) {
 }
 
 bool basic(std::string_view text, std::size_t begin, std::size_t end) {
-  const std::string pair = decode_base64(text.substr(begin, end - begin));
+  const std::string pair = decoded_base64(text.substr(begin, end - begin));
   return pair.find(':') != std::string::npos &&
          std::none_of(pair.begin(), pair.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
 }
 
-bool value(std::string_view text, std::size_t begin, std::size_t end) {
-  std::string word(text.substr(begin, end - begin));
-  while (!word.empty() && (word.back() == '}' || word.back() == ')' || word.back() == ']' || word.back() == '.')) {
-    word.pop_back();
+bool token(std::string_view text, std::size_t begin, std::size_t end) {
+  return end - begin >= 12 && opaque(text, begin, end);
+}
+
+bool assignments(std::string_view text, std::size_t begin, std::size_t end) {
+  return text.substr(begin, end - begin).find('=') != std::string_view::npos;
+}
+
+bool age(std::string_view text, std::size_t begin, std::size_t end) {
+  int years = 0;
+  std::size_t digits = 0;
+  for (const char c : text.substr(begin, end - begin)) {
+    if (!is_digit(c)) break;
+    years = years * 10 + (c - '0');
+    if (++digits > 3) return false;
   }
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](char c) { return is_upper(c) ? static_cast<char>(c + 32) : c; });
-  static constexpr std::array<std::string_view, 7> kPlaceholders = {"",     "null",  "none",     "nil",
-                                                                    "true", "false", "undefined"};
-  return std::find(kPlaceholders.begin(), kPlaceholders.end(), word) == kPlaceholders.end() &&
-         word.find_first_not_of('*') != std::string::npos;
+  return years > 89 && years < 150;
+}
+
+// Forty letters of Base64 that no digest would be: not hexadecimal, mixed.
+bool aws_secret(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view secret = text.substr(begin, end - begin);
+  const auto has = [&](auto is) { return std::any_of(secret.begin(), secret.end(), is); };
+  return has(is_lower) && has(is_upper) && has(is_digit) && has([](char c) { return hex_value(c) < 0; });
+}
+
+// A token beside its vendor's name: digits and letters mixed, no UUID, no digest of a commit, no path, time or address.
+bool vendor_token(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  const auto count = [&](auto is) { return std::count_if(found.begin(), found.end(), is); };
+  if (found.size() < 16 || found.size() > 128 || found.find("//") != std::string_view::npos || parse_uuid(found))
+    return false;
+  const bool is_hex = count([](char c) { return hex_value(c) < 0; }) == 0;
+  if (is_hex && (found.size() == 40 || found.size() == 64)) {
+    const std::string_view before = text.substr(begin > 24 ? begin - 24 : 0, std::min<std::size_t>(begin, 24));
+    for (const std::string_view word : {"sha", "commit", "digest", "hash", "rev", "tree"}) {
+      if (before.find(word) != std::string_view::npos) return false;
+    }
+  }
+  if (count([](char c) { return c == '.' || c == ':' || c == '/' || c == '-'; }) * 5 > static_cast<long>(found.size()))
+    return false;
+  return count(is_digit) >= 3 && count(is_letter) >= 3;
+}
+
+// "subject 2026-03-01" names a day.
+bool subject(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  return !is_date(found) && std::count_if(found.begin(), found.end(), is_digit) >= 3;
+}
+
+// A date that no time of day follows: those tell when the line was written.
+bool date_alone(std::string_view text, std::size_t begin, std::size_t end) {
+  if (begin == 0 || !is_date(text.substr(begin, end - begin))) return false;
+  const bool has_time = end + 2 < text.size() && (text[end] == 'T' || text[end] == ' ') && is_digit(text[end + 1]) &&
+                        is_digit(text[end + 2]);
+  return !has_time;
+}
+
+bool serial(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  return std::count_if(found.begin(), found.end(), is_digit) >= 4 && !is_date(found) && !parse_uuid(found);
+}
+
+// Digits and dots that say which version, not which machine.
+bool ip_in_text(std::string_view text, std::size_t begin, std::size_t end) {
+  if (!is_ip_address(text.substr(begin, end - begin))) return false;
+  std::string before(text.substr(begin > 16 ? begin - 16 : 0, std::min<std::size_t>(begin, 16)));
+  std::transform(before.begin(), before.end(), before.begin(), to_lower);
+  for (const std::string_view word :
+       {"version ", "version: ", "version=", "ver ", "release ", "build ", "agent/", "chrome/", "v"}) {
+    if (before.ends_with(word)) return false;
+  }
+  return true;
+}
+
+// Two words with capitals that are no names of things in a pipeline.
+bool full_name(std::string_view text, std::size_t begin, std::size_t end) {
+  static constexpr std::array<std::string_view, 22> kThings = {
+      "Service", "Account", "Table", "Data",   "Error",  "Id",     "ID",      "Record", "Records", "Import", "Export",
+      "Load",    "Not",     "Found", "Status", "Report", "Master", "Summary", "Type",   "Name",    "Not",    "Portal"};
+  const std::string_view found = text.substr(begin, end - begin);
+  return std::none_of(kThings.begin(), kThings.end(), [&](std::string_view thing) {
+    const std::size_t at = found.find(thing);
+    return at != std::string_view::npos && (at + thing.size() == found.size() || found[at + thing.size()] == ' ') &&
+           (at == 0 || found[at - 1] == ' ');
+  });
+}
+
+// Something of a row: more than a count.
+bool row(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  return std::any_of(found.begin(), found.end(), is_letter) || std::count_if(found.begin(), found.end(), is_digit) >= 9;
+}
+
+bool quoted(std::string_view text, std::size_t begin, std::size_t end) {
+  return text.substr(begin, end - begin).find('\'') != std::string_view::npos;
+}
+
+// The password of a URL may hold a '/' that nobody encoded; digits before it are a port.
+bool url_password(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  const std::string_view head = found.substr(0, found.find('/'));
+  return !std::all_of(head.begin(), head.end(), is_digit) && opaque(text, begin, end);
+}
+
+bool postal(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view place = text.substr(begin, end - begin);
+  if (!is_value(text, begin, end)) return false;
+  const bool spaced = place.find(' ') != std::string_view::npos;
+  return spaced || place.find_first_of(".:/@") == std::string_view::npos;
 }
 
 bool email(std::string_view text, std::size_t begin, std::size_t end) {
@@ -119,11 +169,57 @@ bool email(std::string_view text, std::size_t begin, std::size_t end) {
 }
 
 constexpr std::pair<std::string_view, Validator> kValidators[] = {
-    {"none", none},     {"luhn", luhn},   {"ssn", ssn},     {"jwt", jwt},
-    {"opaque", opaque}, {"basic", basic}, {"value", value}, {"email", email},
+    {"none", none},
+    {"card", judged<is_card_number>},
+    {"ssn", judged<is_us_ssn>},
+    {"iban", judged<is_iban>},
+    {"npi", judged<is_npi>},
+    {"dea", judged<is_dea_number>},
+    {"nhs", judged<is_nhs_number>},
+    {"phone", judged<is_phone_number>},
+    {"date", judged<is_date>},
+    {"ip", judged<is_ip_address>},
+    {"jwt", jwt},
+    {"opaque", opaque},
+    {"token", token},
+    {"basic", basic},
+    {"value", is_value},
+    {"assignments", assignments},
+    {"email", email},
+    {"vendor_token", vendor_token},
+    {"subject", subject},
+    {"date_alone", date_alone},
+    {"serial", serial},
+    {"ip_in_text", ip_in_text},
+    {"full_name", full_name},
+    {"row", row},
+    {"quoted", quoted},
+    {"url_password", url_password},
+    {"age", age},
+    {"aws_secret", aws_secret},
+    {"postal", postal},
 };
 
 }  // namespace
+
+bool is_value(std::string_view text, std::size_t begin, std::size_t end) {
+  std::string word(text.substr(begin, std::min<std::size_t>(end - begin, 64)));
+  while (!word.empty() && (word.back() == '}' || word.back() == ')' || word.back() == ']' || word.back() == '.')) {
+    word.pop_back();
+  }
+  // ${NAME}, $NAME, %s and {{name}} are filled in elsewhere.
+  if (word.starts_with("${") || word.starts_with("{{") || word == "%s" || word.starts_with("%(")) return false;
+  if (word.size() > 1 && word[0] == '$' &&
+      std::all_of(word.begin() + 1, word.end(), [](char c) { return is_upper(c) || c == '_'; })) {
+    return false;
+  }
+  std::transform(word.begin(), word.end(), word.begin(), to_lower);
+  static constexpr std::array<std::string_view, 17> kPlaceholders = {
+      "",        "null",    "none",  "nil", "true",  "false", "undefined", "missing", "required",
+      "invalid", "expired", "empty", "not", "unset", "n/a",   "<nil>",     "unknown"};
+  return std::find(kPlaceholders.begin(), kPlaceholders.end(), word) == kPlaceholders.end() &&
+         word.find_first_not_of("*.<>-_ ") != std::string::npos;
+}
 
 Validator find_validator(std::string_view name) {
   for (const auto& [known, validator] : kValidators) {

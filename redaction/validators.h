@@ -11,13 +11,29 @@ using Validator = bool (*)(std::string_view text, std::size_t begin, std::size_t
 
 // By the name rules use; nullptr for a name not listed here:
 //   none         everything
-//   luhn         13 to 19 digits, a first digit that card issuers use (2 to 6), Luhn's check digit
-//   ssn          area not 000, 666 or 9xx, group not 00, serial not 0000
+//   card, ssn, iban, npi, dea, nhs, phone, date, ip   see redaction/id_numbers.h
 //   jwt          first segment decodes to a JSON object with "alg", or the second begins like a JSON object too
 //   opaque       a token rather than a word: digits or mixed case
+//   token        opaque and 12 bytes or longer
+//   vendor_token a token, no UUID, digest of a commit, path or time
 //   basic        Base64 of text with a ':' in it (user:password)
-//   value        not a placeholder: null, none, true, false, asterisks
+//   value        not a placeholder: null, none, true, false, missing, asterisks, $NAME
+//   assignments  holds a '=' (a cookie)
 //   email        not the user@host of a URL or of a git remote
+//   url_password a token that does not begin like a port
+//   ip_in_text   as ip, and no version before it says so
+//   full_name    words with capitals, none of them a thing in a pipeline (Table, Account)
+//   row          a row's values: letters, or many digits
+//   quoted       holds a quote
+//   subject      at least three digits and no date
+//   date_alone   a date that no time of day follows
+//   serial       at least four digits, no date, no UUID
+//   age          a number above 89
+//   aws_secret   mixed letters and digits that are no hexadecimal digest
+//   postal       an address of a place, not of a machine
 Validator find_validator(std::string_view name);
+
+// As validator `value`.
+bool is_value(std::string_view text, std::size_t begin, std::size_t end);
 
 }  // namespace runtail

@@ -9,6 +9,7 @@
 
 #include "core/event.h"
 #include "redaction/redactor.h"
+#include "redaction/ruleset.h"
 
 namespace runtail {
 
@@ -95,6 +96,16 @@ inline Redactor make_redactor(const RedactionConfig& config = {}) {
   Result<Redactor> redactor = Redactor::make(config);
   if (!redactor) ADD_FAILURE() << redactor.error().message;
   return std::move(*redactor);
+}
+
+// Only these rules, no packs.
+inline std::shared_ptr<const Ruleset> ruleset_of(const std::vector<RuleSpec>& rules) {
+  auto ruleset = std::make_shared<Ruleset>();
+  auto detectors = Detectors::compile(rules, ruleset->kinds);
+  if (!detectors) ADD_FAILURE() << detectors.error().message;
+  ruleset->scan = std::make_unique<ScanRules>(std::move(*detectors), KeyRules());
+  ruleset->actions = Actions::make({}, ruleset->kinds).value();
+  return ruleset;
 }
 
 inline RedactionConfig allowing(std::vector<std::string> paths) {

@@ -9,11 +9,17 @@
 
 namespace runtail {
 
+inline std::vector<RuleSpec> built_in_specs() {
+  std::vector<RuleSpec> specs;
+  for (const RuleFile& file : built_in_rules().value()) specs.insert(specs.end(), file.rules.begin(), file.rules.end());
+  return specs;
+}
+
 class RandomText {
  public:
   explicit RandomText(std::uint64_t seed) : random_(seed) {
-    const RuleFile rules = built_in_rules().value();
-    for (const RuleSpec& rule : rules.rules) {
+    const std::vector<RuleSpec> rules = built_in_specs();
+    for (const RuleSpec& rule : rules) {
       for (const auto& [input, output] : rule.positive) {
         fragments_.push_back(input);
         fragments_.push_back(output);

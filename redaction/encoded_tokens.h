@@ -1,0 +1,40 @@
+// Long runs of Base64 or hexadecimal letters, and what they decode to.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "redaction/features.h"
+
+namespace runtail {
+
+inline constexpr std::size_t kTokenBytesMin = 24;
+
+// Standard and URL alphabet; stops at the first byte of neither.
+std::string decoded_base64(std::string_view text);
+// What `token` decodes to if that reads like text, else "". `token` is a run as each_token() finds it.
+std::string decoded_text(std::string_view token);
+
+constexpr bool is_token_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/' ||
+         c == '-' || c == '_';
+}
+
+// Calls visit(window) for each run of kTokenBytesMin letters or more, its '=' signs with it. A run that long stands on
+// a multiple of its least length, so only those places are looked at.
+template <typename Visit>
+void each_token(std::string_view text, Visit visit) {
+  std::size_t done_to = 0;
+  for (std::size_t at = kTokenBytesMin - 1; at < text.size(); at += kTokenBytesMin) {
+    if (at < done_to || !is_token_char(text[at])) continue;
+    Window window{at, at};
+    while (window.begin > done_to && is_token_char(text[window.begin - 1])) --window.begin;
+    while (window.end < text.size() && is_token_char(text[window.end])) ++window.end;
+    done_to = window.end;
+    if (window.end - window.begin < kTokenBytesMin) continue;
+    for (int more = 0; more < 2 && window.end < text.size() && text[window.end] == '='; ++more) ++window.end;
+    visit(window);
+  }
+}
+
+}  // namespace runtail

@@ -1,0 +1,115 @@
+// What can be told of a text without any rule: where digits, '@' and ':' stand. Rules for numbers, e-mail and addresses
+// are tried only around them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace runtail {
+
+// Of a whole text, by one look at each byte.
+struct TextTraits {
+  std::uint32_t digits = 0;
+  std::uint32_t ats = 0;
+  std::uint32_t colons = 0;
+  std::uint32_t dashes = 0;
+  bool escapes = false;  // a '\', '%' or '&'
+  bool not_ascii = false;
+};
+TextTraits traits_of(std::string_view text);
+
+struct Window {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+// Calls visit(window, digits) for each run of digits in which separators (one or two of " -./()") may stand between
+// digits, with a '+' or '(' before it.
+template <typename Visit>
+void each_digit_run(std::string_view text, std::uint32_t digits_min, Visit visit) {
+  const auto is_digit_at = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '9'; };
+  const auto parts = [](char c) { return c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')'; };
+  std::size_t i = 0;
+  while (i < text.size()) {
+    if (!is_digit_at(i)) {
+      ++i;
+      continue;
+    }
+    Window window{i, i};
+    std::uint32_t digits = 0;
+    while (i < text.size()) {
+      if (is_digit_at(i)) {
+        ++digits;
+        window.end = ++i;
+      } else if (parts(text[i]) && i - window.end < 2) {
+        ++i;
+      } else {
+        break;
+      }
+    }
+    i = window.end + (window.end < text.size() ? 1 : 0);
+    if (digits < digits_min) continue;
+    for (int more = 0; more < 2 && window.begin > 0 && (text[window.begin - 1] == '+' || text[window.begin - 1] == '(');
+         ++more) {
+      --window.begin;
+    }
+    visit(window, digits);
+  }
+}
+
+// Calls visit(window) for the unbroken text around each '@'.
+template <typename Visit>
+void each_at(std::string_view text, Visit visit) {
+  constexpr std::size_t kReach = 256;
+  const auto ends = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '<' || c == '>' || c == '"'; };
+  std::size_t from = 0;
+  for (std::size_t at; (at = text.find('@', from)) != std::string_view::npos;) {
+    Window window{at, at + 1};
+    while (window.begin > from && at - window.begin < kReach && !ends(text[window.begin - 1])) --window.begin;
+    while (window.end < text.size() && window.end - at < kReach && !ends(text[window.end])) ++window.end;
+    visit(window);
+    from = window.end;
+  }
+}
+
+// Calls visit(begin) where two ASCII letters, after no letter or digit, are followed by a digit, a space between or
+// not.
+template <typename Visit>
+void each_letters_digits(std::string_view text, Visit visit) {
+  const auto is_letter_at = [&](std::size_t i) { return static_cast<unsigned char>((text[i] | 0x20) - 'a') < 26; };
+  const auto is_digit_at = [&](std::size_t i) { return static_cast<unsigned char>(text[i] - '0') < 10; };
+  for (std::size_t i = 2; i < text.size(); ++i) {
+    if (!is_digit_at(i)) continue;
+    const std::size_t letters = text[i - 1] == ' ' && i > 2 ? i - 1 : i;
+    if (!is_letter_at(letters - 1) || !is_letter_at(letters - 2)) continue;
+    if (letters > 2 && (is_letter_at(letters - 3) || is_digit_at(letters - 3))) continue;
+    visit(letters - 2);
+  }
+}
+
+// Calls visit(window) for each run of hex digits, ':', '.' and '-' with at least five ':' or '-', or with "::".
+template <typename Visit>
+void each_colons(std::string_view text, Visit visit) {
+  const auto belongs = [](char c) {
+    return (c >= '0' && c <= ':') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '.' || c == '-';
+  };
+  std::size_t i = 0;
+  while (i < text.size()) {
+    if (!belongs(text[i])) {
+      ++i;
+      continue;
+    }
+    const std::size_t begin = i;
+    std::uint32_t colons = 0, dashes = 0;
+    bool doubled = false;
+    for (; i < text.size() && belongs(text[i]); ++i) {
+      doubled = doubled || (text[i] == ':' && i > begin && text[i - 1] == ':');
+      colons += text[i] == ':';
+      dashes += text[i] == '-';
+    }
+    if (doubled || colons >= 5 || dashes >= 5) visit(Window{begin, i});
+  }
+}
+
+}  // namespace runtail

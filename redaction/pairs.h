@@ -1,0 +1,38 @@
+// Names with their values inside text: {"password": "x"}, password=x, Password: x, <password>x</password>,
+// 'X-Api-Key', 'x', --token x, name: DB_PASSWORD value: x. What a key rule names goes, whichever of these it stands in.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "redaction/detectors.h"
+#include "redaction/key_rules.h"
+#include "redaction/span.h"
+
+namespace runtail {
+
+// Of one thread. `rules` is not owned and outlives this.
+class PairScanner {
+ public:
+  explicit PairScanner(const KeyRules& rules) : known_(rules) {}
+
+  // `hits`: where literals of key names stand, each its begin and end. Appends what goes.
+  void find(std::string_view text, const std::vector<Window>& hits, WorkBudget& budget, std::vector<Span>& spans);
+
+ private:
+  struct Key {
+    std::size_t begin = 0, end = 0;
+    bool quoted = false;
+    bool option = false;  // --password
+  };
+  struct Value {
+    std::size_t begin = 0, end = 0;
+    bool quoted = false;
+  };
+
+  const KeyRule* rule_of(std::string_view text, const Key& key);
+
+  KnownKeys known_;
+};
+
+}  // namespace runtail
