@@ -76,12 +76,22 @@ void Pipeline::add(const LineBlock& block) {
     }
   }
 
+  // A private key may go on from the block before, written line by line.
+  const std::string& stream = block.position.file.stream;
+  const auto open_key = open_keys_.find(stream);
+  memory_ = open_key == open_keys_.end() ? StreamMemory{} : open_key->second;
+
   auto note = block.notes.begin();
   for (const Line& line : block.lines) {
     for (; note != block.notes.end() && note->offset < line.offset; ++note) add_note(block, *note, chunk);
     add_line(block, line, chunk);
   }
   for (; note != block.notes.end(); ++note) add_note(block, *note, chunk);
+  if (memory_.key_lines_left > 0) {
+    open_keys_[stream] = memory_;
+  } else if (open_key != open_keys_.end()) {
+    open_keys_.erase(open_key);
+  }
 
   if (history_is_local_) {
     for (std::size_t i = 0; i < kTableCount; ++i) {
@@ -122,7 +132,7 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     if (block.on_redacted) (*block.on_redacted)(line, {});
     return;
   }
-  RedactedEvent& safe = redactor_.redact(event);  // the only way to make one from a line
+  RedactedEvent& safe = redactor_.redact(event, memory_);  // the only way to make one from a line
   set_time(line, safe);
   if (block.defaults) put_defaults(*block.defaults, line, safe);
   if (worker_ids_) worker_ids_->put_into(safe.fields);
@@ -384,7 +394,8 @@ void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
   }
   for (std::size_t i = 0; i < redactions_.size(); ++i) {
     if (redactions_[i] == 0) continue;
-    metrics_.add(Metric::kRedactionsTotal, {redactor_.kinds()[i], "masked"}, static_cast<double>(redactions_[i]));
+    metrics_.add(Metric::kRedactionsTotal, {redactor_.kinds()[i], redactor_.action_of(i)},
+                 static_cast<double>(redactions_[i]));
     redactions_[i] = 0;
   }
   if (failed_closed_ > 0) {

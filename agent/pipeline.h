@@ -80,7 +80,10 @@ class Pipeline {
   std::map<FileIdentity, WrappedRuns> wrapped_;
   std::map<std::string, OpenRuns> followed_;  // by source
 
+  std::map<std::string, StreamMemory> open_keys_;  // by stream; those inside a private key only
+
   // Of the block being added.
+  StreamMemory memory_;
   OpenRuns* open_runs_ = nullptr;  // null: its source is not followed
   std::optional<EventIds> ids_;
   std::optional<TimePoint> last_ts_;  // of the last timed line of the file

@@ -57,8 +57,12 @@ void print_summary(const ConfigFile& file, const Redactor& redactor, const std::
   } else {
     print_line("sinks", "postgres, schema " + config.postgres.schema);
   }
-  print_line("redaction", std::to_string(redactor.kinds().size()) + " kinds, ruleset " + redactor.ruleset() + ", " +
+  print_line("redaction", "ruleset " + redactor.ruleset() + ", free text: " + config.redaction.free_text + ", " +
                               std::to_string(config.redaction.allow.size()) + " members allowed beyond the contract");
+  print_line("rules", joined(redactor.packs()));
+  std::vector<std::string> actions;
+  for (const auto& [kind, action] : config.redaction.actions) actions.push_back(kind + " " + action);
+  print_line("actions", actions.empty() ? "mask" : "mask, " + joined(actions));
   std::vector<std::string> names;
   for (const DialectSpec& dialect : dialects) names.push_back(dialect.name);
   print_line("dialects", joined(names));
@@ -73,7 +77,11 @@ int check(const CheckOptions& options) {
   for (const ConfigProblem& problem : file.loaded.problems) problems.push_back(to_string(problem));
   const std::vector<DialectSpec> dialects = built_in_dialects();
   const Result<Redactor> redactor = Redactor::make(config.redaction);
-  if (!redactor) problems.push_back("redaction: " + redactor.error().message);
+  if (!redactor) {
+    problems.push_back("redaction: " + redactor.error().message);
+  } else {
+    for (const std::string& failure : failed_examples(config.redaction)) problems.push_back(failure);
+  }
 
   for (const std::string& problem : problems) std::fprintf(stderr, "%s\n", problem.c_str());
   if (!problems.empty()) return kExitConfig;

@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "agent/verbs.h"
 #include "core/event_json.h"
 #include "core/exit_code.h"
+#include "core/json_text.h"
 #include "parsers/parser.h"
 #include "redaction/redactor.h"
 
@@ -24,11 +26,13 @@ namespace {
 constexpr char kFooter[] =
     "Writes exactly one JSON line per input line, in order, whenever the input pauses and at its end:\n"
     "  redacted  true if anything was masked\n"
-    "  state     clean, masked, failed_closed (the line could not be redacted: only its typed fields are shown)\n"
-    "  counts    masked spans by kind\n"
+    "  state     clean, masked, pseudonymised (a keyed hash stands for something), partial (a part of something was\n"
+    "            kept), failed_closed (the line could not be redacted: only its typed fields are shown)\n"
+    "  counts    redacted spans by kind\n"
     "  ts, level, event, status, msg, ...  the fields of the log contract, by their names; level INFO if not stated\n"
     "  context   members outside the contract that redaction.allow lists; others are dropped\n"
     "  text      a line that is no JSON object\n"
+    "  explain   with --explain: field, rule, kind, validator, action and length of each span, never the value\n"
     "A line longer than line_bytes_max gives state failed_closed and no content.\n"
     "This format is stable. Example:\n"
     "  $ echo '{\"level\":\"INFO\",\"msg\":\"mail anna@example.com\"}' | runtail redact\n"
@@ -59,7 +63,36 @@ class StdoutLines {
   std::string pending_;
 };
 
-int redact_stdin(const Config& config) {
+struct RedactOptions {
+  std::string config_path;
+  std::string fields = "listed";
+  std::string output = "json";
+  bool explain = false;
+};
+
+// Puts "explain":[...] into the JSON object that ends `out`.
+void append_findings(std::string& out, const std::vector<Finding>& findings) {
+  out.back() = ',';
+  out += "\"explain\":[";
+  for (const Finding& finding : findings) {
+    out += out.back() == '[' ? "{" : ",{";
+    const auto member = [&](std::string_view name, std::string_view text) {
+      append_json_string(out, name);
+      out += ':';
+      append_json_string(out, text);
+      out += ',';
+    };
+    member("field", finding.place);
+    member("rule", finding.rule);
+    member("kind", finding.kind);
+    member("validator", finding.validator);
+    member("action", finding.action);
+    out += "\"bytes\":" + std::to_string(finding.bytes) + "}";
+  }
+  out += "]}";
+}
+
+int redact_stdin(const Config& config, const RedactOptions& options) {
   Result<Redactor> redactor = Redactor::make(config.redaction);
   if (!redactor) {
     std::fprintf(stderr, "runtail redact: %s\n", redactor.error().message.c_str());
@@ -67,8 +100,19 @@ int redact_stdin(const Config& config) {
   }
   Parser parser(built_in_dialects());
   StdoutLines out;
+  StreamMemory memory;
+  std::vector<Finding> findings;
   const auto redact_line = [&](std::string_view line) {
-    append_event_json(out.next(), redactor->redact(parser.parse(line)), redactor->kinds());
+    const LogEvent& event = parser.parse(line);
+    findings.clear();
+    const RedactedEvent& safe =
+        options.explain ? redactor->explain(event, memory, findings) : redactor->redact(event, memory);
+    if (options.output == "text" && event.shape != LineShape::kJson) {
+      out.next() += safe.raw_text;
+    } else {
+      append_event_json(out.next(), safe, redactor->kinds());
+      if (options.explain) append_findings(out.next(), findings);
+    }
     out.next() += '\n';
   };
   const auto refuse_line = [&] { out.next() += "{\"redacted\":true,\"state\":\"failed_closed\",\"counts\":{}}\n"; };
@@ -122,11 +166,20 @@ int redact_stdin(const Config& config) {
 void add_redact_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("redact", "Redact lines from stdin to stdout, one JSON line each");
   verb->footer(kFooter);
-  const auto path = std::make_shared<std::string>();
-  add_config_option(*verb, *path);
-  verb->callback([path, &exit_code] {
-    const std::optional<Config> config = config_or_complain(*path);
-    exit_code = config ? redact_stdin(*config) : kExitConfig;
+  const auto options = std::make_shared<RedactOptions>();
+  add_config_option(*verb, options->config_path);
+  verb->add_option("--fields", options->fields,
+                   "listed: members outside the log contract only if redaction.allow lists them; all: every member")
+      ->check(CLI::IsMember({"listed", "all"}))
+      ->type_name("WHICH");
+  verb->add_option("--output", options->output, "json; text: a line that is no JSON object stays text")
+      ->check(CLI::IsMember({"json", "text"}))
+      ->type_name("FORMAT");
+  verb->add_flag("--explain", options->explain, "Add what was redacted by which rule to each line");
+  verb->callback([options, &exit_code] {
+    std::optional<Config> config = config_or_complain(options->config_path);
+    if (config) config->redaction.allow_all = options->fields == "all";
+    exit_code = config ? redact_stdin(*config, *options) : kExitConfig;
   });
 }
 

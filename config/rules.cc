@@ -113,7 +113,9 @@ class RuleReader {
       } else if (name == "feature") {
         rule.feature = word<RuleFeature>(value, {{"at", RuleFeature::kAt},
                                                  {"letters_digits", RuleFeature::kLettersDigits},
-                                                 {"colons", RuleFeature::kColons}});
+                                                 {"colons", RuleFeature::kColons},
+                                                 {"dotted", RuleFeature::kDotted},
+                                                 {"plus", RuleFeature::kPlus}});
       } else if (name == "digit_run") {
         rule.digit_run = number(value);
       } else if (name == "pattern") {

@@ -11,7 +11,8 @@
 //       begins: true               # every match begins with one of the literals: looked for there only
 //       reach: 4096                # a match is at most so long; without begins: lies within so many bytes of a literal
 //       digit_run: 9               # every match lies in a run of so many digits, parted by separators
-//       feature: at                # at, letters_digits, colons: every match lies around one (redaction/features.h)
+//       feature: at                # at, letters_digits, colons: every match lies around one (redaction/features.h);
+//                                  # dotted, plus: with digit_run, the run has three dots or begins with a plus
 //       keywords: [pan, card]      # one must stand as a word near the span, or in the member's key
 //       window: 40                 # "near": bytes before and after
 //       # What it is:
@@ -49,7 +50,7 @@ namespace runtail {
 
 enum class RulePriority : std::uint8_t { kPii, kSecret };
 enum class RuleBoundary : std::uint8_t { kNone, kDigit, kAlnum };
-enum class RuleFeature : std::uint8_t { kNone, kAt, kLettersDigits, kColons };
+enum class RuleFeature : std::uint8_t { kNone, kAt, kLettersDigits, kColons, kDotted, kPlus };
 
 struct RuleSpec {
   std::string id;

@@ -27,6 +27,9 @@ namespace {
 constexpr int kGroupsMax = 8;
 // A match around a keyword may be so much longer than the window of its rule.
 constexpr std::size_t kNearBytes = 160;
+// How far a try looks at first, and how much farther each time a match reaches the end of the window.
+constexpr std::size_t kFirstWindow = 1024;
+constexpr std::size_t kWindowGrowth = 16;
 // What one try costs beyond the bytes it looks at.
 constexpr std::uint64_t kTryCost = 64;
 
@@ -44,20 +47,23 @@ bool free_standing(std::string_view text, std::size_t begin, std::size_t end, Ru
   return !(end + 1 < text.size() && joins(text[end]) && is_digit(text[end + 1]));
 }
 
-// Does one of `words` stand in `text` as a word? '_' and digits may touch it (card_no, pan2), letters may not.
-bool has_word(std::string_view text, const std::vector<std::string>& words) {
+// Does text[begin, end) stand as a word? '_' and digits may touch it (card_no, pan2), letters only at a hump
+// (patientDob).
+bool is_word_at(std::string_view text, std::size_t begin, std::size_t end) {
+  const bool opens = begin == 0 || !is_letter(text[begin - 1]) || (is_lower(text[begin - 1]) && is_upper(text[begin]));
+  return opens && (end == text.size() || !is_letter(text[end]) || (is_upper(text[end]) && is_lower(text[end - 1])));
+}
+
+// Does one of `words` stand as a word in text[from, to)? What is beside that counts for where a word ends.
+bool has_word(std::string_view text, std::size_t from, std::size_t to, const std::vector<std::string>& words) {
+  const auto last = text.begin() + static_cast<long>(to);
   for (const std::string& word : words) {
-    auto at = text.begin();
+    auto at = text.begin() + static_cast<long>(from);
     while (true) {
-      at = std::search(at, text.end(), word.begin(), word.end(),
-                       [](char a, char b) { return to_lower(a) == to_lower(b); });
-      if (at == text.end()) break;
-      const auto after = at + static_cast<long>(word.size());
-      const bool camel = after != text.end() && is_upper(*after) && is_lower(after[-1]);
-      const bool hump = at != text.begin() && is_lower(at[-1]) && is_upper(*at);
-      if ((at == text.begin() || !is_letter(at[-1]) || hump) && (after == text.end() || !is_letter(*after) || camel)) {
-        return true;
-      }
+      at = std::search(at, last, word.begin(), word.end(), [](char a, char b) { return to_lower(a) == to_lower(b); });
+      if (at == last) break;
+      const auto begin = static_cast<std::size_t>(at - text.begin());
+      if (is_word_at(text, begin, begin + word.size())) return true;
       ++at;
     }
   }
@@ -66,10 +72,10 @@ bool has_word(std::string_view text, const std::vector<std::string>& words) {
 
 bool has_context(const RuleSpec& spec, std::string_view text, std::string_view key, std::size_t begin,
                  std::size_t end) {
-  if (spec.keywords.empty() || (!key.empty() && has_word(key, spec.keywords))) return true;
+  if (spec.keywords.empty() || (!key.empty() && has_word(key, 0, key.size(), spec.keywords))) return true;
   const std::size_t from = begin > spec.window ? begin - spec.window : 0;
-  return has_word(text.substr(from, begin - from), spec.keywords) ||
-         has_word(text.substr(end, spec.window), spec.keywords);
+  return has_word(text, from, begin, spec.keywords) ||
+         has_word(text, end, std::min(text.size(), end + spec.window), spec.keywords);
 }
 
 }  // namespace
@@ -133,6 +139,7 @@ void Detectors::add_rule(std::uint16_t number) {
   }
   for (const std::string& keyword : spec.keywords) {
     LiteralUse& use = use_of(keyword);
+    use.needs_word = true;
     if (by_feature) {
       use.enables.push_back(number);
     } else if (spec.literals.empty()) {
@@ -144,8 +151,8 @@ void Detectors::add_rule(std::uint16_t number) {
   if (spec.feature == RuleFeature::kAt) at_rules_.push_back(number);
   if (spec.feature == RuleFeature::kLettersDigits) letters_digits_rules_.push_back(number);
   if (spec.feature == RuleFeature::kColons) colon_rules_.push_back(number);
-  if (spec.feature == RuleFeature::kNone) {
-    digit_rules_.push_back({spec.digit_run, number});
+  if (spec.digit_run > 0) {
+    digit_rules_.push_back({spec.digit_run, spec.feature, number});
     digits_min_ = std::min(digits_min_, spec.digit_run);
   }
 }
@@ -165,7 +172,7 @@ void Detectors::find(std::string_view text, std::string_view key, const TextTrai
   if (!key.empty()) {
     for (const std::uint16_t number : keyword_rules_) {
       const RuleSpec& spec = rules_[number]->spec;
-      if (!has_word(key, spec.keywords)) continue;
+      if (!has_word(key, 0, key.size(), spec.keywords)) continue;
       scratch.touched.push_back(number);
       scratch.has_keyword[number] = true;
       if (spec.literals.empty() && spec.digit_run == 0 && spec.feature == RuleFeature::kNone) {
@@ -197,15 +204,18 @@ void Detectors::find_by_literals(std::string_view text, std::string_view key, Sc
         scratch.touched.push_back(number);
       }
     }
+    const std::size_t hit_end = hit.begin + gate_.bytes_of(hit.literal);
+    const bool is_word = use.needs_word && is_word_at(text, hit.begin, hit_end);
     for (const std::uint16_t number : use.enables) {
+      if (!is_word) break;
       scratch.has_keyword[number] = true;
       scratch.touched.push_back(number);
     }
     for (const std::uint16_t number : use.near) {
       const RuleSpec& spec = rules_[number]->spec;
+      if (spec.literals.empty() && !is_word) continue;
       const std::size_t reach = spec.literals.empty() ? spec.window + kNearBytes : spec.reach;
-      const Window near{hit.begin > reach ? hit.begin - reach : 0,
-                        std::min(text.size(), hit.begin + gate_.bytes_of(hit.literal) + reach)};
+      const Window near{hit.begin > reach ? hit.begin - reach : 0, std::min(text.size(), hit_end + reach)};
       Window& pending = scratch.pending[number];
       if (pending.end != 0 && near.begin > pending.end) {
         search(*rules_[number], text, key, pending, budget, spans);
@@ -229,10 +239,13 @@ void Detectors::find_by_features(std::string_view text, std::string_view key, co
     return rules_[number]->spec.keywords.empty() || scratch.has_keyword[number];
   };
   if (traits.digits >= digits_min_) {
-    each_digit_run(text, digits_min_, [&](Window window, std::uint32_t digits) {
+    each_digit_run(text, digits_min_, [&](const DigitRun& run) {
       for (const DigitRule& digit_rule : digit_rules_) {
-        if (digits < digit_rule.digits || !is_on(digit_rule.rule)) continue;
-        search(*rules_[digit_rule.rule], text, key, window, budget, spans);
+        if (run.digits < digit_rule.digits || (digit_rule.feature == RuleFeature::kDotted && run.dots < 3) ||
+            (digit_rule.feature == RuleFeature::kPlus && !run.plus) || !is_on(digit_rule.rule)) {
+          continue;
+        }
+        search(*rules_[digit_rule.rule], text, key, run.window, budget, spans);
       }
     });
   }
@@ -270,16 +283,23 @@ const re2::StringPiece* masked_part(const std::array<re2::StringPiece, kGroupsMa
 
 std::size_t Detectors::try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at,
                               WorkBudget& budget, std::vector<Span>& spans) const {
-  const std::size_t end = std::min<std::size_t>(text.size(), at + rule.spec.reach);
-  if (!budget.spend(kTryCost)) return 0;
   std::array<re2::StringPiece, kGroupsMax + 1> groups;
   const int wanted = rule.groups + 1;
-  if (!rule.pattern->Match(piece(text), at, end, RE2::ANCHOR_START, groups.data(), wanted)) {
-    budget.spend((end - at) / 4);  // most tries end within a few bytes; texts made of beginnings do not
-    return 0;
+  const std::size_t reach = std::min<std::size_t>(text.size() - at, rule.spec.reach);
+  std::size_t size = std::min(reach, kFirstWindow);
+  std::size_t match_end = 0;
+  while (true) {
+    // The window's end is an end of text to the pattern: what has no end of its own goes up to there, and is then
+    // looked at in a wider window.
+    if (!budget.spend(kTryCost + size / 2)) return 0;
+    if (!rule.pattern->Match(piece(text.substr(0, at + size)), at, at + size, RE2::ANCHOR_START, groups.data(),
+                             wanted)) {
+      return 0;
+    }
+    match_end = at + groups[0].size();
+    if (match_end < at + size || size == reach) break;
+    size = std::min(reach, size * kWindowGrowth);
   }
-  const std::size_t match_end = at + groups[0].size();
-  budget.spend(groups[0].size());
   const re2::StringPiece* masked = masked_part(groups, wanted);
   return masked && !masked->empty() && accept(rule, text, key, view(*masked), spans) ? match_end : 0;
 }
@@ -320,6 +340,7 @@ void Detectors::search_pattern(const Rule& rule, std::string_view text, std::str
       // a line of nothing but digits linear.
       from = match_begin + 1;
       while (from < text.size() && is_alnum(text[from])) ++from;
+      budget.spend(groups[0].size());
     }
   }
 }

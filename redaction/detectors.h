@@ -65,10 +65,12 @@ class Detectors {
   struct LiteralUse {
     std::vector<std::uint16_t> begins;   // a match begins here
     std::vector<std::uint16_t> near;     // a match may be near
+    bool needs_word = false;             // the last of these, and keywords among the one before, count as words only
     std::vector<std::uint16_t> enables;  // keyword of a rule that a feature finds the place of
   };
   struct DigitRule {
     std::uint32_t digits;
+    RuleFeature feature;
     std::uint16_t rule;
   };
 

@@ -1,6 +1,7 @@
 #include "redaction/features.h"
 
 #include <array>
+#include <cstring>
 
 namespace runtail {
 namespace {
@@ -18,6 +19,26 @@ constexpr std::array<std::uint64_t, 256> kBytes = [] {
 }();
 
 }  // namespace
+
+std::size_t next_digit(std::string_view text, std::size_t from) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ull;
+  constexpr std::uint64_t kHighs = kOnes * 0x80;
+  const auto is_digit_at = [&](std::size_t i) { return static_cast<unsigned char>(text[i] - '0') < 10; };
+  std::size_t i = from;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data() + i, 8);
+    const std::uint64_t high = (word & (kOnes * 0xF0)) ^ (kOnes * 0x30);  // 0 in each byte from '0' to '?'
+    if (((high - kOnes) & ~high & kHighs) == 0) continue;
+    for (std::size_t k = i; k < i + 8; ++k) {
+      if (is_digit_at(k)) return k;
+    }
+  }
+  for (; i < text.size(); ++i) {
+    if (is_digit_at(i)) return i;
+  }
+  return text.size();
+}
 
 TextTraits traits_of(std::string_view text) {
   TextTraits traits;

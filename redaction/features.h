@@ -24,37 +24,44 @@ struct Window {
   std::size_t end = 0;
 };
 
-// Calls visit(window, digits) for each run of digits in which separators (one or two of " -./()") may stand between
+// Where the next digit stands, text.size() if none does.
+std::size_t next_digit(std::string_view text, std::size_t from);
+
+struct DigitRun {
+  Window window;
+  std::uint32_t digits = 0;
+  std::uint32_t dots = 0;
+  bool plus = false;  // begins with one
+};
+
+// Calls visit(run) for each run of digits in which separators (one or two of " -./()") may stand between
 // digits, with a '+' or '(' before it.
 template <typename Visit>
 void each_digit_run(std::string_view text, std::uint32_t digits_min, Visit visit) {
   const auto is_digit_at = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '9'; };
   const auto parts = [](char c) { return c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')'; };
-  std::size_t i = 0;
-  while (i < text.size()) {
-    if (!is_digit_at(i)) {
-      ++i;
-      continue;
-    }
-    Window window{i, i};
-    std::uint32_t digits = 0;
+  for (std::size_t i = 0; (i = next_digit(text, i)) < text.size();) {
+    DigitRun run{{i, i}};
+    Window& window = run.window;
     while (i < text.size()) {
       if (is_digit_at(i)) {
-        ++digits;
+        ++run.digits;
         window.end = ++i;
       } else if (parts(text[i]) && i - window.end < 2) {
+        run.dots += text[i] == '.';
         ++i;
       } else {
         break;
       }
     }
-    i = window.end + (window.end < text.size() ? 1 : 0);
-    if (digits < digits_min) continue;
+    i = window.end;
+    if (run.digits < digits_min) continue;
     for (int more = 0; more < 2 && window.begin > 0 && (text[window.begin - 1] == '+' || text[window.begin - 1] == '(');
          ++more) {
       --window.begin;
+      run.plus = run.plus || text[window.begin] == '+';
     }
-    visit(window, digits);
+    visit(run);
   }
 }
 
@@ -79,8 +86,8 @@ template <typename Visit>
 void each_letters_digits(std::string_view text, Visit visit) {
   const auto is_letter_at = [&](std::size_t i) { return static_cast<unsigned char>((text[i] | 0x20) - 'a') < 26; };
   const auto is_digit_at = [&](std::size_t i) { return static_cast<unsigned char>(text[i] - '0') < 10; };
-  for (std::size_t i = 2; i < text.size(); ++i) {
-    if (!is_digit_at(i)) continue;
+  for (std::size_t i = 0; (i = next_digit(text, i)) < text.size(); ++i) {
+    if (i < 2) continue;
     const std::size_t letters = text[i - 1] == ' ' && i > 2 ? i - 1 : i;
     if (!is_letter_at(letters - 1) || !is_letter_at(letters - 2)) continue;
     if (letters > 2 && (is_letter_at(letters - 3) || is_digit_at(letters - 3))) continue;
@@ -88,27 +95,27 @@ void each_letters_digits(std::string_view text, Visit visit) {
   }
 }
 
-// Calls visit(window) for each run of hex digits, ':', '.' and '-' with at least five ':' or '-', or with "::".
+// Calls visit(window) for each run of hex digits, ':', '.' and '-' with at least five ':' or '-', or with "::",
+// short enough for an address.
 template <typename Visit>
 void each_colons(std::string_view text, Visit visit) {
+  constexpr std::size_t kAddressBytesMax = 64;
   const auto belongs = [](char c) {
     return (c >= '0' && c <= ':') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '.' || c == '-';
   };
-  std::size_t i = 0;
-  while (i < text.size()) {
-    if (!belongs(text[i])) {
-      ++i;
-      continue;
+  for (const char sign : {':', '-'}) {
+    for (std::size_t at = 0; (at = text.find(sign, at)) != std::string_view::npos;) {
+      std::size_t begin = at, end = at;
+      while (begin > 0 && belongs(text[begin - 1])) --begin;
+      std::uint32_t count = 0;
+      bool doubled = false;
+      for (; end < text.size() && belongs(text[end]); ++end) {
+        doubled = doubled || (text[end] == ':' && end > begin && text[end - 1] == ':');
+        count += text[end] == sign;
+      }
+      at = end;
+      if (end - begin <= kAddressBytesMax && (doubled || count >= 5)) visit(Window{begin, end});
     }
-    const std::size_t begin = i;
-    std::uint32_t colons = 0, dashes = 0;
-    bool doubled = false;
-    for (; i < text.size() && belongs(text[i]); ++i) {
-      doubled = doubled || (text[i] == ':' && i > begin && text[i - 1] == ':');
-      colons += text[i] == ':';
-      dashes += text[i] == '-';
-    }
-    if (doubled || colons >= 5 || dashes >= 5) visit(Window{begin, i});
   }
 }
 

@@ -62,6 +62,8 @@ std::uint32_t Gate::add(std::string_view literal) {
   const auto place = std::upper_bound(literals_.begin(), literals_.end(), entry,
                                       [](const Literal& a, const Literal& b) { return a.hash < b.hash; });
   literals_.insert(place, std::move(entry));
+  first_.assign(1u << kHashBits, 0);
+  for (std::size_t i = literals_.size(); i-- > 0;) first_[literals_[i].hash] = static_cast<std::uint16_t>(i);
   return static_cast<std::uint32_t>(by_number_.size() - 1);
 }
 
@@ -82,8 +84,7 @@ void Gate::scan(std::string_view text, std::vector<GateHit>& hits) const {
 }
 
 void Gate::match_at(std::string_view text, std::size_t position, std::uint32_t hash, std::vector<GateHit>& hits) const {
-  auto literal = std::lower_bound(literals_.begin(), literals_.end(), hash,
-                                  [](const Literal& entry, std::uint32_t value) { return entry.hash < value; });
+  auto literal = literals_.begin() + first_[hash];
   for (; literal != literals_.end() && literal->hash == hash; ++literal) {
     if (literal->anchor > position) continue;
     const std::size_t begin = position - literal->anchor;

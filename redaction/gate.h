@@ -43,7 +43,8 @@ class Gate {
   void match_at(std::string_view text, std::size_t position, std::uint32_t hash, std::vector<GateHit>& hits) const;
 
   std::array<std::uint64_t, (1u << kHashBits) / 64> anchors_{};
-  std::vector<Literal> literals_;  // sorted by hash
+  std::vector<Literal> literals_;     // sorted by hash
+  std::vector<std::uint16_t> first_;  // by hash: where in literals_ its entries begin
   std::vector<std::string> by_number_;
 };
 

@@ -43,6 +43,13 @@ std::string joined(const std::vector<std::string>& words) {
 constexpr std::size_t kKnownKeysMax = 4096;
 constexpr std::size_t kKeyBytesMax = 128;
 
+std::uint32_t ending_of(std::string_view text) {
+  std::uint32_t ending = 0;
+  for (const char c : text.substr(text.size() > 4 ? text.size() - 4 : 0))
+    ending = ending << 8 | static_cast<unsigned char>(c);
+  return ending;
+}
+
 template <std::size_t kSize>
 bool is_one_of(std::string_view key, const std::array<std::string_view, kSize>& words) {
   return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
@@ -88,6 +95,14 @@ Result<void> KeyRules::add(const RuleFile& file, Kinds& kinds) {
   // A rule for some lines only comes after those for all.
   std::stable_partition(names_.begin(), names_.end(),
                         [&](const Name& name) { return rules_[name.rule].needs.empty(); });
+  by_first_word_.clear();
+  by_ending_.clear();
+  for (std::uint32_t i = 0; i < names_.size(); ++i) {
+    by_first_word_[names_[i].words.front()].push_back(i);
+    if (names_[i].joined.size() >= kSeamlessBytesMin || names_[i].words.size() > 1) {
+      by_ending_[ending_of(names_[i].joined)].push_back(i);
+    }
+  }
   exceptions_.insert(exceptions_.end(), file.key_exceptions.begin(), file.key_exceptions.end());
   return {};
 }
@@ -98,16 +113,28 @@ const KeyRule* KeyRules::find(std::string_view key) const {
   if (words.empty()) return nullptr;
   const bool is_exception = std::find(exceptions_.begin(), exceptions_.end(), words.back()) != exceptions_.end();
   const std::string whole = joined(words);
-  for (const Name& name : names_) {
-    if (whole == name.joined) return &rules_[name.rule];
-    if (name.exact || whole.size() <= name.joined.size()) continue;
-    const bool at_end = name.joined.size() >= kSeamlessBytesMin && whole.ends_with(name.joined);
-    const auto found = std::find_end(words.begin(), words.end(), name.words.begin(), name.words.end());
-    const bool covers_last =
-        at_end || (found != words.end() && words.end() - found == static_cast<long>(name.words.size()));
-    if ((at_end || found != words.end()) && (covers_last || !is_exception)) return &rules_[name.rule];
+  std::uint32_t best = UINT32_MAX;
+  for (std::size_t first = 0; first < words.size(); ++first) {
+    const auto found = by_first_word_.find(words[first]);
+    if (found == by_first_word_.end()) continue;
+    for (const std::uint32_t number : found->second) {
+      const Name& name = names_[number];
+      const std::size_t end = first + name.words.size();
+      if (number >= best || end > words.size()) continue;
+      if (name.exact && name.words.size() != words.size()) continue;
+      if (is_exception && end < words.size()) continue;
+      if (std::equal(name.words.begin(), name.words.end(), words.begin() + static_cast<long>(first))) best = number;
+    }
   }
-  return nullptr;
+  if (const auto found = by_ending_.find(ending_of(whole)); found != by_ending_.end()) {
+    for (const std::uint32_t number : found->second) {
+      const Name& name = names_[number];
+      const bool is_whole = whole.size() == name.joined.size();
+      const bool may_end = !name.exact && name.joined.size() >= kSeamlessBytesMin;
+      if (number < best && (is_whole || may_end) && whole.ends_with(name.joined)) best = number;
+    }
+  }
+  return best == UINT32_MAX ? nullptr : &rules_[names_[best].rule];
 }
 
 std::vector<std::string> KeyRules::literals() const {

@@ -51,7 +51,11 @@ class KeyRules {
     bool exact;
   };
   std::vector<KeyRule> rules_;
+  // In the order of precedence.
   std::vector<Name> names_;
+  // Numbers of names by their first word, and by the last four letters of those that match without a seam.
+  std::unordered_map<std::string, std::vector<std::uint32_t>> by_first_word_;
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> by_ending_;
   std::vector<std::string> exceptions_;
 };
 

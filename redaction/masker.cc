@@ -84,6 +84,7 @@ void Masker::count_part(std::uint8_t kind) {
   remains_.part = true;
   remains_.person = remains_.person || ruleset_->kinds.is_person(kind);
   note("field", "", kind, 0);
+  if (findings_) findings_->back().action = to_string(RedactionAction::Kind::kKeepFirst);
   count(kind);
 }
 

@@ -205,7 +205,9 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, W
       joint = Joint::kMarkup;
     } else if (is_tag && cursor.at() > key.end && !key.quoted) {
       const std::size_t end = text.substr(0, cursor.at() + 200).find('>', cursor.at());
-      if (end != std::string_view::npos && text[end - 1] != '/') {
+      // Anything in angle brackets is not a tag: this one has to be closed.
+      const std::size_t close = end == std::string_view::npos ? end : text.find('<', end);
+      if (close < text.size() - 1 && text[close + 1] == '/' && text[end - 1] != '/') {
         cursor.skip(end + 1 - cursor.at());
         joint = Joint::kMarkup;
       }

@@ -38,6 +38,10 @@ struct Finding {
   std::size_t bytes = 0;
 };
 
+// Runs the examples of the operator's rule files (config.rule_texts): each positive masked as it says, each near miss
+// untouched. One message per failure: file, line, rule, example.
+std::vector<std::string> failed_examples(const RedactionConfig& config);
+
 // Threads: one Redactor per thread. Compiled rules are shared between copies made by clone().
 class Redactor {
  public:

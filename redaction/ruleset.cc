@@ -89,8 +89,9 @@ Result<std::shared_ptr<const Ruleset>> make_ruleset(const RedactionConfig& confi
     const RuleFile& file = (*files)[i];
     const std::size_t own = files->size() - config.rule_texts.size();
     const std::string& name = i < own ? file.pack : config.rule_texts[i - own].name;
-    if (packs.empty() || packs.back().first != name) packs.emplace_back(name, 0);
-    packs.back().second += file.rules.size() + file.keys.size();
+    auto pack = std::find_if(packs.begin(), packs.end(), [&](const auto& each) { return each.first == name; });
+    if (pack == packs.end()) pack = packs.emplace(packs.end(), name, 0);
+    pack->second += file.rules.size() + file.keys.size();
     specs.insert(specs.end(), file.rules.begin(), file.rules.end());
     if (const auto added = keys.add(file, ruleset->kinds); !added) return added.error().in(where);
   }

@@ -36,8 +36,4 @@ Result<std::vector<RuleFile>> built_in_rules();
 Result<std::vector<RuleFile>> rules_of(const RedactionConfig& config);
 Result<std::shared_ptr<const Ruleset>> make_ruleset(const RedactionConfig& config);
 
-// Runs the examples of the operator's rules: each positive masked as it says, each near miss untouched. One message per
-// failure: file, line, rule, example.
-std::vector<std::string> failed_examples(const RedactionConfig& config);
-
 }  // namespace runtail

@@ -146,6 +146,13 @@ bool url_password(std::string_view text, std::size_t begin, std::size_t end) {
   return !std::all_of(head.begin(), head.end(), is_digit) && opaque(text, begin, end);
 }
 
+// A longer row of pairs is a fingerprint.
+bool mac(std::string_view text, std::size_t begin, std::size_t end) {
+  const auto joins = [](char c) { return c == ':' || c == '-'; };
+  return !(begin > 1 && joins(text[begin - 1]) && is_alnum(text[begin - 2])) &&
+         !(end + 1 < text.size() && joins(text[end]) && is_alnum(text[end + 1]));
+}
+
 bool postal(std::string_view text, std::size_t begin, std::size_t end) {
   const std::string_view place = text.substr(begin, end - begin);
   if (!is_value(text, begin, end)) return false;
@@ -195,6 +202,7 @@ constexpr std::pair<std::string_view, Validator> kValidators[] = {
     {"row", row},
     {"quoted", quoted},
     {"url_password", url_password},
+    {"mac", mac},
     {"age", age},
     {"aws_secret", aws_secret},
     {"postal", postal},

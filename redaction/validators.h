@@ -28,6 +28,7 @@ using Validator = bool (*)(std::string_view text, std::size_t begin, std::size_t
 //   subject      at least three digits and no date
 //   date_alone   a date that no time of day follows
 //   serial       at least four digits, no date, no UUID
+//   mac          six pairs and no more
 //   age          a number above 89
 //   aws_secret   mixed letters and digits that are no hexadecimal digest
 //   postal       an address of a place, not of a machine

@@ -79,6 +79,69 @@ TEST_F(RedactVerb, TakesItsSettingsFromAConfigFile) {
   EXPECT_THAT(lines[2], HasSubstr("short"));
 }
 
+TEST_F(RedactVerb, ExplainsEachSpanWithoutItsValue) {
+  const Finished done = redact("{\"msg\":\"mail anna@example.com\"}\n", {"--explain"});
+  EXPECT_EQ(done.exit_code, kExitOk) << done.errors;
+  EXPECT_THAT(done.output,
+              HasSubstr("\"explain\":[{\"field\":\"msg\",\"rule\":\"email\",\"kind\":\"email\",\"validator\":\"email\","
+                        "\"action\":\"masked\",\"bytes\":16}]}\n"));
+  EXPECT_THAT(done.output, Not(HasSubstr("anna")));
+}
+
+TEST_F(RedactVerb, KeepsTextAsTextAndAllMembersWhenAsked) {
+  const Finished done = redact("plain password=hunter2\n\n{\"msg\":\"m\",\"to\":\"a@b.io\",\"row\":{\"n\":1}}\n",
+                               {"--output", "text", "--fields", "all"});
+  EXPECT_EQ(done.exit_code, kExitOk) << done.errors;
+  EXPECT_THAT(lines_of(done.output),
+              ElementsAre("plain password=[REDACTED:password]", "",
+                          HasSubstr("\"context\":{\"to\":\"[REDACTED:email]\",\"row\":\"[REDACTED:row_values]\"}")));
+}
+
+TEST_F(RedactVerb, MasksAKeyThatComesLineByLine) {
+  const Finished done = redact("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nq0B1==\n-----END RSA PRIVATE KEY-----\ndone\n",
+                               {"--output", "text"});
+  EXPECT_THAT(lines_of(done.output), ElementsAre("[REDACTED:private_key]", "[REDACTED:private_key]",
+                                                 "[REDACTED:private_key]", "[REDACTED:private_key]", "done"));
+}
+
+TEST_F(RedactVerb, CheckRunsTheExamplesOfOwnRules) {
+  const std::filesystem::path rules = directory_.path() / "site.yaml";
+  const auto check = [&](const std::string& near_miss) {
+    std::ofstream(rules)
+        << "rules:\n  - id: badge\n    kind: badge\n    literals: [badge]\n    pattern: 'badge (\\d+)'\n"
+           "    examples:\n      positive: [[badge 42, \"badge [REDACTED:badge]\"]]\n      near_miss: ["
+        << near_miss << "]\n";
+    Command command;
+    command.argv = {RUNTAIL_BINARY, "check", "--config",
+                    config("version: 1\nredaction: {rules: [" + rules.string() + "], packs: [secrets]}\n")};
+    return run_to_end(command);
+  };
+  const Finished good = check("badge none");
+  EXPECT_EQ(good.exit_code, kExitOk) << good.errors;
+  EXPECT_THAT(good.output, HasSubstr(rules.string() + " 1"));
+  EXPECT_THAT(good.output, Not(HasSubstr("pii")));
+  const Finished bad = check("badge 7");
+  EXPECT_EQ(bad.exit_code, kExitConfig);
+  EXPECT_THAT(bad.errors,
+              HasSubstr("site.yaml:2:5: rule badge: near miss \"badge 7\" gives \"badge [REDACTED:badge]\""));
+}
+
+TEST_F(RedactVerb, HashesOnlyWithAKey) {
+  const std::string settings = "version: 1\nredaction: {actions: {email: hash}";
+  const Finished refused = redact("x\n", {"--config", config(settings + "}\n")});
+  EXPECT_EQ(refused.exit_code, kExitConfig);
+  EXPECT_THAT(refused.errors, HasSubstr("redaction.hash_key_file"));
+  const std::filesystem::path key = directory_.path() / "hash.key";
+  std::ofstream(key) << std::string(64, 'a') << "\n";
+  const Finished done = redact("a@b.io\nA@B.io\n", {"--output", "text", "--config",
+                                                    config(settings + ", hash_key_file: " + key.string() + "}\n")});
+  EXPECT_EQ(done.exit_code, kExitOk) << done.errors;
+  const std::vector<std::string> lines = lines_of(done.output);
+  ASSERT_THAT(lines, SizeIs(2));
+  EXPECT_EQ(lines[0], lines[1]);
+  EXPECT_THAT(lines[0], testing::StartsWith("[REDACTED:email#"));
+}
+
 TEST_F(RedactVerb, ABadConfigIsSaidAndExitsWithThree) {
   const Finished done = redact("x\n", {"--config", config("version: 1\nredaction:\n  allow: [a..b]\n")});
   EXPECT_EQ(done.exit_code, kExitConfig);

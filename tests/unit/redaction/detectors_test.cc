@@ -52,8 +52,8 @@ TEST(Gate, FindsLiteralsAtEveryPlaceInEitherCase) {
 TEST(Features, DigitRunsTakeSeparatorsAndWhatLeadsIn) {
   const auto runs = [](std::string_view text, std::uint32_t digits_min) {
     std::vector<std::string> out;
-    each_digit_run(text, digits_min, [&](Window window, std::uint32_t) {
-      out.emplace_back(text.substr(window.begin, window.end - window.begin));
+    each_digit_run(text, digits_min, [&](const DigitRun& run) {
+      out.emplace_back(text.substr(run.window.begin, run.window.end - run.window.begin));
     });
     return out;
   };

@@ -1,0 +1,233 @@
+// What one text hides: names with values in every notation, encodings one inside the other, keys over several lines.
+#include "redaction/text_scanner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "redaction/encoded_tokens.h"
+#include "redaction/key_lines.h"
+#include "tests/support/scale.h"
+#include "tests/unit/redaction/line_builder.h"
+
+namespace runtail {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+struct TextCase {
+  std::string_view name, in, out;
+};
+
+Redactor& shared_redactor() {
+  static Redactor redactor = make_redactor();
+  return redactor;
+}
+
+class Pairs : public testing::TestWithParam<TextCase> {};
+
+TEST_P(Pairs, LoseTheirValueAndNothingElse) {
+  Redactor& redactor = shared_redactor();
+  EXPECT_EQ(redactor.redact_text(GetParam().in), GetParam().out);
+  EXPECT_EQ(redactor.redact_text(GetParam().out), GetParam().out);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Pairs,
+    testing::Values(
+        TextCase{"json", R"({"user":"etl","password":"a\"b, c","port":5432})",
+                 R"({"user":"etl","password":"[REDACTED:password]","port":5432})"},
+        TextCase{"json_number", R"({"ssn":123456789,"n":1})", R"({"ssn":[REDACTED:ssn],"n":1})"},
+        TextCase{"json_subtree", R"({"credentials":{"user":"x","list":["a","}"]},"n":1})",
+                 R"({"credentials":[REDACTED:secret],"n":1})"},
+        TextCase{"json_escaped_twice", R"("{\\\"api_key\\\":\\\"k1 k2\\\",\\\"n\\\":1}")",
+                 R"("{\\\"api_key\\\":\\\"[REDACTED:secret]\\\",\\\"n\\\":1}")"},
+        TextCase{"python_repr", "{'token': u'abc', 'n': None}", "{'token': u'[REDACTED:token]', 'n': None}"},
+        TextCase{"environment_list", R"([{"name":"DB_PASSWORD","value":"s3"},{"name":"PORT","value":"80"}])",
+                 R"([{"name":"DB_PASSWORD","value":"[REDACTED:password]"},{"name":"PORT","value":"80"}])"},
+        TextCase{"yaml_siblings", "- name: API_TOKEN\n  value: abc\n- name: PORT\n  value: 80",
+                 "- name: API_TOKEN\n  value: [REDACTED:token]\n- name: PORT\n  value: 80"},
+        TextCase{"header_list", R"([["Host","x"],["Authorization","Custom abc def"]])",
+                 R"([["Host","x"],["Authorization","[REDACTED:token]"]])"},
+        TextCase{"argv", R"(['etl', '--db-password', 'x y', '--rows', '5'])",
+                 R"(['etl', '--db-password', '[REDACTED:password]', '--rows', '5'])"},
+        TextCase{"option", "etl --token abc --rows 5", "etl --token [REDACTED:token] --rows 5"},
+        TextCase{"option_without_value", "etl --password --verbose", "etl --password --verbose"},
+        TextCase{"xml", "<ns:password>a b</ns:password><n>1</n>",
+                 "<ns:password>[REDACTED:password]</ns:password><n>1</n>"},
+        TextCase{"xml_attributes", R"(<secret type="x">abc</secret>)",
+                 R"(<secret type="x">[REDACTED:secret]</secret>)"},
+        TextCase{"xml_key_value", R"(<add key="ApiKey" value="abc"/>)",
+                 R"(<add key="ApiKey" value="[REDACTED:secret]"/>)"},
+        TextCase{"code", R"(os.environ["DB_PASSWORD"] = "x1"; conn.setPassword("y2"))",
+                 R"(os.environ["DB_PASSWORD"] = "[REDACTED:password]"; conn.setPassword("[REDACTED:password]"))"},
+        TextCase{"php", "define('DB_PASSWORD', 'x1');", "define('DB_PASSWORD', '[REDACTED:password]');"},
+        TextCase{"query", "GET /v1?page=2&access_token=abc&n=1", "GET /v1?page=2&access_token=[REDACTED:token]&n=1"},
+        TextCase{"ado", "Server=x;Pwd=abc;Db=y", "Server=x;Pwd=[REDACTED:password];Db=y"},
+        TextCase{"words_before_the_sign", "Date of Birth: 1980-04-12 ok", "Date of Birth: [REDACTED:dob] ok"},
+        TextCase{"name_of_two_words", "patient_name=Jane Doe status=ok", "patient_name=[REDACTED:name] status=ok"},
+        TextCase{"address", "home_address: 12 Oak Hill, Springfield retries=2",
+                 "home_address: [REDACTED:address] retries=2"},
+        TextCase{"scheme", "token: Bearer abc, n=1", "token: Bearer [REDACTED:token], n=1"},
+        TextCase{"placeholders", "password=None token=${TOKEN} secret=****** pwd=$PWD key=",
+                 "password=None token=${TOKEN} secret=****** pwd=$PWD key="},
+        TextCase{"metadata", "token_count=5 password_policy=strict secret_name=db api_key_id=7",
+                 "token_count=5 password_policy=strict secret_name=db api_key_id=7"},
+        TextCase{"counts_of_persons", "null rate email: 0.12, phone=12", "null rate email: 0.12, phone=12"},
+        TextCase{"scope", "std::token::x https://token//y", "std::token::x https://token//y"},
+        TextCase{"npmrc", "//registry.npmjs.org/:_authToken=abc-def",
+                 "//registry.npmjs.org/:_authToken=[REDACTED:token]"},
+        TextCase{"fhir", R"({"resourceType":"Patient","name":[{"family":"Doe","given":["Jane"]}],"active":true})",
+                 R"({"resourceType":"Patient","name":[REDACTED:fhir],"active":true})"},
+        TextCase{"name_without_fhir", R"({"name":"orders","family":"batch"})",
+                 R"({"name":"orders","family":"batch"})"}),
+    [](const auto& each) { return std::string(each.param.name); });
+
+// A secret in every wrapping the promise names: none of its bytes in a row of eight may be left.
+std::string url_encoded(std::string_view text, bool everything) {
+  std::string out;
+  char hex[4];
+  for (const char c : text) {
+    if (!everything && std::isalnum(static_cast<unsigned char>(c))) {
+      out += c;
+    } else {
+      std::snprintf(hex, sizeof hex, "%%%02X", static_cast<unsigned char>(c));
+      out += hex;
+    }
+  }
+  return out;
+}
+
+std::string with_each(std::string_view text, const char* format) {
+  std::string out;
+  char piece[16];
+  for (const char c : text) {
+    std::snprintf(piece, sizeof piece, format, static_cast<unsigned>(static_cast<unsigned char>(c)));
+    out += piece;
+  }
+  return out;
+}
+
+std::string json_escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '"' || c == '\\' || c == '/') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::string base64(std::string_view text) {
+  static constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t k = 0; k < 3; ++k)
+      bits = bits << 8 | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u);
+    for (int k = 3; k >= 0; --k) out += kLetters[bits >> (6 * k) & 63];
+  }
+  for (std::size_t i = 0; i < (3 - text.size() % 3) % 3; ++i) out[out.size() - 1 - i] = '=';
+  return out;
+}
+
+class Encodings : public testing::TestWithParam<std::string_view> {};
+
+TEST_P(Encodings, HideNoSecret) {
+  const std::string secret(GetParam());
+  Redactor& redactor = shared_redactor();
+  const std::string wrapped[] = {secret,
+                                 json_escaped(secret),
+                                 json_escaped(json_escaped(secret)),
+                                 with_each(secret, "\\u%04x"),
+                                 with_each(secret, "\\x%02x"),
+                                 url_encoded(secret, false),
+                                 url_encoded(secret, true),
+                                 url_encoded(url_encoded(secret, false), false),
+                                 with_each(secret, "&#%u;"),
+                                 with_each(secret, "&#x%x;"),
+                                 base64("note " + secret + " in a letter"),
+                                 with_each("note " + secret, "%02x"),
+                                 base64(base64("note " + secret + " twice"))};
+  for (const std::string& text : wrapped) {
+    const std::string line = "before <" + text + "> after";
+    const std::string out = redactor.redact_text(line);
+    EXPECT_THAT(out, HasSubstr("[REDACTED:")) << line;
+    EXPECT_TRUE(out.starts_with("before ") && out.ends_with(" after")) << out;
+    EXPECT_THAT(out, Not(HasSubstr(text))) << line;
+    EXPECT_EQ(redactor.redact_text(out), out);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Secrets, Encodings,
+                         testing::Values("anna417@example.com", "password=hunter2x", "AKIAIOSFODNN7EXAMPLE",
+                                         "postgres://etl:hunter2@db.internal/w", "123-45-6789", "4111 1111 1111 1111",
+                                         "ghp_0123456789abcdefghijABCDEFGHIJ012345", "Bearer q1W2e3R4t5Y6u7I8o9P0",
+                                         R"({"api_key": "9f8e7d6c5b"})"));
+
+TEST(Encodings, LookAlikesHideNothing) {
+  Redactor& redactor = shared_redactor();
+  EXPECT_EQ(redactor.redact_text("to anna\xE2\x80\x8B@example\xEF\xBC\x8E"
+                                 "com now"),
+            "to [REDACTED:email] now");
+  EXPECT_EQ(redactor.redact_text("\xEF\xBC\x94\xEF\xBC\x91\xEF\xBC\x91\xEF\xBC\x91 1111 1111 1111"), "[REDACTED:card]");
+  EXPECT_EQ(redactor.redact_text("p\xD0\xB0ssword=hunter2"), "p\xD0\xB0ssword=[REDACTED:password]");
+}
+
+TEST(Encodings, DeeperThanFourLayersGoWhole) {
+  std::string text = "anna@example.com";
+  for (int i = 0; i < 7; ++i) text = url_encoded(text, i == 0);
+  Redactor redactor = make_redactor();
+  LineBuilder line;
+  const RedactedEvent& out = redactor.redact(line.text(Field::kMsg, text).text(Field::kTask, "load").event());
+  EXPECT_EQ(out.fields.text(Field::kMsg), "[REDACTED:budget]");
+  EXPECT_EQ(out.fields.text(Field::kTask), "load");
+  EXPECT_FALSE(out.pii_safe);
+}
+
+TEST(Encodings, DigestsAndIdsAreNoText) {
+  for (const std::string_view text :
+       {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "7f3c1b2a-0d4e-4a5b-8c6d-9e0f1a2b3c4d",
+        "/var/log/etl/nightly/orders/part-00000"}) {
+    EXPECT_EQ(decoded_text(text), "") << text;
+    EXPECT_EQ(shared_redactor().redact_text(text), text);
+  }
+}
+
+std::vector<bool> key_lines(const std::vector<std::string_view>& lines) {
+  StreamMemory memory;
+  std::vector<bool> out;
+  for (const std::string_view line : lines) out.push_back(is_key_line(line, memory));
+  return out;
+}
+
+TEST(KeyLines, GoUntilTheEndOfTheKey) {
+  EXPECT_THAT(key_lines({"a", "-----BEGIN RSA PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED", "", "MIIEow+/x",
+                         "2026-03-01T00:00:00Z INFO q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1",
+                         "-----BEGIN X-----", "AAA=", "-----END RSA PRIVATE KEY-----", "b"}),
+              ElementsAre(false, false, true, true, true, true, true, true, true, false));
+}
+
+TEST(KeyLines, AKeyThatBreaksOffEndsWithTheFirstOtherLine) {
+  EXPECT_THAT(key_lines({"x -----BEGIN PRIVATE KEY-----", "MIIEow", "run 7 finished", "word"}),
+              ElementsAre(false, true, false, false));
+}
+
+TEST(KeyLines, AFullLineOfArmourIsKnownWithoutItsBeginning) {
+  EXPECT_THAT(key_lines({"7bq0Zk1hO8Qm1dGmVj3xMIIEpAIBAAKCAQEA7bq0Zk1hO8Qm1dGmVj3xABCDEFGH",
+                         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}),
+              ElementsAre(true, false));
+}
+
+TEST(KeyLines, AreMaskedInTextAndInMessages) {
+  Redactor redactor = make_redactor();
+  StreamMemory memory;
+  LineBuilder begin, body, after;
+  redactor.redact(begin.plain_text("-----BEGIN PRIVATE KEY-----").event(), memory);
+  EXPECT_EQ(redactor.redact(body.text(Field::kMsg, "MIIEow").event(), memory).fields.text(Field::kMsg),
+            "[REDACTED:private_key]");
+  EXPECT_EQ(redactor.redact(after.text(Field::kMsg, "run done").event(), memory).fields.text(Field::kMsg), "run done");
+}
+
+}  // namespace
+}  // namespace runtail
