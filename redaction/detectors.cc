@@ -152,8 +152,10 @@ void Detectors::add_rule(std::uint16_t number) {
   if (spec.feature == RuleFeature::kLettersDigits) letters_digits_rules_.push_back(number);
   if (spec.feature == RuleFeature::kColons) colon_rules_.push_back(number);
   if (spec.digit_run > 0) {
-    digit_rules_.push_back({spec.digit_run, spec.feature, number});
-    digits_min_ = std::min(digits_min_, spec.digit_run);
+    const auto place =
+        std::upper_bound(digit_rules_.begin(), digit_rules_.end(), spec.digit_run,
+                         [](std::uint32_t digits, const DigitRule& rule) { return digits < rule.digits; });
+    digit_rules_.insert(place, {spec.digit_run, spec.feature, number});
   }
 }
 
@@ -238,27 +240,25 @@ void Detectors::find_by_features(std::string_view text, std::string_view key, co
   const auto is_on = [&](std::uint16_t number) {
     return rules_[number]->spec.keywords.empty() || scratch.has_keyword[number];
   };
-  if (traits.digits >= digits_min_) {
-    each_digit_run(text, digits_min_, [&](const DigitRun& run) {
+  if (traits.digits > 0) {
+    each_digit_run(text, [&](const DigitRun& run) {
       for (const DigitRule& digit_rule : digit_rules_) {
-        if (run.digits < digit_rule.digits || (digit_rule.feature == RuleFeature::kDotted && run.dots < 3) ||
+        if (run.digits < digit_rule.digits) break;  // the others ask for more
+        if ((digit_rule.feature == RuleFeature::kDotted && run.dots < 3) ||
             (digit_rule.feature == RuleFeature::kPlus && !run.plus) || !is_on(digit_rule.rule)) {
           continue;
         }
         search(*rules_[digit_rule.rule], text, key, run.window, budget, spans);
+      }
+      if (run.letters == std::string_view::npos) return;
+      for (const std::uint16_t number : letters_digits_rules_) {
+        if (is_on(number)) try_at(*rules_[number], text, key, run.letters, budget, spans);
       }
     });
   }
   if (traits.ats > 0) {
     each_at(text, [&](Window window) {
       for (const std::uint16_t number : at_rules_) search(*rules_[number], text, key, window, budget, spans);
-    });
-  }
-  if (traits.digits > 0 && !letters_digits_rules_.empty()) {
-    each_letters_digits(text, [&](std::size_t begin) {
-      for (const std::uint16_t number : letters_digits_rules_) {
-        if (is_on(number)) try_at(*rules_[number], text, key, begin, budget, spans);
-      }
     });
   }
   if (traits.colons > 1 || traits.dashes > 4) {

@@ -93,11 +93,10 @@ class Detectors {
 
   std::vector<std::unique_ptr<Rule>> rules_;
   Gate gate_;
-  std::vector<LiteralUse> uses_;  // by literal
-  std::vector<DigitRule> digit_rules_;
+  std::vector<LiteralUse> uses_;        // by literal
+  std::vector<DigitRule> digit_rules_;  // those that ask for few digits first
   std::vector<std::uint16_t> at_rules_, letters_digits_rules_, colon_rules_;
   std::vector<std::uint16_t> keyword_rules_;  // with keywords: a key can be the context too
-  std::uint32_t digits_min_ = UINT32_MAX;
 };
 
 }  // namespace runtail

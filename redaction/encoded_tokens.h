@@ -1,6 +1,7 @@
 // Long runs of Base64 or hexadecimal letters, and what they decode to.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -15,10 +16,14 @@ std::string decoded_base64(std::string_view text);
 // What `token` decodes to if that reads like text, else "". `token` is a run as each_token() finds it.
 std::string decoded_text(std::string_view token);
 
-constexpr bool is_token_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/' ||
-         c == '-' || c == '_';
-}
+inline constexpr std::array<bool, 256> kTokenChars = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+constexpr bool is_token_char(char c) { return kTokenChars[static_cast<unsigned char>(c)]; }
 
 // Calls visit(window) for each run of kTokenBytesMin letters or more, its '=' signs with it. A run that long stands on
 // a multiple of its least length, so only those places are looked at.

@@ -32,16 +32,29 @@ struct DigitRun {
   std::uint32_t digits = 0;
   std::uint32_t dots = 0;
   bool plus = false;  // begins with one
+  // Where two ASCII letters begin that stand before the run, after no letter or digit, with a space between or without.
+  std::size_t letters = std::string_view::npos;
 };
+
+inline std::size_t letters_before(std::string_view text, std::size_t digit) {
+  const auto is_letter_at = [&](std::size_t i) { return static_cast<unsigned char>((text[i] | 0x20) - 'a') < 26; };
+  const auto is_digit_at = [&](std::size_t i) { return static_cast<unsigned char>(text[i] - '0') < 10; };
+  if (digit < 2) return std::string_view::npos;
+  const std::size_t end = text[digit - 1] == ' ' && digit > 2 ? digit - 1 : digit;
+  if (!is_letter_at(end - 1) || !is_letter_at(end - 2)) return std::string_view::npos;
+  return end > 2 && (is_letter_at(end - 3) || is_digit_at(end - 3)) ? std::string_view::npos : end - 2;
+}
 
 // Calls visit(run) for each run of digits in which separators (one or two of " -./()") may stand between
 // digits, with a '+' or '(' before it.
 template <typename Visit>
-void each_digit_run(std::string_view text, std::uint32_t digits_min, Visit visit) {
+void each_digit_run(std::string_view text, Visit visit) {
   const auto is_digit_at = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '9'; };
   const auto parts = [](char c) { return c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')'; };
   for (std::size_t i = 0; (i = next_digit(text, i)) < text.size();) {
-    DigitRun run{{i, i}};
+    DigitRun run;
+    run.window = {i, i};
+    run.letters = letters_before(text, i);
     Window& window = run.window;
     while (i < text.size()) {
       if (is_digit_at(i)) {
@@ -55,7 +68,6 @@ void each_digit_run(std::string_view text, std::uint32_t digits_min, Visit visit
       }
     }
     i = window.end;
-    if (run.digits < digits_min) continue;
     for (int more = 0; more < 2 && window.begin > 0 && (text[window.begin - 1] == '+' || text[window.begin - 1] == '(');
          ++more) {
       --window.begin;
@@ -77,21 +89,6 @@ void each_at(std::string_view text, Visit visit) {
     while (window.end < text.size() && window.end - at < kReach && !ends(text[window.end])) ++window.end;
     visit(window);
     from = window.end;
-  }
-}
-
-// Calls visit(begin) where two ASCII letters, after no letter or digit, are followed by a digit, a space between or
-// not.
-template <typename Visit>
-void each_letters_digits(std::string_view text, Visit visit) {
-  const auto is_letter_at = [&](std::size_t i) { return static_cast<unsigned char>((text[i] | 0x20) - 'a') < 26; };
-  const auto is_digit_at = [&](std::size_t i) { return static_cast<unsigned char>(text[i] - '0') < 10; };
-  for (std::size_t i = 0; (i = next_digit(text, i)) < text.size(); ++i) {
-    if (i < 2) continue;
-    const std::size_t letters = text[i - 1] == ' ' && i > 2 ? i - 1 : i;
-    if (!is_letter_at(letters - 1) || !is_letter_at(letters - 2)) continue;
-    if (letters > 2 && (is_letter_at(letters - 3) || is_digit_at(letters - 3))) continue;
-    visit(letters - 2);
   }
 }
 

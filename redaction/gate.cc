@@ -12,6 +12,8 @@ static_assert(std::endian::native == std::endian::little, "anchors are read from
 // In the hash upper and lower case fall together; so do a few pairs like @ and `, which only costs a look in vain.
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
+constexpr std::uint64_t kCaseBits = 0x2020202020202020ull;
+
 // Of the low three bytes of `word`.
 template <int kBits>
 std::uint32_t hash3(std::uint32_t word) {
@@ -57,6 +59,11 @@ std::uint32_t Gate::add(std::string_view literal) {
   entry.anchor = static_cast<std::uint32_t>(anchor_of(folded));
   entry.hash = hash3<kHashBits>(load3(folded.data() + entry.anchor));
   entry.number = static_cast<std::uint32_t>(by_number_.size() - 1);
+  const std::size_t head_size = std::min<std::size_t>(folded.size(), 8);
+  entry.mask = head_size == 8 ? ~0ull : (1ull << (8 * head_size)) - 1;
+  entry.head = 0;
+  std::memcpy(&entry.head, folded.data(), head_size);
+  entry.head = (entry.head | kCaseBits) & entry.mask;
   entry.text = std::move(folded);
   anchors_[entry.hash / 64] |= std::uint64_t{1} << (entry.hash % 64);
   const auto place = std::upper_bound(literals_.begin(), literals_.end(), entry,
@@ -89,6 +96,11 @@ void Gate::match_at(std::string_view text, std::size_t position, std::uint32_t h
     if (literal->anchor > position) continue;
     const std::size_t begin = position - literal->anchor;
     if (literal->text.size() > text.size() - begin) continue;
+    if (begin + 8 <= text.size()) {
+      std::uint64_t word;
+      std::memcpy(&word, text.data() + begin, 8);
+      if (((word | kCaseBits) & literal->mask) != literal->head) continue;
+    }
     const bool equal = std::equal(literal->text.begin(), literal->text.end(), text.begin() + static_cast<long>(begin),
                                   [](char want, char have) { return want == lower(have); });
     if (equal) hits.push_back({literal->number, static_cast<std::uint32_t>(begin)});

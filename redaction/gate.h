@@ -37,7 +37,9 @@ class Gate {
     std::uint32_t hash;    // of the anchor
     std::uint32_t anchor;  // offset of the anchor in `text`
     std::uint32_t number;
-    std::string text;  // folded
+    std::uint64_t head;  // the first eight bytes, folded as in the hash
+    std::uint64_t mask;  // of those that there are
+    std::string text;    // in lower case
   };
 
   void match_at(std::string_view text, std::size_t position, std::uint32_t hash, std::vector<GateHit>& hits) const;

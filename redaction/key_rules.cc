@@ -50,6 +50,19 @@ std::uint32_t ending_of(std::string_view text) {
   return ending;
 }
 
+// The word of a name to look for in texts: the longest that is not all over a log.
+const std::string& telling_word(const std::vector<std::string>& words) {
+  static constexpr std::array<std::string_view, 22> kCommon = {
+      "data",   "connection", "table", "row",  "rows", "record",  "name", "number", "date",    "code",   "account",
+      "string", "address",    "value", "file", "key",  "service", "user", "server", "payload", "source", "sample"};
+  const auto weight = [](const std::string& word) {
+    const bool is_common = std::find(kCommon.begin(), kCommon.end(), word) != kCommon.end();
+    return word.size() < Gate::kLiteralBytesMin ? 0 : is_common ? 1 : word.size();
+  };
+  return *std::max_element(words.begin(), words.end(),
+                           [&](const std::string& a, const std::string& b) { return weight(a) < weight(b); });
+}
+
 template <std::size_t kSize>
 bool is_one_of(std::string_view key, const std::array<std::string_view, kSize>& words) {
   return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
@@ -82,9 +95,7 @@ Result<void> KeyRules::add(const RuleFile& file, Kinds& kinds) {
     for (const auto* names : {&spec.names, &spec.exact}) {
       for (const std::string& name : *names) {
         std::vector<std::string> words = words_of(name);
-        const auto longest = std::max_element(words.begin(), words.end(),
-                                              [](const auto& a, const auto& b) { return a.size() < b.size(); });
-        if (longest == words.end() || longest->size() < Gate::kLiteralBytesMin) {
+        if (words.empty() || telling_word(words).size() < Gate::kLiteralBytesMin) {
           return fault("name \"" + name + "\" has no word of 3 letters");
         }
         names_.push_back({words, joined(words), rules_.size(), names == &spec.exact});
@@ -139,20 +150,24 @@ const KeyRule* KeyRules::find(std::string_view key) const {
 
 std::vector<std::string> KeyRules::literals() const {
   std::vector<std::string> out;
-  for (const Name& name : names_) {
-    out.push_back(*std::max_element(name.words.begin(), name.words.end(),
-                                    [](const auto& a, const auto& b) { return a.size() < b.size(); }));
-  }
+  for (const Name& name : names_) out.push_back(telling_word(name.words));
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 
-const KeyRule* KnownKeys::find(std::string_view key) {
+bool KeyRules::may_end_name(std::string_view key) const {
+  const std::vector<std::string> words = words_of(key);
+  return !words.empty() && std::any_of(names_.begin(), names_.end(), [&](const Name& name) {
+    return name.words.size() > 1 && name.words.back() == words.back();
+  });
+}
+
+const KnownKeys::Known& KnownKeys::look(std::string_view key) {
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
   if (known_.size() >= kKnownKeysMax) known_.clear();
-  return known_.emplace(key, rules_->find(key)).first->second;
+  return known_.emplace(key, Known{rules_->find(key), rules_->may_end_name(key)}).first->second;
 }
 
 bool is_header_name(std::string_view key) {

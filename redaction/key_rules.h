@@ -40,6 +40,9 @@ class KeyRules {
   // The rule for what `key` holds; nullptr if none names it.
   const KeyRule* find(std::string_view key) const;
 
+  // Is the last word of `key` the last of a name of several words?
+  bool may_end_name(std::string_view key) const;
+
   // One of these stands in every key that any rule names, ASCII case ignored.
   std::vector<std::string> literals() const;
 
@@ -63,15 +66,23 @@ class KeyRules {
 class KnownKeys {
  public:
   explicit KnownKeys(const KeyRules& rules) : rules_(&rules) {}
-  const KeyRule* find(std::string_view key);
+  const KeyRule* find(std::string_view key) { return look(key).rule; }
+  // May words before `key` make it one that a rule names ("Date of" before "Birth")?
+  bool may_end_name(std::string_view key) { return look(key).may_end_name; }
 
  private:
+  struct Known {
+    const KeyRule* rule;
+    bool may_end_name;
+  };
+  const Known& look(std::string_view key);
+
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
   };
   const KeyRules* rules_;
-  std::unordered_map<std::string, const KeyRule*, Hash, std::equal_to<>> known_;
+  std::unordered_map<std::string, Known, Hash, std::equal_to<>> known_;
 };
 
 // Names of HTTP headers stand in flat lists before their values: "Authorization", "Bearer ...".

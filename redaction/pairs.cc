@@ -154,8 +154,9 @@ enum class Joint { kNone, kSign, kSpaced, kMarkup, kList };
 }  // namespace
 
 const KeyRule* PairScanner::rule_of(std::string_view text, const Key& key) {
-  if (const KeyRule* rule = known_.find(text.substr(key.begin, key.end - key.begin))) return rule;
-  if (key.quoted || key.option) return nullptr;
+  const std::string_view name = text.substr(key.begin, key.end - key.begin);
+  if (const KeyRule* rule = known_.find(name)) return rule;
+  if (key.quoted || key.option || !known_.may_end_name(name)) return nullptr;
   // "Date of Birth: ..." has up to three words before the one that was found.
   std::size_t begin = key.begin;
   for (int words = 0; words < 3 && begin > 1 && text[begin - 1] == ' ' && is_letter(text[begin - 2]); ++words) {

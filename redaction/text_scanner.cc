@@ -8,8 +8,8 @@ namespace runtail {
 namespace {
 
 // RE2 looks at each byte of an ordinary text a few times; a short text may be looked at often.
-constexpr std::uint64_t kWorkBase = 4 << 20;
-constexpr std::uint64_t kWorkPerByte = 24;
+constexpr std::uint64_t kWorkBase = 2 << 20;
+constexpr std::uint64_t kWorkPerByte = 16;
 
 }  // namespace
 

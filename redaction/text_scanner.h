@@ -20,7 +20,7 @@ struct ScanRules {
   ScanRules(std::shared_ptr<Detectors> value_detectors, KeyRules names);
   std::shared_ptr<const Detectors> detectors;
   KeyRules keys;
-  std::vector<bool> is_key_literal;  // by literal of the gate
+  std::vector<std::uint8_t> is_key_literal;  // by literal of the gate
 };
 
 // Of one thread. `rules` is not owned and outlives this.

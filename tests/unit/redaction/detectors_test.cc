@@ -52,7 +52,8 @@ TEST(Gate, FindsLiteralsAtEveryPlaceInEitherCase) {
 TEST(Features, DigitRunsTakeSeparatorsAndWhatLeadsIn) {
   const auto runs = [](std::string_view text, std::uint32_t digits_min) {
     std::vector<std::string> out;
-    each_digit_run(text, digits_min, [&](const DigitRun& run) {
+    each_digit_run(text, [&](const DigitRun& run) {
+      if (run.digits < digits_min) return;
       out.emplace_back(text.substr(run.window.begin, run.window.end - run.window.begin));
     });
     return out;
