@@ -106,6 +106,8 @@ class RuleReader {
         rule.priority = priority(value);
       } else if (name == "literals") {
         rule.literals = texts(value);
+      } else if (name == "words") {
+        rule.words = flag(value);
       } else if (name == "begins") {
         rule.begins = flag(value);
       } else if (name == "reach") {

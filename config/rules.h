@@ -8,6 +8,7 @@
 //       priority: secret           # secret | pii: whose kind names a span that two rules share
 //       # Where to look at all, at least one of:
 //       literals: ["://"]          # one occurs in any text the pattern matches (3 bytes or more each, case ignored)
+//       words: true                # literals count only where no letter goes on before or behind
 //       begins: true               # every match begins with one of the literals: looked for there only
 //       reach: 4096                # a match is at most so long; without begins: lies within so many bytes of a literal
 //       digit_run: 9               # every match lies in a run of so many digits, parted by separators
@@ -57,6 +58,7 @@ struct RuleSpec {
   std::string kind;
   RulePriority priority = RulePriority::kPii;
   std::vector<std::string> literals;
+  bool words = false;
   bool begins = false;
   std::uint32_t reach = 4096;
   std::uint32_t digit_run = 0;

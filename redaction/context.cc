@@ -76,6 +76,15 @@ const KeyRule* ContextWriter::rule_of(std::string_view key, std::span<const Json
   return there ? rule : nullptr;
 }
 
+// For a member of an object: its own name, else that of the object and its own ({"patient": {"name": ...}}).
+const KeyRule* ContextWriter::member_rule(std::string_view object, std::string_view key,
+                                          std::span<const JsonNode> nodes) {
+  if (const KeyRule* rule = rule_of(key, nodes)) return rule;
+  if (object.empty() || !known_keys_.may_end_name(key)) return nullptr;
+  path_.assign(object).append(".").append(key);
+  return rule_of(path_, nodes);
+}
+
 // Of {"name": "DB_PASSWORD", "value": ...}: the rule for what the object's `value` holds.
 const KeyRule* ContextWriter::sibling_rule(std::span<const JsonNode> nodes, std::size_t object) {
   for (std::size_t i = object + 1; i < nodes[object].end; i = end_of(nodes, i, nodes[object].end)) {
@@ -200,7 +209,8 @@ void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> node
         append_comma(out, first);
         append_key(out, nodes[i].key, masker);
         const KeyRule* rule = nullptr;
-        if (place.by_key_rules) rule = beside && is_holding_key(nodes[i].key) ? beside : rule_of(nodes[i].key, nodes);
+        if (place.by_key_rules)
+          rule = beside && is_holding_key(nodes[i].key) ? beside : member_rule(place.key, nodes[i].key, nodes);
         append_tree(out, nodes, i, {nodes[i].key, rule, place.by_key_rules, place.depth + 1}, masker);
       }
       out += '}';

@@ -38,6 +38,7 @@ class ContextWriter {
   };
 
   const KeyRule* rule_of(std::string_view key, std::span<const JsonNode> nodes);
+  const KeyRule* member_rule(std::string_view object, std::string_view key, std::span<const JsonNode> nodes);
   const KeyRule* sibling_rule(std::span<const JsonNode> nodes, std::size_t object);
   bool wipe(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const KeyRule& rule, Masker& masker);
   void append_tree(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
@@ -49,6 +50,7 @@ class ContextWriter {
                             const Allowlist::Step& from, const KeyRule* sibling, int depth, Masker& masker);
 
   KnownKeys known_keys_;
+  std::string path_;  // memory of member_rule()
   std::uint8_t depth_kind_;
   bool keeps_text_;
 };

@@ -50,7 +50,8 @@ bool free_standing(std::string_view text, std::size_t begin, std::size_t end, Ru
 // Does text[begin, end) stand as a word? '_' and digits may touch it (card_no, pan2), letters only at a hump
 // (patientDob).
 bool is_word_at(std::string_view text, std::size_t begin, std::size_t end) {
-  const bool opens = begin == 0 || !is_letter(text[begin - 1]) || (is_lower(text[begin - 1]) && is_upper(text[begin]));
+  const bool opens = begin == 0 || !is_letter(text[begin]) || !is_letter(text[begin - 1]) ||
+                     (is_lower(text[begin - 1]) && is_upper(text[begin]));
   return opens && (end == text.size() || !is_letter(text[end]) || (is_upper(text[end]) && is_lower(text[end - 1])));
 }
 
@@ -136,6 +137,7 @@ void Detectors::add_rule(std::uint16_t number) {
   for (const std::string& literal : spec.literals) {
     LiteralUse& use = use_of(literal);
     (spec.begins ? use.begins : use.near).push_back(number);
+    use.needs_word = use.needs_word || spec.words;
   }
   for (const std::string& keyword : spec.keywords) {
     LiteralUse& use = use_of(keyword);
@@ -215,7 +217,7 @@ void Detectors::find_by_literals(std::string_view text, std::string_view key, Sc
     }
     for (const std::uint16_t number : use.near) {
       const RuleSpec& spec = rules_[number]->spec;
-      if (spec.literals.empty() && !is_word) continue;
+      if ((spec.literals.empty() || spec.words) && !is_word) continue;
       const std::size_t reach = spec.literals.empty() ? spec.window + kNearBytes : spec.reach;
       const Window near{hit.begin > reach ? hit.begin - reach : 0, std::min(text.size(), hit_end + reach)};
       Window& pending = scratch.pending[number];

@@ -148,15 +148,53 @@ bool is_small_number(std::string_view text) {
   return digits < kPersonDigitsMin;
 }
 
+// The name of the object that the member at `at` is in, "" if it is not near.
+std::string_view enclosing_key(std::string_view text, std::size_t at) {
+  constexpr std::size_t kReach = 256;
+  int depth = 1;
+  std::size_t i = at;
+  for (const std::size_t stop = at > kReach ? at - kReach : 0; depth > 0; --i) {
+    if (i == stop) return {};
+    depth += text[i - 1] == '}' ? 1 : text[i - 1] == '{' ? -1 : 0;
+  }
+  const auto skip = [&](std::string_view bytes) {
+    while (i > 0 && bytes.find(text[i - 1]) != std::string_view::npos) --i;
+  };
+  skip(" [");
+  if (i == 0 || text[i - 1] != ':') return {};
+  --i;
+  skip(" \"'\\");
+  const std::size_t end = i;
+  while (i > 0 && end - i < kKeyBytesMax && is_key_char(text[i - 1])) --i;
+  return text.substr(i, end - i);
+}
+
 // What lies between a key and its value.
 enum class Joint { kNone, kSign, kSpaced, kMarkup, kList };
 
 }  // namespace
 
+// Is what the rule asks for beside the key there? Looked for once in a text.
+bool PairScanner::has_needs(std::string_view text, const KeyRule& rule) {
+  if (rule.needs.empty()) return true;
+  if (needs_ != rule.needs) {
+    needs_ = rule.needs;
+    has_needs_ = text.find(needs_) != std::string_view::npos;
+  }
+  return has_needs_;
+}
+
 const KeyRule* PairScanner::rule_of(std::string_view text, const Key& key) {
   const std::string_view name = text.substr(key.begin, key.end - key.begin);
-  if (const KeyRule* rule = known_.find(name)) return rule;
-  if (key.quoted || key.option || !known_.may_end_name(name)) return nullptr;
+  if (const KeyRule* rule = known_.find(name); rule && has_needs(text, *rule)) return rule;
+  if (key.option || !known_.may_end_name(name)) return nullptr;
+  if (key.quoted) {
+    // {"patient": {"id": 7, "name": ...
+    const std::string_view object = enclosing_key(text, key.begin);
+    if (object.empty()) return nullptr;
+    path_.assign(object).append(".").append(name);
+    return known_.find(path_);
+  }
   // "Date of Birth: ..." has up to three words before the one that was found.
   std::size_t begin = key.begin;
   for (int words = 0; words < 3 && begin > 1 && text[begin - 1] == ' ' && is_letter(text[begin - 2]); ++words) {
@@ -169,8 +207,7 @@ const KeyRule* PairScanner::rule_of(std::string_view text, const Key& key) {
 void PairScanner::find(std::string_view text, const std::vector<Window>& hits, WorkBudget& budget,
                        std::vector<Span>& spans) {
   std::size_t done_to = 0;
-  std::string_view needs;  // looked for last
-  bool has_needs = false;
+  needs_ = {};
   for (const Window& hit : hits) {
     if (hit.begin < done_to) continue;
     if (!budget.spend(32)) return;
@@ -253,13 +290,6 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, W
 
     const KeyRule* rule = rule_of(text, key);
     if (!rule || (!rule->text && !key.quoted && joint != Joint::kList && joint != Joint::kMarkup)) continue;
-    if (!rule->needs.empty()) {
-      if (needs != rule->needs) {
-        needs = rule->needs;
-        has_needs = text.find(needs) != std::string_view::npos;
-      }
-      if (!has_needs) continue;
-    }
 
     Value value;
     if (joint != Joint::kMarkup) cursor.skip_space(key.quoted || joint == Joint::kList);

@@ -2,6 +2,7 @@
 // 'X-Api-Key', 'x', --token x, name: DB_PASSWORD value: x. What a key rule names goes, whichever of these it stands in.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,9 +31,13 @@ class PairScanner {
     bool quoted = false;
   };
 
+  bool has_needs(std::string_view text, const KeyRule& rule);
   const KeyRule* rule_of(std::string_view text, const Key& key);
 
   KnownKeys known_;
+  std::string path_;        // memory of rule_of()
+  std::string_view needs_;  // looked for last
+  bool has_needs_ = false;
 };
 
 }  // namespace runtail

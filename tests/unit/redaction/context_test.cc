@@ -76,6 +76,27 @@ TEST(KeyRules, WipeTheWholeValueOfANamedKey) {
   EXPECT_EQ(redactor.redact(line.event()).counts.size(), 3u);
 }
 
+TEST(KeyRules, AMemberIsNamedByItsObjectToo) {
+  Redactor redactor = make_redactor(allowing({"patient", "table"}));
+  LineBuilder line;
+  line.object("patient").string("name", "Jane").number("ward", 4).close().object("table").string("name", "t").close();
+  EXPECT_EQ(context_of(redactor, line), R"({"patient":{"name":"[REDACTED:name]","ward":4},"table":{"name":"t"}})");
+}
+
+TEST(KeyRules, WhatNamesAValueBesideItWipesIt) {
+  Redactor redactor = make_redactor(allowing({"env", "headers", "argv", "cred.value"}));
+  LineBuilder line;
+  line.array("env").object("").string("name", "DB_PASSWORD").string("value", "s3").close();
+  line.object("").string("name", "PORT").string("value", "80").close().close();
+  line.array("headers").string("", "Host").string("", "x").string("", "Cookie").string("", "a b").close();
+  line.array("argv").string("", "--token").number("", 7).string("", "--rows").number("", 5).close();
+  line.object("cred").string("name", "api_key").string("value", "k").close();
+  EXPECT_EQ(context_of(redactor, line),
+            R"({"env":[{"name":"DB_PASSWORD","value":"[REDACTED:password]"},{"name":"PORT","value":"80"}],)"
+            R"("headers":["Host","x","Cookie","[REDACTED:token]"],"argv":["--token","[REDACTED:token]","--rows",5],)"
+            R"("cred":{"value":"[REDACTED:secret]"}})");
+}
+
 TEST(KeyRules, AMarkerUnderANamedKeyStays) {
   Redactor redactor = make_redactor(allowing({"password"}));
   LineBuilder line;

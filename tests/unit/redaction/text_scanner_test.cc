@@ -80,6 +80,8 @@ INSTANTIATE_TEST_SUITE_P(
                  "//registry.npmjs.org/:_authToken=[REDACTED:token]"},
         TextCase{"fhir", R"({"resourceType":"Patient","name":[{"family":"Doe","given":["Jane"]}],"active":true})",
                  R"({"resourceType":"Patient","name":[REDACTED:fhir],"active":true})"},
+        TextCase{"named_by_its_object", R"({"patient":{"id":7,"name":"Jane Doe","ward":"4"},"table":{"name":"t"}})",
+                 R"({"patient":{"id":7,"name":"[REDACTED:name]","ward":"4"},"table":{"name":"t"}})"},
         TextCase{"name_without_fhir", R"({"name":"orders","family":"batch"})",
                  R"({"name":"orders","family":"batch"})"}),
     [](const auto& each) { return std::string(each.param.name); });
