@@ -112,7 +112,7 @@ class Filler {
         fill_one(text.substr(2, end - 2), out);
         text.remove_prefix(end + 1);
       } else if (place_ != Place::kJson && text.size() > 1 && text[0] == '\\') {
-        out += text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1];
+        out += text[1] == 'n' ? '\n' : text[1] == 'r' ? '\r' : text[1] == 't' ? '\t' : text[1];
         text.remove_prefix(2);
       } else {
         out += text[0];
@@ -233,6 +233,9 @@ std::string wrap(std::string_view text, std::string_view pipe, RedactionValues& 
   if (pipe == "b64") return base64_of(text, "+/", true);
   if (pipe == "b64url") return base64_of(text, "-_", false);
   if (pipe == "hex") return join_replaced(text, hex_of);
+  if (pipe == "sql") {
+    return join_replaced(text, [](unsigned char c) { return std::string(c == '\'' ? 2 : 1, static_cast<char>(c)); });
+  }
   if (pipe == "upper") {
     return join_replaced(
         text, [](unsigned char c) { return std::string(1, static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c)); });

@@ -9,7 +9,8 @@
 //   member: a member outside the contract                           stream:  lines of text, one after another
 // ${kind} is a value of that kind (redaction_values.h): ${!kind} must not survive, ${+kind} must, and so must the words
 // of ${=these words}. ${!kind|url|b64} is wrapped, first pipe first; ${pad 1990 2040} fills the message up to so many
-// bytes. In messages \n, \t and \\ are a newline, a tab, a backslash; in json: they are what JSON makes of them.
+// bytes. In messages \n, \r, \t and \\ are a newline, a return, a tab, a backslash; in json: they are what JSON makes
+// of them.
 #pragma once
 
 #include <cstdint>
@@ -47,8 +48,8 @@ std::vector<CorpusCategory> negative_categories();
 // `count` lines, each template in turn.
 std::vector<LabelledLine> lines_of(const CorpusCategory& category, std::size_t count, RedactionValues& values);
 
-// The pipes: "url", "url2", "html", "html_hex", "u", "u_upper", "x", "json", "json2", "b64", "b64url", "hex", "upper",
-// "lower", "cut", "cyrillic", "fullwidth", "zero_width". Throws std::out_of_range.
+// The pipes: "url", "url2", "html", "html_hex", "u", "u_signs", "x", "json", "json2", "b64", "b64url", "hex", "sql",
+// "dots", "upper", "lower", "cut", "cyrillic", "fullwidth", "zero_width". Throws std::out_of_range.
 std::string wrap(std::string_view text, std::string_view pipe, RedactionValues& values);
 
 }  // namespace runtail::test

@@ -38,7 +38,7 @@ Redactor made(const RedactionConfig& config) {
 }
 
 RedactionConfig allowing_all(RedactionConfig config) {
-  config.allow = {"extra", "headers", "request", "row", "rows", "record", "context"};
+  config.allow_all = true;
   return config;
 }
 
@@ -99,8 +99,9 @@ bool RedactionJudge::changes_again(const std::string& output) {
 Judgement RedactionJudge::judge(const LabelledLine& line) {
   Judgement judgement;
   std::string flat;
+  StreamMemory stream;
   for (const std::string& each : line.lines) {
-    const RedactedEvent& event = redactor_.redact(parser_.parse(each));
+    const RedactedEvent& event = redactor_.redact(parser_.parse(each), stream);
     judgement.changed = judgement.changed || event.redaction_state != RedactionState::kClean;
     std::string out;
     append_event_json(out, event, redactor_.kinds());

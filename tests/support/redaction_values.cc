@@ -45,6 +45,15 @@ std::string lower(std::string text) {
   return text;
 }
 
+// As names stand in addresses and logins.
+std::string plain_name(const std::string& name) {
+  std::string out;
+  for (const char c : lower(name)) {
+    if (c != '\'') out += c;
+  }
+  return out;
+}
+
 std::string two(std::uint64_t value) {
   return {static_cast<char>('0' + value / 10), static_cast<char>('0' + value % 10)};
 }
@@ -195,12 +204,12 @@ std::string mac(V& v) {
 }
 
 std::string login(V& v) {
-  return lower(v.word("first")).substr(0, 1) + lower(v.word("last")) +
+  return lower(v.word("first")).substr(0, 1) + plain_name(v.word("last")) +
          (v.below(2) ? std::to_string(v.between(1, 99)) : "");
 }
 
 std::string email(V& v) {
-  const std::string first = lower(v.word("first")), last = lower(v.word("last"));
+  const std::string first = lower(v.word("first")), last = plain_name(v.word("last"));
   static constexpr std::string_view kJoins[] = {".", "_", "-", ""};
   std::string local = first + std::string(kJoins[v.below(4)]) + last;
   if (v.below(3) == 0) local += std::to_string(v.between(1, 999));
@@ -344,7 +353,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
       {"person_comma", [](V& v) { return v.word("last") + ", " + v.word("first"); }},
       {"email", email},
       {"email_plus", [](V& v) { return lower(v.word("first")) + '+' + lower(v.word("word")) + '@' + v.word("mail_domain"); }},
-      {"email_upper", [](V& v) { return v.word("first") + '.' + v.word("last") + "@Example.COM"; }},
+      {"email_upper", [](V& v) { return v.word("first") + ".Whitcombe@Example.COM"; }},
       {"email_intl", [](V& v) { return lower(v.word("first")) + '.' + v.word("intl_name") + '@' + v.word("intl_domain"); }},
       {"email_ip", [](V& v) { return login(v) + "@[" + ipv4(v) + ']'; }},
       {"login", login},
@@ -384,7 +393,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
       {"phone_digits", [](V& v) { return "49171" + v.digits(7); }},
       {"ssn_number", [](V& v) { return v.letters(1, "1234578") + v.letters(1, kDigits) + v.letters(1, "12345789") + v.letters(1, "123456789") + v.digits(5); }},
       {"age_phrase", [](V& v) { return v.word("age_word") + std::to_string(v.between(90, 104)); }},
-      {"years90", [](V& v) { return std::to_string(v.between(90, 104)) + (v.below(2) ? " years" : "-year-"); }},
+      {"years90", [](V& v) { return std::to_string(v.between(90, 104)) + (v.below(2) ? " years" : "-year"); }},
       {"subject_id", [](V& v) { return v.letters(3, kUpper) + '-' + two(v.between(1, 99)) + v.letters(1, kDigits) + '-' + v.digits(4); }},
       {"usubjid", [](V& v) { return v.letters(4, kUpper) + two(v.between(1, 99)) + '-' + v.digits(3) + '-' + v.digits(5); }},
       {"kit_number", [](V& v) { return "K" + v.digits(6); }},
@@ -393,10 +402,9 @@ const std::map<std::string, Maker, std::less<>>& makers() {
        [](V& v) {
          static constexpr std::string_view kAts[] = {" at ", " [at] ", "(at)", " AT "}, kDots[] = {" dot ", " [dot] ", "(dot)", " DOT "};
          const std::size_t style = v.below(4);
-         const std::string domain = v.word("mail_domain");
-         const std::size_t dot = domain.rfind('.');
-         return lower(v.word("first")) + std::string(kDots[style]) + lower(v.word("last")) + std::string(kAts[style]) +
-                domain.substr(0, dot) + std::string(kDots[style]) + domain.substr(dot + 1);
+         std::string domain;
+         for (const char c : v.word("mail_domain")) domain += c == '.' ? std::string(kDots[style]) : std::string(1, c);
+         return lower(v.word("first")) + std::string(kDots[style]) + plain_name(v.word("last")) + std::string(kAts[style]) + domain;
        }},
       // What opens a door.
       {"password", password},
