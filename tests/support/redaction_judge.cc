@@ -61,7 +61,9 @@ bool survives(std::string_view secret, std::string_view text) {
     }
     return false;
   }
-  const std::size_t piece = std::clamp((secret.size() + 1) / 2, kShort, kEnough);
+  // Spelled as \u0041 a letter has six bytes.
+  const std::size_t letter = secret.find("\\u00") == std::string_view::npos ? 1 : 6;
+  const std::size_t piece = std::clamp((secret.size() + 1) / 2, kShort * letter, kEnough * letter);
   for (std::size_t at = 0; at + piece <= secret.size(); ++at) {
     if (text.find(secret.substr(at, piece)) != std::string_view::npos) return true;
   }

@@ -408,6 +408,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
        }},
       // What opens a door.
       {"password", password},
+      {"password_plain", [](V& v) { return v.letters(14, kAlnum); }},
       {"password_spaces", [](V& v) { return v.word("password_word") + ' ' + lower(v.word("word")) + ' ' + v.digits(3); }},
       {"password_sign", [](V& v) { return v.letters(6, kAlnum) + v.letters(1, "@:!#") + v.letters(6, kAlnum) + v.digits(1); }},
       {"jwt", jwt},
