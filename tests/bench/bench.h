@@ -20,6 +20,7 @@ std::string make_workload(const BenchOptions& options);
 std::vector<std::string_view> lines_of(std::string_view text);
 
 void bench_stages(const BenchOptions& options);    // parse, redact, derive, encode, pack
+void bench_redact(const BenchOptions& options);    // redaction by itself, beside RE2; a vendor's rules; slow lines
 void bench_buffer(const BenchOptions& options);    // file -> synced buffer, beside raw limits
 void bench_postgres(const BenchOptions& options);  // buffer -> Postgres, beside raw binary COPY
 void bench_latency(const BenchOptions& options);   // line written -> row visible, the real agent

@@ -41,16 +41,14 @@ int main(int argc, char** argv) {
       "Measures runtail beside the raw limits of this machine, alternately, as medians.\n"
       "Example: runtail-bench stages buffer --lines 1000000 --rounds 5");
   BenchOptions options;
-  std::vector<std::string> what = {"stages", "buffer", "pg", "latency", "files"};
+  std::vector<std::string> what = {"stages", "redact", "buffer", "pg", "latency", "files"};
   std::string directory;
   bool print_workload = false;
-  const std::map<std::string, std::function<void(const BenchOptions&)>> benches = {{"stages", bench_stages},
-                                                                                   {"buffer", bench_buffer},
-                                                                                   {"pg", bench_postgres},
-                                                                                   {"latency", bench_latency},
-                                                                                   {"files", bench_files}};
-  app.add_option("what", what, "stages, buffer, pg, latency, files (default: all)")
-      ->check(CLI::IsMember({"stages", "buffer", "pg", "latency", "files"}));
+  const std::map<std::string, std::function<void(const BenchOptions&)>> benches = {
+      {"stages", bench_stages}, {"redact", bench_redact},   {"buffer", bench_buffer},
+      {"pg", bench_postgres},   {"latency", bench_latency}, {"files", bench_files}};
+  app.add_option("what", what, "stages, redact, buffer, pg, latency, files (default: all)")
+      ->check(CLI::IsMember({"stages", "redact", "buffer", "pg", "latency", "files"}));
   app.add_option("--lines", options.lines, "Lines of the workload")->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the workload")->capture_default_str();
   app.add_option("--rounds", options.rounds, "Rounds; the median counts")->capture_default_str();
