@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -19,8 +20,10 @@ namespace {
 
 using namespace runtail;
 
-void demand(bool holds) {
-  if (!holds) std::abort();
+void demand(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "not so: %s\n", what);
+  std::abort();
 }
 
 RedactionConfig all_members() {
@@ -48,10 +51,11 @@ struct Parts {
     const std::vector<Span>* without = ungated.find(text, {}, GateUse::kOff);
     // Without the gate there is more work, so the budget may be over earlier: then the text goes whole.
     if (!without) return;
-    demand(with != nullptr && with->size() == without->size());
+    demand(with != nullptr, "the gate causes no work");
+    demand(with->size() == without->size(), "the gate hides no span");
     for (std::size_t i = 0; i < with->size(); ++i) {
       const Span &a = (*with)[i], &b = (*without)[i];
-      demand(a.begin == b.begin && a.end == b.end && a.kind == b.kind);
+      demand(a.begin == b.begin && a.end == b.end && a.kind == b.kind, "the gate changes no span");
     }
   }
 
@@ -70,10 +74,11 @@ struct Parts {
   void demand_json_that_stays(std::string_view line) {
     const std::string once = redact(line);
     simdjson::dom::object out;
-    demand(json.parse(once).get(out) == simdjson::SUCCESS);
+    demand(json.parse(once).get(out) == simdjson::SUCCESS, "what comes out is JSON");
     std::string_view text;
     if (out["text"].get(text) == simdjson::SUCCESS) return;  // redact_text() below
-    demand(redactor.redact(parser.parse(line_again(out))).redaction_state == RedactionState::kClean);
+    demand(redactor.redact(parser.parse(line_again(out))).redaction_state == RedactionState::kClean,
+           "a second pass leaves the line");
   }
 };
 
@@ -93,17 +98,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parts.demand_json_that_stays(bytes);
   parts.demand_the_gate_hides_nothing(bytes);
   const std::string once = parts.redactor.redact_text(bytes);
-  demand(parts.redactor.redact_text(once) == once);
+  demand(parts.redactor.redact_text(once) == once, "a second pass leaves the text");
 
   const std::string& secret = kSecrets[data[0] % std::size(kSecrets)];
   const std::size_t at = bytes.empty() ? 0 : data[1] * bytes.size() / 256;
   const std::string planted = std::string(bytes.substr(0, at)) + '\n' + secret + '\n' + std::string(bytes.substr(at));
-  demand(parts.redactor.redact_text(planted).find(secret) == std::string::npos);
+  demand(parts.redactor.redact_text(planted).find(secret) == std::string::npos, "no secret in the text");
   std::string line = R"({"level":"ERROR","error":{"message":)";
   append_json_string(line, planted);
   line += R"(},"extra":[)";
   append_json_string(line, planted);
   line += "]}";
-  demand(parts.redact(line).find(secret) == std::string::npos);
+  demand(parts.redact(line).find(secret) == std::string::npos, "no secret in the line");
   return 0;
 }
