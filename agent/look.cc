@@ -221,7 +221,8 @@ Result<std::string> look(const DurableBuffer& buffer, std::span<const std::strin
   return Error{ErrorCode::kInvalidInput, "\"" + std::string(word(0)) + "\" is not understood"};
 }
 
-Result<std::string> look_in(const std::filesystem::path& directory, const std::vector<std::string>& words) {
+Result<std::string> look_in(const std::filesystem::path& directory, const std::vector<std::string>& words,
+                            const RedactionConfig& redaction) {
   auto answer = ask(control_socket_path(directory), words, std::chrono::seconds(60));
   if (answer || answer.error().code != ErrorCode::kNotFound) return answer;
   BufferConfig config;
@@ -232,7 +233,7 @@ Result<std::string> look_in(const std::filesystem::path& directory, const std::v
     return "no agent runs in " + directory.string() + "; its buffer holds chunks " +
            std::to_string((*buffer)->oldest()) + " to " + std::to_string((*buffer)->appended().sequence) + "\n";
   }
-  const auto redactor = Redactor::make({});
+  const auto redactor = Redactor::make(redaction);
   return look(**buffer, words, redactor ? redactor->kinds() : std::vector<std::string>{});
 }
 

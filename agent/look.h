@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "buffer/durable_buffer.h"
+#include "config/config.h"
 #include "core/result.h"
 
 namespace runtail {
@@ -18,8 +19,10 @@ namespace runtail {
 Result<std::string> look(const DurableBuffer& buffer, std::span<const std::string> words,
                          const std::vector<std::string>& kinds);
 
-// Asks the agent that runs in `directory`; if none does, opens the buffer there for reading.
-Result<std::string> look_in(const std::filesystem::path& directory, const std::vector<std::string>& words);
+// Asks the agent that runs in `directory`; if none does, opens the buffer there for reading. `redaction`: the agent's,
+// for the names of the kinds that its rules mark.
+Result<std::string> look_in(const std::filesystem::path& directory, const std::vector<std::string>& words,
+                            const RedactionConfig& redaction);
 
 std::filesystem::path control_socket_path(const std::filesystem::path& directory);
 

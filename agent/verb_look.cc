@@ -26,12 +26,14 @@ void add_where(CLI::App& verb, LookOptions& options) {
 
 int print(const LookOptions& options, const std::vector<std::string>& words) {
   std::filesystem::path directory = options.directory;
-  if (directory.empty()) {
+  RedactionConfig redaction;
+  if (directory.empty() || !options.config.empty()) {
     const auto config = config_or_complain(options.config);
     if (!config) return kExitConfig;
-    directory = state_directory("", config->buffer.directory);
+    redaction = config->redaction;
+    if (directory.empty()) directory = state_directory("", config->buffer.directory);
   }
-  const auto answer = look_in(directory, words);
+  const auto answer = look_in(directory, words, redaction);
   if (!answer) {
     std::cerr << "runtail " << words.front() << ": " << answer.error().message << '\n';
     return answer.error().code == ErrorCode::kInvalidInput ? kExitUsage : kExitUnreachable;
