@@ -95,9 +95,14 @@ const KeyRule* ContextWriter::sibling_rule(std::span<const JsonNode> nodes, std:
   return nullptr;
 }
 
-void ContextWriter::append_key(std::string& out, std::string_view key, Masker& masker) {
-  append_json_string(out, masker.mask(key));
+// Writes the key; the rest of it that is not masked, which is what rules may read: they then find in redacted text what
+// they found before, and tell nothing of what was masked.
+std::string_view ContextWriter::append_key(std::string& out, std::string_view key, Masker& masker) {
+  const std::string_view masked = masker.mask(key);
+  append_json_string(out, masked);
   out += ':';
+  if (masked.find(kMarkerHead) == std::string_view::npos) return masked;
+  return masker.fresh_text() = without_markers(masked);
 }
 
 // Writes the mark for nodes[at] if `rule` covers such a value; all of it goes, numbers and what is below too.
@@ -112,6 +117,7 @@ bool ContextWriter::wipe(std::string& out, std::span<const JsonNode> nodes, std:
   } else if (rule.containers) {
     return false;
   } else if (node.kind == JsonNode::Kind::kBool) {
+    if (rule.priority == RulePriority::kSecret) return false;  // no secret is that short: "has_password": true
     text = node.integer != 0 ? "true" : "false";
   } else if (node.kind != JsonNode::Kind::kString) {
     text = number_text(node, digits);
@@ -145,10 +151,10 @@ std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::spa
   const std::size_t undo = out.size();
   const bool was_first = first;
   append_comma(out, first);
-  append_key(out, node.key, masker);
-  const KeyRule* rule = sibling && is_holding_key(node.key) ? sibling : rule_of(node.key, nodes);
+  const std::string_view key = append_key(out, node.key, masker);
+  const KeyRule* rule = sibling && is_holding_key(key) ? sibling : rule_of(key, nodes);
   if (step->whole) {
-    append_tree(out, nodes, at, {node.key, rule, true, depth}, masker);
+    append_tree(out, nodes, at, {key, rule, true, depth}, masker);
     return 0;
   }
   // "secrets": only below it is something listed; it goes all the same.
@@ -207,11 +213,10 @@ void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> node
       for (std::size_t i = at + 1; i < node.end; i = nodes[i].end) {
         end_of(nodes, i, node.end);
         append_comma(out, first);
-        append_key(out, nodes[i].key, masker);
+        const std::string_view key = append_key(out, nodes[i].key, masker);
         const KeyRule* rule = nullptr;
-        if (place.by_key_rules)
-          rule = beside && is_holding_key(nodes[i].key) ? beside : member_rule(place.key, nodes[i].key, nodes);
-        append_tree(out, nodes, i, {nodes[i].key, rule, place.by_key_rules, place.depth + 1}, masker);
+        if (place.by_key_rules) rule = beside && is_holding_key(key) ? beside : member_rule(place.key, key, nodes);
+        append_tree(out, nodes, i, {key, rule, place.by_key_rules, place.depth + 1}, masker);
       }
       out += '}';
       return;

@@ -45,7 +45,7 @@ class ContextWriter {
                    Masker& masker);
   void append_array(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
                     Masker& masker);
-  void append_key(std::string& out, std::string_view key, Masker& masker);
+  std::string_view append_key(std::string& out, std::string_view key, Masker& masker);
   std::size_t append_listed(std::string& out, bool& first, std::span<const JsonNode> nodes, std::size_t at,
                             const Allowlist::Step& from, const KeyRule* sibling, int depth, Masker& masker);
 

@@ -5,6 +5,7 @@
 
 #include "redaction/gate.h"
 #include "redaction/letters.h"
+#include "redaction/marker.h"
 
 namespace runtail {
 namespace {
@@ -119,6 +120,8 @@ Result<void> KeyRules::add(const RuleFile& file, Kinds& kinds) {
 }
 
 const KeyRule* KeyRules::find(std::string_view key) const {
+  std::string plain;
+  if (key.find(kMarkerHead) != std::string_view::npos) key = plain = without_markers(key);
   if (key.size() > kKeyBytesMax) key.remove_prefix(key.size() - kKeyBytesMax);
   const std::vector<std::string> words = words_of(key);
   if (words.empty()) return nullptr;

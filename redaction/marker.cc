@@ -1,5 +1,7 @@
 #include "redaction/marker.h"
 
+#include <algorithm>
+
 #include "redaction/letters.h"
 
 namespace runtail {
@@ -39,6 +41,16 @@ std::size_t marker_size(std::string_view text, std::size_t position) {
     at += 1 + kHashBytes;
   }
   return at < text.size() && text[at] == ']' ? at + 1 - position : 0;
+}
+
+std::string without_markers(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = marker_size(text, at);
+    out += size > 0 ? ' ' : text[at];
+    at += std::max<std::size_t>(size, 1);
+  }
+  return out;
 }
 
 void append_marker(std::string& out, std::string_view kind, std::string_view detail) {

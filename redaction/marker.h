@@ -19,6 +19,8 @@ inline constexpr std::size_t kMarkerBytesMax = 96;
 // Length of the marker that begins at text[position], 0 if none does.
 std::size_t marker_size(std::string_view text, std::size_t position);
 // `detail`: "" or what follows the kind (":1111", "#9f3a01bc:...").
+// `text` with a space in place of each marker: what stands inside a marker is not a word of a key.
+std::string without_markers(std::string_view text);
 void append_marker(std::string& out, std::string_view kind, std::string_view detail = {});
 
 }  // namespace runtail
