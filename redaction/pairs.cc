@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kKeyBytesMax = 96;
 constexpr std::size_t kGapBytesMax = 16;
+// Of a call that makes a value, beyond its first word.
+constexpr std::size_t kCallBytesMax = 64;
 // Numbers below this many digits under a person's key are counts and rates ("phone: 12"), not values.
 constexpr std::size_t kPersonDigitsMin = 5;
 
@@ -103,6 +105,24 @@ std::size_t bare_end(std::string_view text, std::size_t from) {
   }
   while (end > from && (text[end - 1] == '\'' || text[end - 1] == '\\' || text[end - 1] == '`')) --end;
   return end;
+}
+
+// Before a value of YAML: its type ("!!str"), or that it stands on the next line (">-", "|").
+void skip_yaml(Cursor& cursor) {
+  Cursor after = cursor;
+  if (after.take('!') && after.take('!')) {
+    while (is_letter(after.peek())) after.skip(1);
+    if (!is_blank(after.peek())) return;
+    after.skip_space(false);
+    cursor = after;
+    return;
+  }
+  if (!after.take('>') && !after.take('|')) return;
+  if (after.peek() == '-' || after.peek() == '+') after.skip(1);
+  after.skip_space(false);
+  if (after.peek() != '\n') return;
+  after.skip_space(true);
+  cursor = after;
 }
 
 // A name or an address goes on as long as its words begin with a capital or a digit.
@@ -232,7 +252,11 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, W
     const char sign = cursor.done() ? '\0' : cursor.peek();
     const bool is_tag = before > 0 && (text[before - 1] == '<' ||
                                        (text[before - 1] == ':' && before > 1 && is_alnum(text[before - 2])));
-    if (sign == ':' && cursor.peek(1) != ':' && !(cursor.peek(1) == '/' && cursor.peek(2) == '/')) {
+    const bool is_ldif = sign == ':' && cursor.peek(1) == ':' && cursor.peek(2) == ' ';
+    if (is_ldif) {
+      cursor.skip(2);
+      joint = Joint::kSign;
+    } else if (sign == ':' && cursor.peek(1) != ':' && !(cursor.peek(1) == '/' && cursor.peek(2) == '/')) {
       cursor.skip(cursor.peek(1) == '=' ? 2 : 1);
       joint = Joint::kSign;
     } else if (sign == '=') {
@@ -297,6 +321,7 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, W
         std::string_view("bBuUrRfF").find(cursor.peek()) != std::string_view::npos) {
       cursor.skip(1);
     }
+    if (joint == Joint::kSign && !key.quoted) skip_yaml(cursor);
     value.begin = cursor.at();
     if (value.begin >= text.size()) continue;
     const char first = text[value.begin];
@@ -312,6 +337,14 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, W
       continue;
     } else {
       value.end = bare_end(text, value.begin);
+      const std::string_view bare = text.substr(value.begin, value.end - value.begin);
+      const bool in_url = before > 1 && text.substr(before - 2, 2) == "//";
+      if (const std::size_t at = bare.find('@'); in_url && at != std::string_view::npos) value.end = value.begin + at;
+      // datetime.date(1971, 2, 3)
+      const std::size_t call = bare.find('(');
+      if (call != std::string_view::npos && call > 0 && is_key_char(bare[call - 1])) {
+        value.end = std::max(value.end, closing_bracket(text.substr(0, value.end + kCallBytesMax), value.begin + call));
+      }
       if (is_scheme(text.substr(value.begin, value.end - value.begin)) && value.end < text.size() &&
           text[value.end] == ' ') {
         value.begin = value.end + 1;

@@ -167,7 +167,11 @@ bool email(std::string_view text, std::size_t begin, std::size_t end) {
   constexpr std::size_t kUserInfoBytesMax = 512;
   for (std::size_t i = begin; i > 2 && begin - i < kUserInfoBytesMax; --i) {
     const char c = text[i - 1];
-    if (c == '/') return !(text[i - 2] == '/' && text[i - 3] == ':');
+    if (c == '/') {
+      const std::string_view before = text.substr(i > 96 ? i - 96 : 0, i - 1 - (i > 96 ? i - 96 : 0));
+      // ":\\/\\/" is how some write JSON.
+      return !before.ends_with(":/") && !before.ends_with(":\\/\\") && before.find("oracle:") == std::string_view::npos;
+    }
     if (c == '?' || c == '#' || c == '=' || c == '&' || c == ',' || c == ';' || c == '"' || c == ' ' || c == '\t' ||
         c == '\n')
       break;
