@@ -20,6 +20,21 @@ std::uint32_t hash3(std::uint32_t word) {
   return ((word | 0x20202020u) << 8) * 0x9E3779B1u >> (32 - kBits);
 }
 
+template <int kBits>
+std::uint32_t hash4(std::uint32_t word) {
+  return (word | 0x20202020u) * 0x9E3779B1u >> (32 - kBits);
+}
+
+template <typename Map>
+bool has(const Map& map, std::uint32_t bit) {
+  return map[bit / 64] >> (bit % 64) & 1;
+}
+
+template <typename Map>
+void put(Map& map, std::uint32_t bit) {
+  map[bit / 64] |= std::uint64_t{1} << (bit % 64);
+}
+
 std::uint32_t load3(const char* at) {
   std::uint32_t word = 0;
   std::memcpy(&word, at, 3);
@@ -65,7 +80,14 @@ std::uint32_t Gate::add(std::string_view literal) {
   std::memcpy(&entry.head, folded.data(), head_size);
   entry.head = (entry.head | kCaseBits) & entry.mask;
   entry.text = std::move(folded);
-  anchors_[entry.hash / 64] |= std::uint64_t{1} << (entry.hash % 64);
+  put(anchors_, entry.hash);
+  if (entry.anchor + 4 <= entry.text.size()) {
+    std::uint32_t word;
+    std::memcpy(&word, entry.text.data() + entry.anchor, 4);
+    put(wide_anchors_, hash4<kWideHashBits>(word));
+  } else {
+    put(short_anchors_, entry.hash);
+  }
   const auto place = std::upper_bound(literals_.begin(), literals_.end(), entry,
                                       [](const Literal& a, const Literal& b) { return a.hash < b.hash; });
   literals_.insert(place, std::move(entry));
@@ -82,12 +104,12 @@ void Gate::scan(std::string_view text, std::vector<GateHit>& hits) const {
     std::uint32_t word;
     std::memcpy(&word, text.data() + i, 4);
     const std::uint32_t hash = hash3<kHashBits>(word);
-    if (anchors_[hash / 64] >> (hash % 64) & 1) [[unlikely]]
-      match_at(text, i, hash, hits);
+    if (!has(anchors_, hash)) [[likely]]
+      continue;
+    if (has(wide_anchors_, hash4<kWideHashBits>(word)) || has(short_anchors_, hash)) match_at(text, i, hash, hits);
   }
   const std::uint32_t hash = hash3<kHashBits>(load3(text.data() + last));
-  if (anchors_[hash / 64] >> (hash % 64) & 1) [[unlikely]]
-    match_at(text, last, hash, hits);
+  if (has(short_anchors_, hash)) match_at(text, last, hash, hits);
 }
 
 void Gate::match_at(std::string_view text, std::size_t position, std::uint32_t hash, std::vector<GateHit>& hits) const {
