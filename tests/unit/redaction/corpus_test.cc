@@ -21,7 +21,7 @@ constexpr double kFalsePositivesMax = 0.003, kKeepLossMax = 0.005, kMicroMin = 0
 const std::set<std::string, std::less<>> kStretch = {"base64_wrapped",     "homoglyph",        "pem_stream",
                                                      "csv_dataframe_dump", "obfuscated_email", "name_free_text"};
 constexpr std::uint64_t kSeed = 1;
-constexpr std::size_t kLinesEach = 60;
+constexpr std::size_t kLinesEach = 90;
 
 bool is_core(std::string_view name) { return !name.starts_with("parity_") && !kStretch.contains(name); }
 
