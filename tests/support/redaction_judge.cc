@@ -61,11 +61,14 @@ bool survives(std::string_view secret, std::string_view text) {
     }
     return false;
   }
-  // Spelled as \u0041 a letter has six bytes.
-  const std::size_t letter = secret.find("\\u00") == std::string_view::npos ? 1 : 6;
-  const std::size_t piece = std::clamp((secret.size() + 1) / 2, kShort * letter, kEnough * letter);
-  for (std::size_t at = 0; at + piece <= secret.size(); ++at) {
-    if (text.find(secret.substr(at, piece)) != std::string_view::npos) return true;
+  // Where its letters begin: one spelled as \u0041 has six bytes.
+  std::vector<std::size_t> letters;
+  for (std::size_t at = 0; at < secret.size(); at += secret.substr(at).starts_with("\\u00") ? 6 : 1)
+    letters.push_back(at);
+  letters.push_back(secret.size());
+  const std::size_t piece = std::min(std::clamp(letters.size() / 2, kShort, kEnough), letters.size() - 1);
+  for (std::size_t i = 0; i + piece < letters.size(); ++i) {
+    if (text.find(secret.substr(letters[i], letters[i + piece] - letters[i])) != std::string_view::npos) return true;
   }
   return false;
 }
