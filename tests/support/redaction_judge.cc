@@ -90,9 +90,9 @@ bool RedactionJudge::changes_again(const std::string& output) {
   std::string line = "{";
   for (const auto& [key, value] : root) {
     if (key == "text") {
-      const std::string text{std::string_view(value)};
-      const RedactedEvent& again = redactor_.redact(parser_.parse(text));
-      return again.raw_text != text && again.redaction_state != RedactionState::kClean;
+      // As text: what was broken JSON before masking may be JSON now, which is another line.
+      const std::string_view text(value);
+      return redactor_.redact_text(text) != text;
     }
     if (key == "redacted" || key == "state" || key == "counts") continue;
     if (line.size() > 1) line += ',';
