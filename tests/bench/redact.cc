@@ -150,7 +150,7 @@ void bench_workload(const BenchOptions& options) {
   const std::vector<std::string_view> lines = lines_of(text);
   const auto count = static_cast<double>(lines.size()), bytes = static_cast<double>(text.size());
   Parser parser(built_in_dialects());
-  Redactor redactor = std::move(*Redactor::make({}));
+  Redactor redactor = Redactor::make({}).value();
   std::vector<double> stage;
   std::vector<Figure> both;
   for (int round = 0; round < options.rounds; ++round) {
@@ -182,7 +182,7 @@ void bench_free_text(const BenchOptions& options) {
   for (const Mix& mix : kMixes) {
     const Lines lines = free_text(std::min<std::size_t>(options.lines, 200'000), mix.share, mix.json, options.seed);
     Parser parser(built_in_dialects());
-    Redactor redactor = std::move(*Redactor::make({}));
+    Redactor redactor = Redactor::make({}).value();
     std::vector<Figure> own, beside;
     for (int round = 0; round < options.rounds; ++round) {
       own.push_back(
@@ -337,7 +337,7 @@ void bench_worst_line(const BenchOptions& options) {
                                                  " at ",
                                                  " dot "};
   Parser parser(built_in_dialects());
-  Redactor redactor = std::move(*Redactor::make({}));
+  Redactor redactor = Redactor::make({}).value();
   struct Cost {
     std::string name;
     double quarter = 0, half = 0, whole = 0;
