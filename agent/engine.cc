@@ -72,6 +72,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   auto redactor = Redactor::make(config.redaction);
   if (!redactor) return redactor.error();
   engine->kinds_ = redactor->kinds();
+  guard_log(redactor->clone());
   DeriverSettings deriver;
   if (!config.identity.run_namespace.empty()) {
     if (const auto run_namespace = parse_uuid(config.identity.run_namespace)) deriver.run_namespace = *run_namespace;

@@ -4,7 +4,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "core/json_text.h"
 
@@ -12,10 +15,17 @@ namespace runtail {
 namespace {
 
 bool as_json = false;
+std::mutex guard_mutex;  // a Redactor serves one thread at a time
+std::optional<Redactor> guard;
+
+std::string redacted(std::string_view message) {
+  const std::lock_guard lock(guard_mutex);
+  return guard ? guard->redact_text(message) : std::string(message);
+}
 
 void write(spdlog::level::level_enum level, std::string_view message) {
   std::string text;
-  append_json_string(text, message);
+  append_json_string(text, redacted(message));
   if (!as_json) text = text.substr(1, text.size() - 2);
   spdlog::default_logger_raw()->log(level, text);
 }
@@ -31,6 +41,11 @@ void init_log(const LogConfig& config) {
   logger->set_level(spdlog::level::from_str(config.level));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void guard_log(Redactor redactor) {
+  const std::lock_guard lock(guard_mutex);
+  guard.emplace(std::move(redactor));
 }
 
 void log_info(std::string_view message) { write(spdlog::level::info, message); }

@@ -1,14 +1,18 @@
 // runtail's own log, to stderr. info: an operator's action worked; warn: odd, nothing lost; error: data lost or a
-// person is needed. Never the content of a tailed line.
+// person is needed. Never the content of a tailed line; what a library or a server put into a message goes through the
+// redactor.
 #pragma once
 
 #include <string_view>
 
 #include "config/config.h"
+#include "redaction/redactor.h"
 
 namespace runtail {
 
 void init_log(const LogConfig& config);
+// From here on every message is redacted first.
+void guard_log(Redactor redactor);
 // Control characters are escaped: a file name cannot forge a log line. Threads: any.
 void log_info(std::string_view message);
 void log_warn(std::string_view message);
