@@ -107,6 +107,11 @@ bool is_nhs_number(std::string_view text) {
 bool is_phone_number(std::string_view text) {
   const std::string digits = digits_of(text);
   if (digits.size() < 7 || digits.size() > 15 || all_same(digits)) return false;
+  // 695.9941 is a rate.
+  const std::size_t dot = text.find('.');
+  if (digits.size() < 8 && dot != std::string_view::npos &&
+      text.find_first_of(" ./-", dot + 1) == std::string_view::npos)
+    return false;
   return text.size() < 10 || text[0] == '+' || !is_date(text.substr(0, 10));
 }
 
