@@ -215,7 +215,21 @@ TEST(Detectors, LongLinesCostInProportion) {
                                        "[REDACTED:",
                                        "COPY a, line 1: \"",
                                        "\xC3",
-                                       "token=x[REDACTED:a]"}) {
+                                       "token=x[REDACTED:a]",
+                                       "dob,",
+                                       "dob,x\n",
+                                       "email\n0  x\n",
+                                       "email | a\n---\n",
+                                       "Row('",
+                                       "bad row ['x",
+                                       "bad row [1] ",
+                                       "pass=a",
+                                       "-passin pass:",
+                                       "values (",
+                                       "values ('x'), (",
+                                       "token aaaaaaaaaaaaaaaaaaaaaaaa ",
+                                       "SKa",
+                                       "&signature="}) {
     std::string text;
     while (text.size() < (1u << 18)) text += piece;
     const std::clock_t begin = std::clock();
