@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 #include "tests/support/file_scene.h"
 #include "tests/support/scale.h"
@@ -91,9 +93,9 @@ TEST_P(Logrotate, LosesNothingAndRepeatsNothing) {
   EXPECT_EQ(scene.agent.metric("runtail_truncations_unaccounted_total"), copies() ? by_scale(4, 30) : 0);
 }
 
-TEST_P(Logrotate, SeveralTimesWhileTheAgentIsDownLosesNothingThatIsStillThere) {
-  if (GetParam().name == "OldDir") GTEST_SKIP() << "what is in a folder no pattern names is not there for the agent";
-  if (GetParam().name == "CreateKeepingTwo") GTEST_SKIP() << "logrotate itself removes unread lines";
+class LogrotateWhileDown : public Logrotate {};
+
+TEST_P(LogrotateWhileDown, SeveralTimesLosesNothingThatIsStillThere) {
   auto log = std::make_unique<LogFile>(scene.logs / "etl.log");
   log->append(scene.some_lines(100));
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
@@ -109,7 +111,18 @@ TEST_P(Logrotate, SeveralTimesWhileTheAgentIsDownLosesNothingThatIsStillThere) {
   scene.expect_all_once();
 }
 
-INSTANTIATE_TEST_SUITE_P(By, Logrotate, testing::ValuesIn(kWays), [](const auto& way) { return way.param.name; });
+// Without those that take unread lines away: what is in a folder no pattern names is not there for the agent, and with
+// two kept logrotate itself removes some.
+std::vector<Way> ways_that_keep_all() {
+  std::vector<Way> ways(std::begin(kWays), std::end(kWays));
+  std::erase_if(ways, [](const Way& way) { return way.name == "OldDir" || way.name == "CreateKeepingTwo"; });
+  return ways;
+}
+
+std::string name_of(const testing::TestParamInfo<Way>& way) { return way.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(By, Logrotate, testing::ValuesIn(kWays), name_of);
+INSTANTIATE_TEST_SUITE_P(By, LogrotateWhileDown, testing::ValuesIn(ways_that_keep_all()), name_of);
 
 }  // namespace
 }  // namespace runtail::test
