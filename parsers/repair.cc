@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 namespace runtail {
 namespace {
@@ -173,7 +174,17 @@ std::string repair_text(std::string_view text, bool& changed) {
 }
 
 bool is_clean_text(std::string_view text) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ull;
   for (std::size_t at = 0; at < text.size();) {
+    std::uint64_t word;
+    if (at + 8 <= text.size()) {
+      std::memcpy(&word, text.data() + at, 8);
+      // The top bit of a byte is set by what is beyond ASCII and by NUL.
+      if (((word | (word - kOnes)) & kOnes * 0x80) == 0) {
+        at += 8;
+        continue;
+      }
+    }
     const std::size_t length = text[at] == '\0' ? 0 : sequence_length(text, at);
     if (length == 0) return false;
     at += length;

@@ -25,18 +25,21 @@ inline constexpr std::array<bool, 256> kTokenChars = [] {
 }();
 constexpr bool is_token_char(char c) { return kTokenChars[static_cast<unsigned char>(c)]; }
 
-// Calls visit(window) for each run of kTokenBytesMin letters or more, its '=' signs with it. A run that long stands on
-// a multiple of its least length, so only those places are looked at.
+// Calls visit(window) for each run of kTokenBytesMin letters or more, its '=' signs with it. A byte that belongs to no
+// run rules out every run that would have it inside, so most bytes are not looked at.
 template <typename Visit>
 void each_token(std::string_view text, Visit visit) {
-  std::size_t done_to = 0;
-  for (std::size_t at = kTokenBytesMin - 1; at < text.size(); at += kTokenBytesMin) {
-    if (at < done_to || !is_token_char(text[at])) continue;
-    Window window{at, at};
-    while (window.begin > done_to && is_token_char(text[window.begin - 1])) --window.begin;
+  std::size_t begin = 0;  // of the run that may be next
+  while (begin + kTokenBytesMin <= text.size()) {
+    std::size_t at = begin + kTokenBytesMin;
+    while (at > begin && is_token_char(text[at - 1])) --at;
+    if (at > begin) {
+      begin = at;
+      continue;
+    }
+    Window window{begin, begin + kTokenBytesMin};
     while (window.end < text.size() && is_token_char(text[window.end])) ++window.end;
-    done_to = window.end;
-    if (window.end - window.begin < kTokenBytesMin) continue;
+    begin = window.end;
     for (int more = 0; more < 2 && window.end < text.size() && text[window.end] == '='; ++more) ++window.end;
     visit(window);
   }

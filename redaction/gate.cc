@@ -14,26 +14,16 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c
 
 constexpr std::uint64_t kCaseBits = 0x2020202020202020ull;
 
-// Of the low three bytes of `word`.
+constexpr std::uint32_t fold4(std::uint32_t word) { return word | 0x20202020u; }
+
+// Of the low three bytes of `folded`.
 template <int kBits>
-std::uint32_t hash3(std::uint32_t word) {
-  return ((word | 0x20202020u) << 8) * 0x9E3779B1u >> (32 - kBits);
+std::uint32_t hash3(std::uint32_t folded) {
+  return (folded << 8) * 0x9E3779B1u >> (32 - kBits);
 }
 
-template <int kBits>
-std::uint32_t hash4(std::uint32_t word) {
-  return (word | 0x20202020u) * 0x9E3779B1u >> (32 - kBits);
-}
-
-template <typename Map>
-bool has(const Map& map, std::uint32_t bit) {
-  return map[bit / 64] >> (bit % 64) & 1;
-}
-
-template <typename Map>
-void put(Map& map, std::uint32_t bit) {
-  map[bit / 64] |= std::uint64_t{1} << (bit % 64);
-}
+// The kind of its fourth byte, of eight.
+std::uint32_t fourth(std::uint32_t folded) { return folded >> 24 & 7; }
 
 std::uint32_t load3(const char* at) {
   std::uint32_t word = 0;
@@ -41,19 +31,32 @@ std::uint32_t load3(const char* at) {
   return word;
 }
 
-// How common a byte is in log text, roughly: anchors are made of rare ones.
-int commonness(char c) {
+// How common four bytes are in log text, roughly: anchors are rare ones.
+std::uint64_t commonness(std::string_view bytes) {
   static constexpr std::string_view kByFrequency = "etaoinsrhldcumfpgwybvkxjqz";
-  const std::size_t rank = kByFrequency.find(c);
-  if (rank != std::string_view::npos) return static_cast<int>(27 - rank);
-  return c == ' ' ? 27 : 4;
+  static constexpr std::string_view kPairs =
+      "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic "
+      "ne ea ra ce li ch ll be ma si om ur pa pr ta el ";
+  std::uint64_t score = 1;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const std::size_t rank = kByFrequency.find(bytes[i]);
+    score *= rank != std::string_view::npos ? 27 - rank : bytes[i] == ' ' ? 27 : 4;
+    if (i + 1 == bytes.size()) break;
+    const bool at_word_end = bytes[i] == ' ' || bytes[i + 1] == ' ';
+    if (at_word_end) {
+      score *= 2;
+    } else if (kPairs.find(bytes.substr(i, 2)) != std::string_view::npos) {
+      score *= 4;
+    }
+  }
+  return score;
 }
 
 std::size_t anchor_of(std::string_view literal) {
   std::size_t best = 0;
-  int best_score = INT32_MAX;
-  for (std::size_t i = 0; i + 3 <= literal.size(); ++i) {
-    const int score = commonness(literal[i]) * commonness(literal[i + 1]) * commonness(literal[i + 2]);
+  std::uint64_t best_score = UINT64_MAX;
+  for (std::size_t i = 0; i + 4 <= literal.size(); ++i) {
+    const std::uint64_t score = commonness(literal.substr(i, 4));
     if (score < best_score) {
       best_score = score;
       best = i;
@@ -71,26 +74,22 @@ std::uint32_t Gate::add(std::string_view literal) {
   if (known != by_number_.end()) return static_cast<std::uint32_t>(known - by_number_.begin());
   by_number_.push_back(folded);
   Literal entry;
-  entry.anchor = static_cast<std::uint32_t>(anchor_of(folded));
-  entry.hash = hash3<kHashBits>(load3(folded.data() + entry.anchor));
+  entry.size = static_cast<std::uint32_t>(folded.size());
   entry.number = static_cast<std::uint32_t>(by_number_.size() - 1);
+  entry.anchor = static_cast<std::uint32_t>(anchor_of(folded));
+  std::uint32_t anchor = 0;
+  std::memcpy(&anchor, folded.data() + entry.anchor, std::min<std::size_t>(folded.size(), 4));
+  anchor = fold4(anchor);
+  entry.hash = hash3<kHashBits>(anchor);
+  fourths_[entry.hash] |= static_cast<std::uint8_t>(folded.size() < 4 ? 0xFF : 1u << fourth(anchor));
   const std::size_t head_size = std::min<std::size_t>(folded.size(), 8);
   entry.mask = head_size == 8 ? ~0ull : (1ull << (8 * head_size)) - 1;
   entry.head = 0;
   std::memcpy(&entry.head, folded.data(), head_size);
   entry.head = (entry.head | kCaseBits) & entry.mask;
-  entry.text = std::move(folded);
-  put(anchors_, entry.hash);
-  if (entry.anchor + 4 <= entry.text.size()) {
-    std::uint32_t word;
-    std::memcpy(&word, entry.text.data() + entry.anchor, 4);
-    put(wide_anchors_, hash4<kWideHashBits>(word));
-  } else {
-    put(short_anchors_, entry.hash);
-  }
   const auto place = std::upper_bound(literals_.begin(), literals_.end(), entry,
                                       [](const Literal& a, const Literal& b) { return a.hash < b.hash; });
-  literals_.insert(place, std::move(entry));
+  literals_.insert(place, entry);
   first_.assign(1u << kHashBits, 0);
   for (std::size_t i = literals_.size(); i-- > 0;) first_[literals_[i].hash] = static_cast<std::uint16_t>(i);
   return static_cast<std::uint32_t>(by_number_.size() - 1);
@@ -103,28 +102,29 @@ void Gate::scan(std::string_view text, std::vector<GateHit>& hits) const {
   for (std::size_t i = 0; i < last; ++i) {
     std::uint32_t word;
     std::memcpy(&word, text.data() + i, 4);
+    word = fold4(word);
     const std::uint32_t hash = hash3<kHashBits>(word);
-    if (!has(anchors_, hash)) [[likely]]
-      continue;
-    if (has(wide_anchors_, hash4<kWideHashBits>(word)) || has(short_anchors_, hash)) match_at(text, i, hash, hits);
+    if (fourths_[hash] >> fourth(word) & 1) [[unlikely]]
+      match_at(text, i, hash, hits);
   }
-  const std::uint32_t hash = hash3<kHashBits>(load3(text.data() + last));
-  if (has(short_anchors_, hash)) match_at(text, last, hash, hits);
+  const std::uint32_t hash = hash3<kHashBits>(fold4(load3(text.data() + last)));
+  if (fourths_[hash] != 0) match_at(text, last, hash, hits);
 }
 
 void Gate::match_at(std::string_view text, std::size_t position, std::uint32_t hash, std::vector<GateHit>& hits) const {
-  auto literal = literals_.begin() + first_[hash];
-  for (; literal != literals_.end() && literal->hash == hash; ++literal) {
+  for (const Literal* literal = literals_.data() + first_[hash];
+       literal != literals_.data() + literals_.size() && literal->hash == hash; ++literal) {
     if (literal->anchor > position) continue;
     const std::size_t begin = position - literal->anchor;
-    if (literal->text.size() > text.size() - begin) continue;
+    if (literal->size > text.size() - begin) continue;
     if (begin + 8 <= text.size()) {
       std::uint64_t word;
       std::memcpy(&word, text.data() + begin, 8);
       if (((word | kCaseBits) & literal->mask) != literal->head) continue;
     }
-    const bool equal = std::equal(literal->text.begin(), literal->text.end(), text.begin() + static_cast<long>(begin),
-                                  [](char want, char have) { return want == lower(have); });
+    const std::string& want = by_number_[literal->number];
+    const bool equal = std::equal(want.begin(), want.end(), text.begin() + static_cast<long>(begin),
+                                  [](char each, char have) { return each == lower(have); });
     if (equal) hits.push_back({literal->number, static_cast<std::uint32_t>(begin)});
   }
 }
