@@ -11,8 +11,7 @@ static_assert(std::endian::native == std::endian::little, "anchors are read from
 
 // In the hash upper and lower case fall together; so do a few pairs like @ and `, which only costs a look in vain.
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-constexpr std::uint64_t kCaseBits = 0x2020202020202020ull;
+bool is_lower_letter(char c) { return c >= 'a' && c <= 'z'; }
 
 constexpr std::uint32_t fold4(std::uint32_t word) { return word | 0x20202020u; }
 
@@ -35,7 +34,8 @@ std::uint32_t load3(const char* at) {
 std::uint64_t commonness(std::string_view bytes) {
   static constexpr std::string_view kByFrequency = "etaoinsrhldcumfpgwybvkxjqz";
   static constexpr std::string_view kPairs =
-      "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic "
+      "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro "
+      "ic "
       "ne ea ra ce li ch ll be ma si om ur pa pr ta el ";
   std::uint64_t score = 1;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -86,12 +86,14 @@ std::uint32_t Gate::add(std::string_view literal) {
   entry.mask = head_size == 8 ? ~0ull : (1ull << (8 * head_size)) - 1;
   entry.head = 0;
   std::memcpy(&entry.head, folded.data(), head_size);
-  entry.head = (entry.head | kCaseBits) & entry.mask;
+  entry.cases = 0;
+  for (std::size_t i = 0; i < head_size; ++i) {
+    if (is_lower_letter(folded[i])) entry.cases |= 0x20ull << (8 * i);
+  }
   const auto place = std::upper_bound(literals_.begin(), literals_.end(), entry,
                                       [](const Literal& a, const Literal& b) { return a.hash < b.hash; });
   literals_.insert(place, entry);
-  first_.assign(1u << kHashBits, 0);
-  for (std::size_t i = literals_.size(); i-- > 0;) first_[literals_[i].hash] = static_cast<std::uint16_t>(i);
+  for (std::size_t above = bucket_of(entry.hash) + 1; above < first_.size(); ++above) ++first_[above];
   return static_cast<std::uint32_t>(by_number_.size() - 1);
 }
 
@@ -112,20 +114,27 @@ void Gate::scan(std::string_view text, std::vector<GateHit>& hits) const {
 }
 
 void Gate::match_at(std::string_view text, std::size_t position, std::uint32_t hash, std::vector<GateHit>& hits) const {
-  for (const Literal* literal = literals_.data() + first_[hash];
-       literal != literals_.data() + literals_.size() && literal->hash == hash; ++literal) {
-    if (literal->anchor > position) continue;
+  const Literal* literal = literals_.data() + first_[bucket_of(hash)];
+  const Literal* const end = literals_.data() + first_[bucket_of(hash) + 1];
+  for (; literal != end; ++literal) {
+    if (literal->hash != hash || literal->anchor > position) continue;
     const std::size_t begin = position - literal->anchor;
     if (literal->size > text.size() - begin) continue;
+    std::uint64_t word = 0;
     if (begin + 8 <= text.size()) {
-      std::uint64_t word;
       std::memcpy(&word, text.data() + begin, 8);
-      if (((word | kCaseBits) & literal->mask) != literal->head) continue;
+    } else {
+      std::memcpy(&word, text.data() + begin, literal->size);
     }
-    const std::string& want = by_number_[literal->number];
-    const bool equal = std::equal(want.begin(), want.end(), text.begin() + static_cast<long>(begin),
-                                  [](char each, char have) { return each == lower(have); });
-    if (equal) hits.push_back({literal->number, static_cast<std::uint32_t>(begin)});
+    if (((word | literal->cases) & literal->mask) != literal->head) continue;
+    if (literal->size > 8) {
+      const std::string_view rest = std::string_view(by_number_[literal->number]).substr(8);
+      if (!std::equal(rest.begin(), rest.end(), text.begin() + static_cast<long>(begin + 8),
+                      [](char want, char have) { return want == lower(have); })) {
+        continue;
+      }
+    }
+    hits.push_back({literal->number, static_cast<std::uint32_t>(begin)});
   }
 }
 
