@@ -34,9 +34,10 @@ constexpr std::size_t kWindowGrowth = 16;
 constexpr std::uint64_t kTryCost = 64;
 // What a match costs beyond that: to tell its groups apart takes RE2 about a microsecond.
 constexpr std::uint64_t kMatchCost = 640;
+// In a longer match that takes RE2's slowest engine, some 60 ns a byte.
+constexpr std::size_t kShortMatch = 1024;
 
 re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
-std::string_view view(re2::StringPiece text) { return {text.data(), text.size()}; }
 
 // RE2 has no look-around, so what may not stand beside a span is tested here.
 bool free_standing(std::string_view text, std::size_t begin, std::size_t end, RuleBoundary boundary) {
@@ -272,52 +273,31 @@ void Detectors::find_by_features(std::string_view text, std::string_view key, co
   }
 }
 
-namespace {
-
-// What a match masks: its first group that took something, else all of it.
-const re2::StringPiece* masked_part(const std::array<re2::StringPiece, kGroupsMax + 1>& groups, int wanted) {
-  if (wanted == 1) return groups.data();
-  for (int i = 1; i < wanted; ++i) {
-    if (!groups[static_cast<std::size_t>(i)].empty()) return &groups[static_cast<std::size_t>(i)];
-  }
-  return nullptr;
-}
-
-}  // namespace
-
 std::size_t Detectors::try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at,
                               WorkBudget& budget, std::vector<Span>& spans) const {
-  std::array<re2::StringPiece, kGroupsMax + 1> groups;
-  const int wanted = rule.groups + 1;
+  re2::StringPiece match;
   const std::size_t reach = std::min<std::size_t>(text.size() - at, rule.spec.reach);
   std::size_t size = std::min(reach, kFirstWindow);
-  std::size_t match_end = 0;
   while (true) {
     // The window's end is an end of text to the pattern: what has no end of its own goes up to there, and is then
     // looked at in a wider window.
     if (!budget.spend(kTryCost + size / 2)) return 0;
-    if (!rule.pattern->Match(piece(text.substr(0, at + size)), at, at + size, RE2::ANCHOR_START, groups.data(),
-                             wanted)) {
-      return 0;
-    }
-    match_end = at + groups[0].size();
-    if (match_end < at + size || size == reach) break;
+    if (!rule.pattern->Match(piece(text.substr(0, at + size)), at, at + size, RE2::ANCHOR_START, &match, 1)) return 0;
+    if (match.size() < size || size == reach) break;
     size = std::min(reach, size * kWindowGrowth);
   }
-  budget.spend(kMatchCost);
-  const re2::StringPiece* masked = masked_part(groups, wanted);
-  return masked && !masked->empty() && accept(rule, text, key, view(*masked), spans) ? match_end : 0;
+  return take(rule, text, key, at + size, {at, at + match.size()}, budget, spans) ? at + match.size() : 0;
 }
 
 void Detectors::search(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
                        std::vector<Span>& spans) const {
-  std::array<re2::StringPiece, kGroupsMax + 1> groups;
   if (rule.scope) {
+    re2::StringPiece scope;
     std::size_t from = window.begin;
     while (from < window.end && budget.spend(kTryCost + window.end - from) &&
-           rule.scope->Match(piece(text), from, window.end, RE2::UNANCHORED, groups.data(), 1)) {
-      const auto begin = static_cast<std::size_t>(groups[0].data() - text.data());
-      const Window inside{begin, begin + groups[0].size()};
+           rule.scope->Match(piece(text), from, window.end, RE2::UNANCHORED, &scope, 1)) {
+      const auto begin = static_cast<std::size_t>(scope.data() - text.data());
+      const Window inside{begin, begin + scope.size()};
       from = std::max(inside.end, from + 1);
       search_pattern(rule, text, key, inside, budget, spans);
     }
@@ -328,42 +308,67 @@ void Detectors::search(const Rule& rule, std::string_view text, std::string_view
 
 void Detectors::search_pattern(const Rule& rule, std::string_view text, std::string_view key, Window window,
                                WorkBudget& budget, std::vector<Span>& spans) const {
-  std::array<re2::StringPiece, kGroupsMax + 1> groups;
-  const int wanted = rule.groups + 1;
+  re2::StringPiece found;
   std::size_t from = window.begin;
   if (!budget.spend(window.end - from)) return;
   while (from <= window.end && budget.spend(kTryCost) &&
-         rule.pattern->Match(piece(text), from, window.end, RE2::UNANCHORED, groups.data(), wanted)) {
-    const auto match_begin = static_cast<std::size_t>(groups[0].data() - text.data());
-    const std::size_t match_end = match_begin + groups[0].size();
-    const re2::StringPiece* masked = masked_part(groups, wanted);
-    const bool accepted = masked && !masked->empty() && accept(rule, text, key, view(*masked), spans);
-    if (accepted || rule.spec.boundary == RuleBoundary::kNone) {
-      from = std::max(match_end, from + 1);
+         rule.pattern->Match(piece(text), from, window.end, RE2::UNANCHORED, &found, 1)) {
+    const auto begin = static_cast<std::size_t>(found.data() - text.data());
+    const Window match{begin, begin + found.size()};
+    if (take(rule, text, key, text.size(), match, budget, spans) || rule.spec.boundary == RuleBoundary::kNone) {
+      from = std::max(match.end, from + 1);
     } else {
       // What was refused may hide the real one: go on behind the first group of letters or digits. Steps this long keep
       // a line of nothing but digits linear.
-      from = match_begin + 1;
+      from = match.begin + 1;
       while (from < text.size() && is_alnum(text[from])) ++from;
-      budget.spend(groups[0].size());
+      budget.spend(found.size());
     }
   }
 }
 
-bool Detectors::accept(const Rule& rule, std::string_view text, std::string_view key, std::string_view masked,
+// Masks what a match is there for: its first group that took something, all of it where the pattern has no group.
+// Groups are asked for only here, of a match that is known: to find none, which is what most tries end in, is much
+// faster without them.
+bool Detectors::take(const Rule& rule, std::string_view text, std::string_view key, std::size_t text_end, Window match,
+                     WorkBudget& budget, std::vector<Span>& spans) const {
+  const std::size_t size = match.end - match.begin;
+  if (rule.groups == 0) return size > 0 && accept(rule, text, key, match, spans);
+  budget.spend(kMatchCost);
+  std::array<re2::StringPiece, kGroupsMax + 1> groups;
+  if ((size > kShortMatch && !budget.spend_long_match(size)) ||
+      !rule.pattern->Match(piece(text.substr(0, text_end)), match.begin, match.end, RE2::ANCHOR_BOTH, groups.data(),
+                           rule.groups + 1)) {
+    mask(rule, text, match, spans);
+    return true;
+  }
+  for (int i = 1; i <= rule.groups; ++i) {
+    const re2::StringPiece& group = groups[static_cast<std::size_t>(i)];
+    if (group.empty()) continue;
+    const auto begin = static_cast<std::size_t>(group.data() - text.data());
+    return accept(rule, text, key, {begin, begin + group.size()}, spans);
+  }
+  return false;
+}
+
+bool Detectors::accept(const Rule& rule, std::string_view text, std::string_view key, Window window,
                        std::vector<Span>& spans) const {
+  if (!free_standing(text, window.begin, window.end, rule.spec.boundary) ||
+      !rule.validator(text, window.begin, window.end) || !has_context(rule.spec, text, key, window.begin, window.end)) {
+    return false;
+  }
+  mask(rule, text, window, spans);
+  return true;
+}
+
+void Detectors::mask(const Rule& rule, std::string_view text, Window window, std::vector<Span>& spans) const {
   Span span;
-  span.begin = static_cast<std::size_t>(masked.data() - text.data());
-  span.end = span.begin + masked.size();
+  span.begin = window.begin;
+  span.end = window.end;
   span.kind = rule.kind;
   span.priority = rule.spec.priority;
   span.rule = rule.number;
-  if (!free_standing(text, span.begin, span.end, rule.spec.boundary) || !rule.validator(text, span.begin, span.end) ||
-      !has_context(rule.spec, text, key, span.begin, span.end)) {
-    return false;
-  }
   if (fit_to_markers(text, span)) spans.push_back(span);
-  return true;
 }
 
 }  // namespace runtail

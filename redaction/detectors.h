@@ -29,9 +29,17 @@ class WorkBudget {
     return left_ > 0;
   }
   bool is_over() const { return left_ == 0; }
+  // May the groups of a match this long be told apart? If not, all of it goes.
+  bool spend_long_match(std::uint64_t bytes) {
+    if (bytes > long_matches_left_) return false;
+    long_matches_left_ -= bytes;
+    return true;
+  }
 
  private:
+  static constexpr std::uint64_t kLongMatches = 128 << 10;
   std::uint64_t left_;
+  std::uint64_t long_matches_left_ = kLongMatches;
 };
 
 // Constant after compile(): shared between threads.
@@ -85,8 +93,12 @@ class Detectors {
               std::vector<Span>& spans) const;
   void search_pattern(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
                       std::vector<Span>& spans) const;
-  bool accept(const Rule& rule, std::string_view text, std::string_view key, std::string_view masked,
+  // False: refused. `text_end` is what the pattern took for the end of the text.
+  bool take(const Rule& rule, std::string_view text, std::string_view key, std::size_t text_end, Window match,
+            WorkBudget& budget, std::vector<Span>& spans) const;
+  bool accept(const Rule& rule, std::string_view text, std::string_view key, Window window,
               std::vector<Span>& spans) const;
+  void mask(const Rule& rule, std::string_view text, Window window, std::vector<Span>& spans) const;
   // Returns the end of the match, 0 for none.
   std::size_t try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at, WorkBudget& budget,
                      std::vector<Span>& spans) const;
