@@ -1,5 +1,6 @@
 #include "core/json_text.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -32,17 +33,22 @@ std::size_t character_size(std::string_view text) {
 
 bool is_plain(char c) { return static_cast<unsigned char>(c - 0x20) < 0x60 && c != '"' && c != '\\'; }
 
-// How many bytes of `text` from its beginning on are plain: eight at a time as long as all eight are.
+// How many bytes of `text` from its beginning on are plain.
 std::size_t plain_size(std::string_view text) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101ull;
-  std::size_t size = 0;
-  for (; size + 8 <= text.size(); size += 8) {
+  // Eight bytes at a time as long as all eight are plain; the last eight may overlap those before.
+  const auto is_plain_at = [&](std::size_t at) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101ull;
     std::uint64_t word;
-    std::memcpy(&word, text.data() + size, 8);
+    std::memcpy(&word, text.data() + at, 8);
     // The top bit of a byte is set by what is beyond ASCII, below a space, a quote, a backslash.
     const std::uint64_t odd =
         word | (word - kOnes * 0x20) | ((word ^ kOnes * '"') - kOnes) | ((word ^ kOnes * '\\') - kOnes);
-    if ((odd & kOnes * 0x80) != 0) break;
+    return (odd & kOnes * 0x80) == 0;
+  };
+  std::size_t size = 0;
+  if (text.size() >= 8) {
+    while (size < text.size() && is_plain_at(std::min(size, text.size() - 8))) size += 8;
+    if (size >= text.size()) return text.size();
   }
   while (size < text.size() && is_plain(text[size])) ++size;
   return size;

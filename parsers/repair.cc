@@ -1,5 +1,6 @@
 #include "parsers/repair.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -174,13 +175,17 @@ std::string repair_text(std::string_view text, bool& changed) {
 }
 
 bool is_clean_text(std::string_view text) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101ull;
-  for (std::size_t at = 0; at < text.size();) {
+  // Eight bytes at a time where they are ASCII; the last eight may overlap those before.
+  const auto is_ascii_at = [&](std::size_t at) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101ull;
     std::uint64_t word;
-    if (at + 8 <= text.size()) {
-      std::memcpy(&word, text.data() + at, 8);
-      // The top bit of a byte is set by what is beyond ASCII and by NUL.
-      if (((word | (word - kOnes)) & kOnes * 0x80) == 0) {
+    std::memcpy(&word, text.data() + at, 8);
+    return ((word | (word - kOnes)) & kOnes * 0x80) == 0;  // the top bit is set by what is beyond ASCII and by NUL
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    if (text.size() >= 8) {
+      const std::size_t last = text.size() - 8;
+      if (is_ascii_at(std::min(at, last))) {
         at += 8;
         continue;
       }

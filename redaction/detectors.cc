@@ -32,7 +32,9 @@ constexpr std::size_t kFirstWindow = 1024;
 constexpr std::size_t kWindowGrowth = 16;
 // What one try costs beyond the bytes it looks at.
 constexpr std::uint64_t kTryCost = 64;
-// What a match costs beyond that: to tell its groups apart takes RE2 about a microsecond.
+// What a match costs beyond that which a validator refuses.
+constexpr std::uint64_t kRefusalCost = 32;
+// What a match costs beyond that whose groups are asked for: to tell its groups apart takes RE2 about a microsecond.
 constexpr std::uint64_t kMatchCost = 640;
 // In a longer match that takes RE2's slowest engine, some 60 ns a byte.
 constexpr std::size_t kShortMatch = 1024;
@@ -322,7 +324,7 @@ void Detectors::search_pattern(const Rule& rule, std::string_view text, std::str
       // a line of nothing but digits linear.
       from = match.begin + 1;
       while (from < text.size() && is_alnum(text[from])) ++from;
-      budget.spend(found.size());
+      budget.spend(kRefusalCost + found.size());
     }
   }
 }

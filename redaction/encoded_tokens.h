@@ -2,6 +2,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -25,6 +28,16 @@ inline constexpr std::array<bool, 256> kTokenChars = [] {
 }();
 constexpr bool is_token_char(char c) { return kTokenChars[static_cast<unsigned char>(c)]; }
 
+// How many of the eight bytes before `at` stand behind the last that is a control character, a space or one of
+// !"#$%&'()* and so belongs to no token; 8 if none is.
+inline std::size_t gap_before(const char* at) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ull;
+  std::uint64_t word;
+  std::memcpy(&word, at - 8, 8);
+  const std::uint64_t from_plus = (word & kOnes * 0x7F) + kOnes * (0x80 - '+');
+  return static_cast<std::size_t>(std::countl_zero(~(from_plus | word) & kOnes * 0x80)) / 8;
+}
+
 // Calls visit(window) for each run of kTokenBytesMin letters or more, its '=' signs with it. A byte that belongs to no
 // run rules out every run that would have it inside, so most bytes are not looked at.
 template <typename Visit>
@@ -32,6 +45,10 @@ void each_token(std::string_view text, Visit visit) {
   std::size_t begin = 0;  // of the run that may be next
   while (begin + kTokenBytesMin <= text.size()) {
     std::size_t at = begin + kTokenBytesMin;
+    if (const std::size_t gap = gap_before(text.data() + at); gap < 8) {
+      begin = at - gap;
+      continue;
+    }
     while (at > begin && is_token_char(text[at - 1])) --at;
     if (at > begin) {
       begin = at;

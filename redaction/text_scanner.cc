@@ -9,7 +9,7 @@ namespace {
 
 // RE2 looks at each byte of an ordinary text a few times; a short text may be looked at often.
 constexpr std::uint64_t kWorkBase = 2 << 20;
-constexpr std::uint64_t kWorkPerByte = 16;
+constexpr std::uint64_t kWorkPerByte = 14;
 
 }  // namespace
 
