@@ -34,7 +34,7 @@ class Gate {
   // Positions do not wait for each other as the states of an automaton do, so this runs at about two cycles a byte,
   // three times as fast as Aho-Corasick, and most trigrams of words in a log are told from those of literals by the
   // byte behind them.
-  static constexpr int kHashBits = 14;
+  static constexpr int kHashBits = 15;
   static constexpr int kBucketBits = 12;
   struct Literal {
     std::uint64_t head;   // the first eight bytes, in lower case
