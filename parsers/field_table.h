@@ -35,28 +35,41 @@ class FieldTable {
   }
 
   const MemberMeaning* find(std::string_view name) const {
-    for (std::size_t at = hash(name) & mask_;; at = (at + 1) & mask_) {
+    const Ends ends = ends_of(name);
+    for (std::size_t at = hash(name, ends) & mask_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (!slot.meaning) return nullptr;
-      if (slot.name == name) return slot.meaning;
+      // Up to 16 bytes both ends are all there is of a name.
+      if (slot.name.size() == name.size() && slot.ends.head == ends.head && slot.ends.tail == ends.tail &&
+          (name.size() <= 16 || slot.name == name)) {
+        return slot.meaning;
+      }
     }
   }
 
  private:
+  struct Ends {
+    std::uint64_t head = 0, tail = 0;  // of eight bytes each, which may overlap
+  };
   struct Slot {
     std::string_view name;
+    Ends ends;
     const MemberMeaning* meaning = nullptr;
   };
 
-  static std::size_t hash(std::string_view name) {
-    std::uint64_t head = 0, tail = 0;
+  static Ends ends_of(std::string_view name) {
+    Ends ends;
     if (name.size() >= 8) {
-      std::memcpy(&head, name.data(), 8);
-      std::memcpy(&tail, name.data() + name.size() - 8, 8);
+      std::memcpy(&ends.head, name.data(), 8);
+      std::memcpy(&ends.tail, name.data() + name.size() - 8, 8);
     } else {
-      for (const char c : name) head = head << 8 | static_cast<unsigned char>(c);
+      for (const char c : name) ends.head = ends.head << 8 | static_cast<unsigned char>(c);
     }
-    const std::uint64_t mixed = (head ^ name.size() * 0x9E3779B97F4A7C15ull) * 0xD6E8FEB86659FD93ull + tail;
+    return ends;
+  }
+
+  static std::size_t hash(std::string_view name, const Ends& ends) {
+    const std::uint64_t mixed = (ends.head ^ name.size() * 0x9E3779B97F4A7C15ull) * 0xD6E8FEB86659FD93ull + ends.tail;
     return (mixed * 0xD6E8FEB86659FD93ull) >> 32;
   }
 
@@ -66,9 +79,10 @@ class FieldTable {
     slots_.assign(size, {});
     mask_ = size - 1;
     for (const auto& [name, meaning] : entries_) {
-      std::size_t at = hash(name) & mask_;
+      const Ends ends = ends_of(name);
+      std::size_t at = hash(name, ends) & mask_;
       while (slots_[at].meaning) at = (at + 1) & mask_;
-      slots_[at] = {name, meaning.get()};
+      slots_[at] = {name, ends, meaning.get()};
     }
   }
 
