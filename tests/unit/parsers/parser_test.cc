@@ -118,6 +118,18 @@ TEST_F(ParserTest, UuidsAreTyped) {
   EXPECT_EQ(event.fields.find(Field::kCorrelationId)->kind, FieldValue::Kind::kText);
 }
 
+TEST_F(ParserTest, ABadByteIsSeenAtEveryPlaceOfAText) {
+  for (std::size_t lead = 1; lead < 20; ++lead) {
+    for (std::size_t tail = 0; tail < 20; ++tail) {
+      const std::string before(lead, 'x'), after(tail, 'y');
+      EXPECT_TRUE(parse(before + '\0' + after).repaired);
+      EXPECT_TRUE(parse(before + "\xC3" + after).repaired);
+      EXPECT_FALSE(parse(before + "\xC3\xA9" + after).repaired);
+      EXPECT_FALSE(parse(before + '\x7F' + after).repaired);
+    }
+  }
+}
+
 struct BadCase {
   const char* name;
   std::string line;

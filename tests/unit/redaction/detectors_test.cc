@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <random>
 
 #include "redaction/marker.h"
 #include "redaction/masker.h"
@@ -47,6 +48,41 @@ TEST(Gate, FindsLiteralsAtEveryPlaceInEitherCase) {
     EXPECT_THAT(places_of(gate, slashes, text), IsEmpty());
   }
   EXPECT_THAT(places_of(gate, slashes, "://://"), ElementsAre(0, 3));
+}
+
+TEST(Gate, FindsWhatASearchFinds) {
+  static constexpr std::string_view kAlphabet = "abzABZ[{@`_-:=/ 09\r\n\x7F\xC3";
+  std::mt19937_64 random(test::seed() + 3);
+  const auto text_of = [&](std::size_t size) {
+    std::string text(size, ' ');
+    for (char& c : text) c = kAlphabet[random() % kAlphabet.size()];
+    return text;
+  };
+  const auto lowered = [](std::string text) {
+    for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    return text;
+  };
+  for (int round = 0; round < test::by_scale(300, 20'000); ++round) {
+    Gate gate;
+    std::vector<std::string> literals;
+    for (std::size_t i = 0; i < 20; ++i) {
+      const std::string literal = lowered(text_of(3 + random() % 12));
+      if (gate.add(literal) == literals.size()) literals.push_back(literal);
+    }
+    std::string text = text_of(random() % 40);
+    for (int i = 0; i < 5; ++i) {
+      const std::string& literal = literals[random() % literals.size()];
+      text += literal.substr(0, random() % 4 == 0 ? random() % literal.size() : literal.size());
+      text += text_of(random() % 4);
+    }
+    const std::string folded = lowered(text);
+    for (std::uint32_t number = 0; number < literals.size(); ++number) {
+      std::vector<std::size_t> want;
+      for (std::size_t at = 0; (at = folded.find(literals[number], at)) != std::string::npos; ++at) want.push_back(at);
+      ASSERT_EQ(places_of(gate, number, text), want)
+          << testing::PrintToString(literals[number]) << " in " << testing::PrintToString(text);
+    }
+  }
 }
 
 TEST(Features, DigitRunsTakeSeparatorsAndWhatLeadsIn) {
@@ -182,6 +218,21 @@ TEST(Markers, OnlyACompleteOneCounts) {
   EXPECT_EQ(marker_size("[REDACTED:email", 0), 0u);
   EXPECT_EQ(marker_size("[REDACTED:E]", 0), 0u);
   EXPECT_EQ(marker_size("", 0), 0u);
+}
+
+// To tell the groups of a long match apart is dear: of many on one line the later ones go whole.
+TEST(Detectors, ManyLongMatchesLoseAllTheyHold) {
+  Redactor redactor = make_redactor();
+  std::string text;
+  for (int i = 0; i < 12; ++i) {
+    text +=
+        std::to_string(i) + ": Duplicate entry '" + std::string(30'000, static_cast<char>('A' + i)) + "' for key 'k'\n";
+  }
+  const std::string out = redactor.redact_text(text + "done");
+  EXPECT_TRUE(out.starts_with("0: Duplicate entry '[REDACTED:row_values]' for key 'k'\n1: Duplicate")) << out;
+  EXPECT_TRUE(out.ends_with("11: [REDACTED:row_values] 'k'\ndone")) << out;
+  for (char c = 'A'; c < 'A' + 12; ++c) EXPECT_EQ(out.find(std::string(2, c)), std::string::npos) << out;
+  EXPECT_EQ(redactor.redact_text(out), out);
 }
 
 // A megabyte of nothing but beginnings: what costs the square of its length takes minutes here.

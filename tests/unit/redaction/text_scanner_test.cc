@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "redaction/encoded_tokens.h"
 #include "redaction/key_lines.h"
 #include "tests/support/scale.h"
@@ -185,6 +187,29 @@ TEST(Encodings, DeeperThanFourLayersGoWhole) {
   EXPECT_EQ(out.fields.text(Field::kMsg), "[REDACTED:budget]");
   EXPECT_EQ(out.fields.text(Field::kTask), "load");
   EXPECT_FALSE(out.pii_safe);
+}
+
+TEST(Encodings, TokensAreAllLongRunsOfTheirLetters) {
+  static constexpr std::string_view kAlphabet = "aZ09+/-_aZ09+/-_aZ09+/-_aZ09+/-_aZ09+/-_aZ09+/-_ *.:=~\x7F\xAB\xFF";
+  std::mt19937_64 random(test::seed() + 4);
+  std::size_t found = 0;
+  for (int round = 0; round < test::by_scale(5'000, 500'000); ++round) {
+    std::string text(random() % 200, ' ');
+    for (char& c : text) c = kAlphabet[random() % kAlphabet.size()];
+    std::vector<std::pair<std::size_t, std::size_t>> want, have;
+    for (std::size_t end = 0, begin = 0; begin < text.size(); begin = end + 1) {
+      for (end = begin; end < text.size() && is_token_char(text[end]); ++end) {
+      }
+      const std::size_t letters = end - begin;
+      std::size_t signs = 0;
+      while (signs < 2 && end + signs < text.size() && text[end + signs] == '=') ++signs;
+      if (letters >= kTokenBytesMin) want.emplace_back(begin, end + signs);
+    }
+    each_token(text, [&](Window window) { have.emplace_back(window.begin, window.end); });
+    ASSERT_EQ(have, want) << testing::PrintToString(text);
+    found += want.size();
+  }
+  EXPECT_GT(found, 1000u);
 }
 
 TEST(Encodings, DigestsAndIdsAreNoText) {
