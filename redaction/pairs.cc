@@ -63,15 +63,26 @@ class Cursor {
   std::size_t at_;
 };
 
-// The quote that ends what began after `backslashes` of them and `quote`; text.size() if it is cut off.
+// The quote that ends what began after `backslashes` of them and `quote`; text.size() if it is cut off. An apostrophe
+// between two letters ('Daniel O'Donnell') ends it only if no other quote does soon.
 std::size_t closing_quote(std::string_view text, std::size_t from, char quote, std::size_t backslashes) {
+  constexpr std::size_t kNameBytesMax = 96;
+  std::size_t apostrophe = std::string_view::npos;
   for (std::size_t at = from; (at = text.find(quote, at)) != std::string_view::npos; ++at) {
+    if (apostrophe != std::string_view::npos && at - apostrophe > kNameBytesMax) return apostrophe;
     std::size_t before = 0;
     while (at > from + before && text[at - 1 - before] == '\\') ++before;
     const bool closes = backslashes == 0 ? before % 2 == 0 : before <= backslashes;
-    if (closes) return at - std::min(before, backslashes);
+    if (!closes) continue;
+    const bool is_doubled = at + 1 < text.size() && text[at + 1] == quote;  // SQL: 'O''Donnell'
+    const std::size_t next = at + (is_doubled ? 2 : 1);
+    const bool in_word = quote == '\'' && before == 0 && at > from && next < text.size() && is_letter(text[at - 1]) &&
+                         is_letter(text[next]);
+    if (!in_word) return at - std::min(before, backslashes);
+    if (apostrophe == std::string_view::npos) apostrophe = at;
+    at = next - 1;
   }
-  return text.size();
+  return std::min(apostrophe, text.size());
 }
 
 // After the bracket that closes the one at `from`; text.size() if none does.

@@ -99,6 +99,39 @@ bool date_alone(std::string_view text, std::size_t begin, std::size_t end) {
   return !has_time;
 }
 
+// A birth date. One with a time of day is when a line was written, unless it is midnight, a word before it says what it
+// is, or there is nothing beside it and the name of the member says so.
+bool birth_date(std::string_view text, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kTimeBytesMax = 24, kBeforeBytesMax = 40;
+  const std::size_t day_end = std::min(begin + 10, end);
+  const bool is_moment =
+      day_end < end && to_lower(text[day_end]) == 't' && text[begin + 4] == '-';  // 1980-04-12T03:40Z
+  if (!is_date(text.substr(begin, (is_moment ? day_end : end) - begin))) return false;
+  const std::string_view after = text.substr(is_moment ? day_end : end);
+  const bool has_time = after.size() > 5 && (is_moment || after[0] == ' ') && is_digit(after[1]) && after[3] == ':';
+  if (!has_time || after.substr(1, 5) == "00:00" || (begin == 0 && after.size() <= kTimeBytesMax)) return true;
+  const std::size_t from = begin > kBeforeBytesMax ? begin - kBeforeBytesMax : 0;
+  std::string before(text.substr(from, begin - from));
+  std::transform(before.begin(), before.end(), before.begin(), to_lower);
+  for (const std::string_view word : {"birth", "born", "dob", "d.o.b", "brthdtc", "geb"}) {
+    if (before.find(word) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// Groups of digits that nobody prints a card in: a value and the time after it, "474032 1778168055051".
+bool card_in_groups(std::string_view text, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kGroupDigitsMax = 8;
+  const std::string_view found = text.substr(begin, end - begin);
+  if (!is_card_number(found)) return false;
+  std::size_t group = 0;
+  for (const char c : found) {
+    group = is_digit(c) ? group + 1 : 0;
+    if (group > kGroupDigitsMax) return false;
+  }
+  return true;
+}
+
 bool serial(std::string_view text, std::size_t begin, std::size_t end) {
   const std::string_view found = text.substr(begin, end - begin);
   return std::count_if(found.begin(), found.end(), is_digit) >= 4 && !is_date(found) && !parse_uuid(found);
@@ -139,10 +172,11 @@ bool quoted(std::string_view text, std::size_t begin, std::size_t end) {
   return text.substr(begin, end - begin).find('\'') != std::string_view::npos;
 }
 
-// The password of a URL may hold a '/' that nobody encoded; digits before it are a port.
+// The password of a URL may hold a '/' that nobody encoded; digits before that, or before the ';' of an option, are a
+// port.
 bool url_password(std::string_view text, std::size_t begin, std::size_t end) {
   const std::string_view found = text.substr(begin, end - begin);
-  const std::string_view head = found.substr(0, found.find('/'));
+  const std::string_view head = found.substr(0, found.find_first_of("/;"));
   return !std::all_of(head.begin(), head.end(), is_digit) && opaque(text, begin, end);
 }
 
@@ -182,6 +216,7 @@ bool email(std::string_view text, std::size_t begin, std::size_t end) {
 constexpr std::pair<std::string_view, Validator> kValidators[] = {
     {"none", none},
     {"card", judged<is_card_number>},
+    {"card_in_groups", card_in_groups},
     {"ssn", judged<is_us_ssn>},
     {"iban", judged<is_iban>},
     {"npi", judged<is_npi>},
@@ -200,6 +235,7 @@ constexpr std::pair<std::string_view, Validator> kValidators[] = {
     {"vendor_token", vendor_token},
     {"subject", subject},
     {"date_alone", date_alone},
+    {"birth_date", birth_date},
     {"serial", serial},
     {"ip_in_text", ip_in_text},
     {"full_name", full_name},
