@@ -9,18 +9,21 @@
 
 #include "agent/config_file.h"
 #include "agent/verbs.h"
+#include "config/quantity.h"
 #include "core/exit_code.h"
 #include "core/time.h"
 #include "schema/identity_key.h"
 #include "schema/migrate.h"
 #include "schema/partitions.h"
 #include "schema/pg.h"
+#include "schema/roles.h"
 
 namespace runtail {
 namespace {
 
 struct MigrateOptions {
-  std::string config_path, url, schema, identity_key_file;
+  std::string config_path, url, schema, identity_key_file, print_roles, lock_timeout;
+  MigrationRequest request;
   bool print = false, dry_run = false, maintain = false;
   std::optional<int> down_to;
 };
@@ -60,18 +63,26 @@ Result<PgConnection> connect(const PostgresConfig& config) {
 }
 
 void print_report(const std::string& schema, const MigrationReport& report, bool dry_run) {
+  const std::string versions =
+      report.from == report.to ? std::to_string(report.to)
+                               : std::to_string(report.from) + " -> " + std::to_string(report.to);
   if (report.steps.empty()) {
     std::printf("schema %s: at version %d, nothing to do\n", schema.c_str(), report.from);
   } else {
-    std::printf("schema %s: version %d -> %d%s\n", schema.c_str(), report.from, report.to,
-                dry_run ? ", not done (dry run)" : "");
+    std::printf("schema %s: version %s%s\n", schema.c_str(), versions.c_str(), dry_run ? ", not done (dry run)" : "");
   }
   for (const std::string& step : report.steps) std::printf("  %s\n", step.c_str());
+  for (const std::string& group : report.left_out) {
+    std::printf("left out: %s (runtail migrate --with %s adds it)\n", group.c_str(), group.c_str());
+  }
+  for (const std::string& prefix : report.roles) {
+    std::printf("granted to: %s_writer, %s_reader, %s_retention\n", prefix.c_str(), prefix.c_str(), prefix.c_str());
+  }
   if (report.identity_key_made) std::printf("identity key: made\n");
 }
 
-int maintain(PgConnection& connection, const std::string& schema) {
-  auto made = maintain_partitions(connection, schema, SystemClock().now());
+int maintain(PgConnection& connection, const std::string& schema, const MigrationRequest& request) {
+  auto made = maintain_partitions(connection, schema, SystemClock().now(), request.lock_timeout);
   if (!made) return complain(made.error());
   if (made->empty()) {
     std::printf("partitions: all there\n");
@@ -82,22 +93,28 @@ int maintain(PgConnection& connection, const std::string& schema) {
 }
 
 int up(PgConnection& connection, const std::string& schema, const MigrateOptions& options) {
-  std::optional<HashKey> key;
+  MigrationRequest request = options.request;
   if (!options.identity_key_file.empty()) {
     auto read = read_identity_key_file(options.identity_key_file);
     if (!read) return complain(read.error());
-    key = *read;
+    request.identity_key = *read;
   }
-  auto report = options.dry_run ? plan_migration(connection, schema) : migrate_up(connection, schema, key);
+  auto report = options.dry_run ? plan_migration(connection, schema, request) : migrate_up(connection, schema, request);
   if (!report) return complain(report.error());
   print_report(schema, *report, options.dry_run);
-  return options.dry_run ? kExitOk : maintain(connection, schema);
+  return options.dry_run ? kExitOk : maintain(connection, schema, request);
 }
 
-int down(PgConnection& connection, const std::string& schema, int version) {
-  auto report = migrate_down(connection, schema, version);
+int down(PgConnection& connection, const std::string& schema, const MigrateOptions& options) {
+  auto report = migrate_down(connection, schema, *options.down_to, options.request);
   if (!report) return complain(report.error());
   print_report(schema, *report, false);
+  return kExitOk;
+}
+
+int print_script(const Result<std::string>& script) {
+  if (!script) return complain(script.error());
+  std::fputs(script->c_str(), stdout);
   return kExitOk;
 }
 
@@ -107,23 +124,30 @@ int migrate(const MigrateOptions& options) {
   if (!options.url.empty()) config->postgres.url = options.url;
   if (!options.schema.empty()) config->postgres.schema = options.schema;
   const std::string& schema = config->postgres.schema;
-  if (options.print) {
-    std::fputs(print_migrations(schema).c_str(), stdout);
-    return kExitOk;
-  }
+  if (!options.print_roles.empty()) return print_script(roles_script(schema, options.print_roles));
+  if (options.print) return print_script(print_migrations(schema, options.request));
   auto connection = connect(config->postgres);
   if (!connection) return complain(connection.error());
-  if (options.maintain) return maintain(*connection, schema);
-  if (options.down_to) return down(*connection, schema, *options.down_to);
+  if (options.maintain) return maintain(*connection, schema, options.request);
+  if (options.down_to) return down(*connection, schema, options);
   return up(*connection, schema, options);
+}
+
+// A duration as everywhere else: "500ms", "10s", "2m". Zero would be for ever.
+std::string read_lock_timeout(const std::string& text, MigrationRequest& request) {
+  const auto read = parse_duration(text);
+  if (!read || *read <= std::chrono::milliseconds::zero()) return "is a duration above zero, such as 5s";
+  request.lock_timeout = *read;
+  return {};
 }
 
 }  // namespace
 
 void add_migrate_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb =
-      app.add_subcommand("migrate", "Make or update the PostgreSQL schema, its partitions, its identity key");
+      app.add_subcommand("migrate", "Make or update the PostgreSQL schema, its partitions, its roles, its identity key");
   const auto options = std::make_shared<MigrateOptions>();
+  MigrationRequest& request = options->request;
   add_config_option(*verb, options->config_path);
   verb->add_option("--url", options->url, "Connection string or URI, instead of postgres.url")->type_name("CONNINFO");
   verb->add_option("--schema", options->schema, "Schema name, instead of postgres.schema")->type_name("NAME");
@@ -134,20 +158,52 @@ void add_migrate_verb(CLI::App& app, int& exit_code) {
                        "Undo the versions above N; the data of their tables is deleted. 0 undoes all")
           ->type_name("N");
   CLI::Option* maintain = verb->add_flag("--maintain", options->maintain, "Only make the partitions due today");
+  CLI::Option* adopt =
+      verb->add_flag("--adopt", request.adopt, "Make the tables in a schema that holds tables of others already");
+  CLI::Option* without =
+      verb->add_option("--without", request.without,
+                       "Leave out these tables, now and later: traces, chat, documents, aggregates, providers")
+          ->delimiter(',')
+          ->type_name("GROUPS");
+  CLI::Option* with =
+      verb->add_option("--with", request.with, "Add what was left out")->delimiter(',')->type_name("GROUPS");
+  CLI::Option* roles = verb->add_option("--roles", request.roles,
+                                        "Make the roles PREFIX_writer, _reader and _retention and grant them their "
+                                        "rights; later migrations grant what new tables need by themselves")
+                           ->type_name("PREFIX");
+  CLI::Option* print_roles =
+      verb->add_option("--print-roles", options->print_roles, "Print the SQL of --roles and touch no database")
+          ->type_name("PREFIX");
   CLI::Option* key_file = verb->add_option("--identity-key-file", options->identity_key_file,
                                            "File of 64 hex digits: the key of hashes, instead of a random one")
                               ->type_name("FILE");
-  print->excludes(dry_run)->excludes(down_to)->excludes(maintain)->excludes(key_file);
-  dry_run->excludes(down_to)->excludes(maintain);
-  down_to->excludes(maintain)->excludes(key_file);
-  maintain->excludes(key_file);
+  verb->add_option("--lock-timeout", options->lock_timeout,
+                   "How long a statement waits for locks of others, who queue behind it (5s)")
+      ->type_name("TIME")
+      ->each([&request](const std::string& text) {
+        if (const std::string wrong = read_lock_timeout(text, request); !wrong.empty()) {
+          throw CLI::ValidationError("--lock-timeout", wrong);
+        }
+      });
+  print->excludes(dry_run)->excludes(down_to)->excludes(maintain)->excludes(key_file)->excludes(adopt);
+  dry_run->excludes(down_to)->excludes(maintain)->excludes(roles);
+  for (CLI::Option* other : {adopt, without, with, roles, key_file}) {
+    down_to->excludes(other);
+    maintain->excludes(other);
+  }
+  down_to->excludes(maintain);
+  for (CLI::Option* other : {print, dry_run, down_to, maintain, adopt, without, with, roles, key_file}) {
+    print_roles->excludes(other);
+  }
   verb->footer(
       "Run it before the agents of a new version start, and once a day for the partitions (--maintain). Repeating it\n"
-      "is harmless, and so are two at once. Exit codes: 3 configuration or rights, 4 database out of reach or busy,\n"
-      "5 the database holds migrations this runtail does not know.\n"
+      "is harmless, and so are two at once; after a failure the database is as before. Exit codes: 3 configuration,\n"
+      "rights or names that are taken, 4 database out of reach or busy, 5 the database holds migrations this runtail\n"
+      "does not know.\n"
       "\n"
       "Examples:\n"
-      "  runtail migrate --url postgresql://runtail_owner@db.internal/etl\n"
+      "  runtail migrate --url postgresql://runtail_owner@db.internal/etl --roles runtail\n"
+      "  runtail migrate --print-roles runtail | psql -d etl\n"
       "  runtail migrate --print > schema.sql");
   verb->callback([options, &exit_code] { exit_code = migrate(*options); });
 }

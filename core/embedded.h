@@ -15,5 +15,6 @@ std::string_view runtail_reference_yaml();   // config/runtail.yaml
 std::span<const File> runtail_dialects();    // parsers/dialects/*.yaml
 std::span<const File> runtail_rules();       // redaction/rules/*.yaml
 std::span<const File> runtail_migrations();  // schema/sql/*.sql
+std::string_view runtail_roles();            // schema/roles.sql
 
 }  // namespace runtail::embedded

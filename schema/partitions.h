@@ -2,6 +2,7 @@
 // There is no default partition: a row outside is refused, and known to be too old or too far ahead.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <span>
 #include <string>
@@ -13,7 +14,7 @@
 
 namespace runtail {
 
-enum class PartitionSpan { kDay, kMonth };
+enum class PartitionSpan { kDay, kWeek /* from Monday */, kMonth };
 
 // Partitions exist from `back` spans before today's to `ahead` spans after it, both included.
 struct PartitionRule {
@@ -22,6 +23,7 @@ struct PartitionRule {
   int back;
   int ahead;
 };
+// Of every table that may be there; optional ones may be missing from a schema.
 std::span<const PartitionRule> partition_rules();
 
 // Half-open, UTC.
@@ -32,16 +34,20 @@ struct PartitionBounds {
 };
 
 struct Partition {
-  std::string name;  // job_runs_2026_03, log_events_2026_03_01
+  std::string name;  // job_runs_2026_03; with the first day: log_events_2026_03_01, chat_messages_2026_03_02
   PartitionBounds bounds;
 };
 // Those the rule asks for at `now`, in order of time.
 std::vector<Partition> partitions_due(const PartitionRule& rule, TimePoint now);
 
-// Makes the missing ones; repeating it is harmless, and so are two at once. Gives the names of those made.
-// Takes no lock that readers or writers wait for longer than lock_timeout (5 s); kUnavailable then: call it again.
+// Makes the missing ones; repeating it is harmless, and so are two at once. Gives the names of those made; they belong
+// to whoever owns their table, which the user must be a member of. Tables that are missing, or partitioned by others
+// (hypertables), are passed over. One transaction a table, so what is made stays when the next one fails.
+// Takes no lock that readers or writers wait for longer than `lock_timeout`; kUnavailable then: call it again.
+// kNotFound: no table is there.
 Result<std::vector<std::string>> maintain_partitions(PgConnection& connection, const std::string& schema,
-                                                     TimePoint now);
+                                                     TimePoint now,
+                                                     std::chrono::milliseconds lock_timeout = std::chrono::seconds(5));
 
 // By table: from the oldest partition's lower bound to the newest one's upper bound. Rows before it are expired, rows
 // after it wait for partitions. A table without partitions is missing from the map.

@@ -1,0 +1,2 @@
+DROP TABLE {{schema}}.spans;
+DROP TABLE {{schema}}.traces;

@@ -1,0 +1,1 @@
+DROP TABLE {{schema}}.provider_sync_status;
