@@ -63,9 +63,9 @@ Result<PgConnection> connect(const PostgresConfig& config) {
 }
 
 void print_report(const std::string& schema, const MigrationReport& report, bool dry_run) {
-  const std::string versions =
-      report.from == report.to ? std::to_string(report.to)
-                               : std::to_string(report.from) + " -> " + std::to_string(report.to);
+  const std::string versions = report.from == report.to
+                                   ? std::to_string(report.to)
+                                   : std::to_string(report.from) + " -> " + std::to_string(report.to);
   if (report.steps.empty()) {
     std::printf("schema %s: at version %d, nothing to do\n", schema.c_str(), report.from);
   } else {
@@ -144,8 +144,8 @@ std::string read_lock_timeout(const std::string& text, MigrationRequest& request
 }  // namespace
 
 void add_migrate_verb(CLI::App& app, int& exit_code) {
-  CLI::App* verb =
-      app.add_subcommand("migrate", "Make or update the PostgreSQL schema, its partitions, its roles, its identity key");
+  CLI::App* verb = app.add_subcommand(
+      "migrate", "Make or update the PostgreSQL schema, its partitions, its roles, its identity key");
   const auto options = std::make_shared<MigrateOptions>();
   MigrationRequest& request = options->request;
   add_config_option(*verb, options->config_path);

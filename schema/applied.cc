@@ -25,8 +25,9 @@ Result<std::vector<Row>> read_rows(PgConnection& connection, const std::string& 
   if (!present->boolean(0, 0)) return found;
   if (!present->boolean(0, 1)) {
     return Error{ErrorCode::kInvalidInput,
-                 "schema " + schema + " has a table schema_migrations of another tool; runtail keeps its versions in "
-                                      "a table of that name: give it a schema of its own (--schema, postgres.schema)"};
+                 "schema " + schema +
+                     " has a table schema_migrations of another tool; runtail keeps its versions in "
+                     "a table of that name: give it a schema of its own (--schema, postgres.schema)"};
   }
   auto rows = connection.exec("SELECT version, name, encode(checksum, 'hex') FROM " + table + " ORDER BY version");
   if (!rows) return to_error(rows.error(), "read " + schema + ".schema_migrations");
@@ -109,9 +110,8 @@ Result<std::vector<std::string>> check_tables(PgConnection& connection, const st
       return std::any_of(made.begin(), made.end(), [&](const MadeRelation& one) { return one.name == table; });
     });
     if (maker == migrations.end()) throw std::logic_error("no migration makes table " + table);
-    const bool applied = std::any_of(rows->begin(), rows->end(), [&](const Row& each) {
-      return each.version == maker->version;
-    });
+    const bool applied =
+        std::any_of(rows->begin(), rows->end(), [&](const Row& each) { return each.version == maker->version; });
     if (applied) {
       gone.push_back(table);
     } else if (!maker->group.empty() && maker->version < newest) {

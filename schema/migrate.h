@@ -21,7 +21,8 @@ struct MigrationRequest {
   // Groups (optional_groups()) not to make, and to make although they were left out before. What a schema has and has
   // not is kept by later migrations.
   std::vector<std::string> without, with;
-  // Prefix of the roles to make and grant to (schema/roles.h). Roles granted to before get theirs for new tables anyway.
+  // Prefix of the roles to make and grant to (schema/roles.h). Roles granted to before get theirs for new tables
+  // anyway.
   std::string roles;
   // How long a statement waits for the locks of others; writers queue behind it meanwhile.
   std::chrono::milliseconds lock_timeout{5000};
@@ -58,8 +59,8 @@ Result<MigrationReport> plan_migration(PgConnection& connection, const std::stri
 // with the roles if asked for. Partitions are not in it: they depend on the day.
 Result<std::string> print_migrations(const std::string& schema, const MigrationRequest& request = {});
 
-// BEGIN, and the lock of `schema` that migrations and partition work hold until COMMIT; DDL then waits `lock_timeout` at
-// most for its locks. kUnavailable when another holds it for a minute. After an error no transaction is open.
+// BEGIN, and the lock of `schema` that migrations and partition work hold until COMMIT; DDL then waits `lock_timeout`
+// at most for its locks. kUnavailable when another holds it for a minute. After an error no transaction is open.
 Result<void> begin_exclusive(PgConnection& connection, const std::string& schema,
                              std::chrono::milliseconds lock_timeout = MigrationRequest{}.lock_timeout);
 

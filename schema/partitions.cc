@@ -12,12 +12,18 @@ namespace {
 // Back: how long rows are kept, so that rows of old files find their partition. A run is kept 400 days and may be
 // scheduled up to 13 months ahead. What is kept for six years is written when it happens, so its past grows by itself.
 constexpr PartitionRule kRules[] = {
-    {"job_runs", PartitionSpan::kMonth, 14, 13},        {"dq_observations", PartitionSpan::kMonth, 14, 13},
-    {"dq_check_results", PartitionSpan::kMonth, 14, 13}, {"log_events", PartitionSpan::kDay, 30, 3},
-    {"metric_snapshots", PartitionSpan::kDay, 30, 3},   {"traces", PartitionSpan::kDay, 30, 3},
-    {"spans", PartitionSpan::kDay, 30, 3},              {"document_events", PartitionSpan::kDay, 30, 3},
-    {"chat_messages", PartitionSpan::kWeek, 13, 2},     {"metrics_aggregates", PartitionSpan::kWeek, 13, 2},
-    {"access_log", PartitionSpan::kMonth, 1, 13},       {"audit_events", PartitionSpan::kMonth, 1, 13},
+    {"job_runs", PartitionSpan::kMonth, 14, 13},
+    {"dq_observations", PartitionSpan::kMonth, 14, 13},
+    {"dq_check_results", PartitionSpan::kMonth, 14, 13},
+    {"log_events", PartitionSpan::kDay, 30, 3},
+    {"metric_snapshots", PartitionSpan::kDay, 30, 3},
+    {"traces", PartitionSpan::kDay, 30, 3},
+    {"spans", PartitionSpan::kDay, 30, 3},
+    {"document_events", PartitionSpan::kDay, 30, 3},
+    {"chat_messages", PartitionSpan::kWeek, 13, 2},
+    {"metrics_aggregates", PartitionSpan::kWeek, 13, 2},
+    {"access_log", PartitionSpan::kMonth, 1, 13},
+    {"audit_events", PartitionSpan::kMonth, 1, 13},
 };
 
 std::string two_digits(unsigned value) { return (value < 10 ? "0" : "") + std::to_string(value); }

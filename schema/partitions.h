@@ -45,8 +45,7 @@ std::vector<Partition> partitions_due(const PartitionRule& rule, TimePoint now);
 // (hypertables), are passed over. One transaction a table, so what is made stays when the next one fails.
 // Takes no lock that readers or writers wait for longer than `lock_timeout`; kUnavailable then: call it again.
 // kNotFound: no table is there.
-Result<std::vector<std::string>> maintain_partitions(PgConnection& connection, const std::string& schema,
-                                                     TimePoint now,
+Result<std::vector<std::string>> maintain_partitions(PgConnection& connection, const std::string& schema, TimePoint now,
                                                      std::chrono::milliseconds lock_timeout = std::chrono::seconds(5));
 
 // By table: from the oldest partition's lower bound to the newest one's upper bound. Rows before it are expired, rows

@@ -2,7 +2,8 @@
 // group roles without a login: the users of agents and people become their members.
 //   writer     what the agent's statements need. It can delete nothing, and only add to what is append-only.
 //   reader     every table and view but the identity key and the keyed hashes of raw text.
-//   retention  owns the partitioned tables, because only an owner may make, detach and drop partitions, and deletes what
+//   retention  owns the partitioned tables, because only an owner may make, detach and drop partitions, and deletes
+//   what
 //              is kept for a time in the others. It reads neither identity key nor positions.
 // The owner (whoever runs `migrate`) is a member of retention, so that it may still change those tables.
 #pragma once

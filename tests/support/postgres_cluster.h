@@ -51,6 +51,7 @@ class PostgresCluster {
   std::filesystem::path directory_;  // its socket is here, its data in data/
   std::filesystem::path programs_;   // /usr/lib/postgresql/15/bin
   std::unique_ptr<ChildProcess> process_;
+  const bool fsync_;
   bool template_made_ = false;
 };
 

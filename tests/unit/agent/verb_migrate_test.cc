@@ -59,14 +59,14 @@ TEST_F(MigrateVerbTest, SaysWhatItDidAndThenThatNothingIsLeft) {
   const std::string url = new_database();
   const Ran first = migrate({"--url", url});
   EXPECT_EQ(first.exit_code, kExitOk) << first.errors;
-  EXPECT_THAT(first.output, AllOf(HasSubstr("schema observability: version 0 -> 5\n  001_delivery up\n"),
-                                  HasSubstr("identity key: made"), HasSubstr("partitions: 118 made")));
+  EXPECT_THAT(first.output, AllOf(HasSubstr("schema observability: version 0 -> 12\n  001_delivery up\n"),
+                                  HasSubstr("identity key: made"), HasSubstr("partitions: 316 made")));
   const Ran second = migrate({"--url", url});
   EXPECT_EQ(second.exit_code, kExitOk) << second.errors;
-  EXPECT_EQ(second.output, "schema observability: at version 5, nothing to do\npartitions: all there\n");
+  EXPECT_EQ(second.output, "schema observability: at version 12, nothing to do\npartitions: all there\n");
   EXPECT_EQ(migrate({"--url", url, "--maintain"}).output, "partitions: all there\n");
   const Ran down = migrate({"--url", url, "--down-to", "4"});
-  EXPECT_THAT(down.output, HasSubstr("version 5 -> 4\n  005_views down\n"));
+  EXPECT_THAT(down.output, HasSubstr("version 12 -> 4\n  012_service down\n"));
 }
 
 TEST_F(MigrateVerbTest, DryRunChangesNothing) {
@@ -74,7 +74,7 @@ TEST_F(MigrateVerbTest, DryRunChangesNothing) {
   for (int time = 0; time < 2; ++time) {
     const Ran dry = migrate({"--url", url, "--dry-run"});
     EXPECT_EQ(dry.exit_code, kExitOk) << dry.errors;
-    EXPECT_THAT(dry.output, HasSubstr("version 0 -> 5, not done (dry run)"));
+    EXPECT_THAT(dry.output, HasSubstr("version 0 -> 12, not done (dry run)"));
   }
 }
 

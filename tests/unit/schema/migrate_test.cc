@@ -22,6 +22,13 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr char kSchema[] = "observability";
+constexpr int kNewest = 12;
+
+MigrationRequest with_key(const HashKey& key) {
+  MigrationRequest request;
+  request.identity_key = key;
+  return request;
+}
 
 std::string new_database() {
   static int count = 0;
@@ -68,16 +75,19 @@ class MigrateTest : public testing::Test {
 TEST_F(MigrateTest, UpSaysWhatItDidAndTheSecondTimeDoesNothing) {
   const MigrationReport first = must_migrate();
   EXPECT_EQ(first.from, 0);
-  EXPECT_EQ(first.to, 5);
-  EXPECT_THAT(first.steps,
-              ElementsAre("001_delivery up", "002_runs up", "003_quality up", "004_log_events up", "005_views up"));
+  EXPECT_EQ(first.to, kNewest);
+  EXPECT_THAT(first.steps, ElementsAre("001_delivery up", "002_runs up", "003_quality up", "004_log_events up",
+                                       "005_views up", "006_traces up", "007_chat up", "008_documents up",
+                                       "009_aggregates up", "010_providers up", "011_alerts up", "012_service up"));
   EXPECT_TRUE(first.identity_key_made);
   EXPECT_THAT(rows("SELECT version, name, octet_length(checksum), applied_by FROM observability.schema_migrations "
                    "ORDER BY version"),
               ElementsAre("1 delivery 32 runtail", "2 runs 32 runtail", "3 quality 32 runtail",
-                          "4 log_events 32 runtail", "5 views 32 runtail"));
+                          "4 log_events 32 runtail", "5 views 32 runtail", "6 traces 32 runtail", "7 chat 32 runtail",
+                          "8 documents 32 runtail", "9 aggregates 32 runtail", "10 providers 32 runtail",
+                          "11 alerts 32 runtail", "12 service 32 runtail"));
   const MigrationReport second = must_migrate();
-  EXPECT_EQ(second.from, 5);
+  EXPECT_EQ(second.from, kNewest);
   EXPECT_THAT(second.steps, IsEmpty());
   EXPECT_FALSE(second.identity_key_made);
 }
@@ -88,8 +98,10 @@ TEST_F(MigrateTest, DownTakesEverythingAwayAndUpBringsItBack) {
   ASSERT_TRUE(maintain_partitions(connection_, kSchema, SystemClock().now()));
   auto down = migrate_down(connection_, kSchema, 0);
   ASSERT_TRUE(down) << down.error().message;
-  EXPECT_THAT(down->steps, ElementsAre("005_views down", "004_log_events down", "003_quality down", "002_runs down",
-                                       "001_delivery down"));
+  EXPECT_EQ(down->to, 0);
+  EXPECT_EQ(down->steps.size(), static_cast<std::size_t>(kNewest));
+  EXPECT_EQ(down->steps.front(), "012_service down");
+  EXPECT_EQ(down->steps.back(), "001_delivery down");
   EXPECT_THAT(rows("SELECT nspname FROM pg_namespace WHERE nspname IN ('observability', 'monitoring')"), IsEmpty());
   must_migrate();
   EXPECT_EQ(relations(), before);
@@ -112,7 +124,7 @@ TEST_F(MigrateTest, DownStopsAtTheVersionAskedFor) {
 TEST_F(MigrateTest, PlanTellsAndChangesNothing) {
   auto plan = plan_migration(connection_, kSchema);
   ASSERT_TRUE(plan);
-  EXPECT_EQ(plan->steps.size(), 5u);
+  EXPECT_EQ(plan->steps.size(), static_cast<std::size_t>(kNewest));
   EXPECT_THAT(relations(), IsEmpty());
 }
 
@@ -129,11 +141,11 @@ TEST_F(MigrateTest, TwoAtOnceDoItOnce) {
   other.join();
   ASSERT_TRUE(reports[0]) << reports[0].error().message;
   ASSERT_TRUE(reports[1]) << reports[1].error().message;
-  EXPECT_EQ(reports[0]->steps.size() + reports[1]->steps.size(), 5u);
+  EXPECT_EQ(reports[0]->steps.size() + reports[1]->steps.size(), static_cast<std::size_t>(kNewest));
   EXPECT_NE(reports[0]->identity_key_made, reports[1]->identity_key_made);
   ASSERT_TRUE(partitions[0]) << partitions[0].error().message;
   ASSERT_TRUE(partitions[1]) << partitions[1].error().message;
-  EXPECT_EQ(partitions[0]->size() + partitions[1]->size(), 3u * 28 + 34);
+  EXPECT_EQ(partitions[0]->size() + partitions[1]->size(), 3u * 28 + 5 * 34 + 2 * 16 + 2 * 15);
 }
 
 TEST_F(MigrateTest, AChangedMigrationIsRefusedByName) {
@@ -144,7 +156,7 @@ TEST_F(MigrateTest, AChangedMigrationIsRefusedByName) {
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, ErrorCode::kCorrupt);
   EXPECT_THAT(report.error().message, AllOf(HasSubstr("002_runs"), HasSubstr("must not change")));
-  EXPECT_FALSE(plan_migration(connection_, kSchema, changed));
+  EXPECT_FALSE(plan_migration(connection_, kSchema, {}, changed));
   EXPECT_EQ(connection_.transaction(), PgConnection::Transaction::kIdle);
 }
 
@@ -155,7 +167,7 @@ TEST_F(MigrateTest, ADatabaseNewerThanTheBinaryIsRefused) {
   auto report = migrate_up(connection_, kSchema, {}, older);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, ErrorCode::kCorrupt);
-  EXPECT_THAT(report.error().message, AllOf(HasSubstr("5_views"), HasSubstr("newer")));
+  EXPECT_THAT(report.error().message, AllOf(HasSubstr("12_service"), HasSubstr("newer")));
 }
 
 TEST_F(MigrateTest, AFailingMigrationLeavesTheDatabaseAsItWas) {
@@ -172,13 +184,13 @@ TEST_F(MigrateTest, ASchemaOfAnotherNameIsItsOwn) {
   const std::string odd = "Obs \"2\"";
   auto report = migrate_up(connection_, odd);
   ASSERT_TRUE(report) << report.error().message;
-  EXPECT_THAT(rows("SELECT count(*) FROM \"Obs \"\"2\"\"\".schema_migrations"), ElementsAre("5"));
+  EXPECT_THAT(rows("SELECT count(*) FROM \"Obs \"\"2\"\"\".schema_migrations"), ElementsAre("12"));
   EXPECT_TRUE(maintain_partitions(connection_, odd, SystemClock().now()));
   EXPECT_TRUE(migrate_down(connection_, odd, 0));
 }
 
 TEST_F(MigrateTest, ThePrintedScriptGivesTheSameSchema) {
-  auto done = connection_.exec(print_migrations(kSchema));
+  auto done = connection_.exec(print_migrations(kSchema).value());
   ASSERT_TRUE(done) << done.error().message;
   const MigrationReport report = must_migrate();
   EXPECT_THAT(report.steps, IsEmpty());
@@ -205,13 +217,13 @@ TEST_F(MigrateTest, TheIdentityKeyIsMadeOnceAndKept) {
 TEST_F(MigrateTest, AGivenIdentityKeyIsTakenAndAnotherOneRefused) {
   HashKey mine;
   mine.bytes.fill(0xAB);
-  auto report = migrate_up(connection_, kSchema, mine);
+  auto report = migrate_up(connection_, kSchema, with_key(mine));
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_EQ(read_identity_key(connection_, kSchema)->bytes, mine.bytes);
-  EXPECT_TRUE(migrate_up(connection_, kSchema, mine));
+  EXPECT_TRUE(migrate_up(connection_, kSchema, with_key(mine)));
   HashKey other = mine;
   other.bytes[0] = 0;
-  auto refused = migrate_up(connection_, kSchema, other);
+  auto refused = migrate_up(connection_, kSchema, with_key(other));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kInvalidInput);
   EXPECT_THAT(refused.error().message, AllOf(HasSubstr("another identity key"), Not(HasSubstr("abab"))));

@@ -26,15 +26,32 @@ const PartitionRule& rule_of(std::string_view table) {
   throw std::logic_error("no such table");
 }
 
+// Each on a copy of a database migrated and maintained as of kToday.
+constexpr char kToday[] = "2026-03-01T12:00:00Z";
+
 class PartitionsTest : public testing::Test {
  protected:
+  static PgConnection connect_to(const std::string& conninfo) {
+    auto connection = PgConnection::connect(conninfo);
+    if (!connection) throw std::runtime_error(connection.error().message);
+    return std::move(*connection);
+  }
+  static void SetUpTestSuite() {
+    PgConnection connection = connect_to(PostgresCluster::shared().create_database("partitions"));
+    ASSERT_TRUE(migrate_up(connection, kSchema));
+    ASSERT_TRUE(read_partition_bounds(connection, kSchema)->empty());
+    auto made = maintain_partitions(connection, kSchema, at(kToday));
+    ASSERT_TRUE(made) << made.error().message;
+    made_at_first() = made->size();
+  }
+  static std::size_t& made_at_first() {
+    static std::size_t made = 0;
+    return made;
+  }
   void SetUp() override {
     static int count = 0;
-    auto connection =
-        PgConnection::connect(PostgresCluster::shared().create_database("partitions_" + std::to_string(++count)));
-    ASSERT_TRUE(connection) << connection.error().message;
-    connection_.emplace(std::move(*connection));
-    ASSERT_TRUE(migrate_up(*connection_, kSchema));
+    connection_.emplace(
+        connect_to(PostgresCluster::shared().create_database("partitions_" + std::to_string(++count), "partitions")));
   }
   std::vector<std::string> maintain(const char* now) {
     auto made = maintain_partitions(*connection_, kSchema, at(now));
@@ -67,31 +84,59 @@ TEST(PartitionRuleTest, DaysReachThirtyBackAndThreeAhead) {
   for (std::size_t i = 1; i < due.size(); ++i) EXPECT_EQ(due[i].bounds.from, due[i - 1].bounds.to);
 }
 
+TEST(PartitionRuleTest, WeeksBeginOnMondayAndReachThirteenBackAndTwoAhead) {
+  for (const char* now : {"2026-03-02T00:00:00Z", "2026-03-08T23:59:59.999999Z"}) {  // Monday, Sunday
+    const auto due = partitions_due(rule_of("chat_messages"), at(now));
+    ASSERT_EQ(due.size(), 16u);
+    EXPECT_EQ(due.front().name, "chat_messages_2025_12_01");
+    EXPECT_EQ(due[13].bounds, between("2026-03-02T00:00:00Z", "2026-03-09T00:00:00Z"));
+    EXPECT_EQ(due.back().name, "chat_messages_2026_03_16");
+    for (std::size_t i = 1; i < due.size(); ++i) EXPECT_EQ(due[i].bounds.from, due[i - 1].bounds.to);
+  }
+}
+
+TEST_F(PartitionsTest, OfTablesThatAreNotThereAreNotMissed) {
+  ASSERT_TRUE(migrate_down(*connection_, kSchema, 5));
+  EXPECT_THAT(maintain(kToday), IsEmpty());
+  // Another's way to part it, a hypertable say, is left alone.
+  ASSERT_TRUE(connection_->exec("CREATE TABLE observability.traces (id uuid)"));
+  EXPECT_THAT(maintain(kToday), IsEmpty());
+  ASSERT_TRUE(connection_->exec("DROP TABLE observability.traces"));
+  ASSERT_TRUE(migrate_down(*connection_, kSchema, 0));
+  auto none = maintain_partitions(*connection_, kSchema, at(kToday));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(PartitionsTest, AreMadeOnceAndThenAsTimeGoesOn) {
-  EXPECT_EQ(maintain("2026-03-01T12:00:00Z").size(), 3u * 28 + 34);
+  EXPECT_EQ(made_at_first(), 3u * 28 + 5 * 34 + 2 * 16 + 2 * 15);
   EXPECT_THAT(maintain("2026-03-01T23:59:59Z"), IsEmpty());
-  EXPECT_THAT(maintain("2026-03-02T00:00:00Z"), ElementsAre("log_events_2026_03_05"));
-  EXPECT_THAT(maintain("2026-04-01T00:00:00Z").size(), 3u + 30);
+  EXPECT_THAT(
+      maintain("2026-03-02T00:00:00Z"),
+      ElementsAre("log_events_2026_03_05", "metric_snapshots_2026_03_05", "traces_2026_03_05", "spans_2026_03_05",
+                  "document_events_2026_03_05", "chat_messages_2026_03_16", "metrics_aggregates_2026_03_16"));
+  EXPECT_EQ(maintain("2026-03-31T00:00:00Z").size(), 5u * 29 + 2 * 4);
+  EXPECT_EQ(maintain("2026-04-01T00:00:00Z").size(), 5u + 5);
 }
 
 TEST_F(PartitionsTest, BoundsAreTheWholeHorizonWhateverTheSessionsTimeZone) {
-  EXPECT_THAT(read_partition_bounds(*connection_, kSchema).value(), IsEmpty());
-  maintain("2026-03-01T12:00:00Z");
   ASSERT_TRUE(connection_->exec("SET timezone = 'Pacific/Auckland'; SET datestyle = 'German'"));
   auto bounds = read_partition_bounds(*connection_, kSchema);
   ASSERT_TRUE(bounds) << bounds.error().message;
-  EXPECT_EQ(bounds->size(), 4u);
+  EXPECT_EQ(bounds->size(), 12u);
   EXPECT_EQ(bounds->at("log_events"), between("2026-01-30T00:00:00Z", "2026-03-05T00:00:00Z"));
   for (const char* table : {"job_runs", "dq_observations", "dq_check_results"}) {
     EXPECT_EQ(bounds->at(table), between("2025-01-01T00:00:00Z", "2027-05-01T00:00:00Z")) << table;
   }
-  EXPECT_THAT(maintain("2026-03-01T12:00:00Z"), IsEmpty());
+  EXPECT_EQ(bounds->at("chat_messages"), between("2025-11-24T00:00:00Z", "2026-03-16T00:00:00Z"));
+  EXPECT_EQ(bounds->at("audit_events"), between("2026-02-01T00:00:00Z", "2027-05-01T00:00:00Z"));
+  EXPECT_THAT(maintain(kToday), IsEmpty());
 }
 
 TEST_F(PartitionsTest, HaveEveryIndexConstraintAndKeyOfTheirTable) {
-  maintain("2026-03-01T12:00:00Z");
   for (const char* pair : {"job_runs job_runs_2026_03", "dq_check_results dq_check_results_2026_03",
-                           "dq_observations dq_observations_2026_03", "log_events log_events_2026_03_01"}) {
+                           "dq_observations dq_observations_2026_03", "log_events log_events_2026_03_01",
+                           "spans spans_2026_03_01", "metrics_aggregates metrics_aggregates_2026_02_23"}) {
     const std::string table = std::string(pair).substr(0, std::string_view(pair).find(' '));
     const std::string part = std::string(pair).substr(table.size() + 1);
     // Each index of the table has one below it, and the partition has no other.
@@ -112,7 +157,6 @@ TEST_F(PartitionsTest, HaveEveryIndexConstraintAndKeyOfTheirTable) {
 }
 
 TEST_F(PartitionsTest, ARowOutsideIsRefusedWithoutAConstraintsName) {
-  maintain("2026-03-01T12:00:00Z");
   const auto insert = [&](const char* ts) {
     return connection_->exec(
         "INSERT INTO observability.log_events (event_id, ts, level, redacted, pii_safe, "
@@ -133,10 +177,10 @@ TEST_F(PartitionsTest, ARowOutsideIsRefusedWithoutAConstraintsName) {
 TEST_F(PartitionsTest, AReaderIsNotWaitedFor) {
   auto reader = PgConnection::connect(PostgresCluster::shared().conninfo(text_of("SELECT current_database()")));
   ASSERT_TRUE(reader);
-  maintain("2026-03-01T12:00:00Z");
   ASSERT_TRUE(
       reader->exec("BEGIN; SELECT count(*) FROM observability.log_events; SELECT count(*) FROM observability.runs"));
-  EXPECT_EQ(maintain("2026-04-01T00:00:00Z").size(), 3u + 31);
+  EXPECT_EQ(maintain("2026-03-04T00:00:00Z").size(), 5u * 3 + 2);
+  EXPECT_EQ(maintain("2026-04-04T00:00:00Z").size(), 5u + 5 * 31 + 2 * 4);
   EXPECT_TRUE(reader->exec("COMMIT"));
 }
 
