@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "schema/applied.h"
 #include "schema/identity_key.h"
 #include "schema/pg.h"
 #include "sinks/postgres_rows.h"
@@ -20,15 +21,24 @@ bool read_hex(std::string_view digits, std::array<std::uint8_t, kSize>& into) {
   return true;
 }
 
+bool is_missing(const PgError& error) { return error.sqlstate == "42P01" || error.sqlstate == "3F000"; }
+
 Error start_error(const PgError& error, const std::string& schema, const std::string& what) {
-  const bool schema_missing = error.sqlstate == "42P01" || error.sqlstate == "3F000";
   const ErrorCode code = judge(error) == PgVerdict::kRetry ? ErrorCode::kUnavailable
-                         : schema_missing                  ? ErrorCode::kNotFound
+                         : is_missing(error)               ? ErrorCode::kNotFound
                                                            : ErrorCode::kInvalidInput;
   return Error{code, explain(error, schema)}.in(what);
 }
 
+constexpr std::string_view kWrittenTables[] = {
+    "source_files",     "etl_jobs",        "run_ids",           "job_runs",
+    "run_attempts",     "task_runs",       "run_state_changes", "dq_check_definitions",
+    "dq_check_results", "dq_observations", "dataset_status",    "log_events",
+    "dead_letters",     "summary_dirty"};
+
 }  // namespace
+
+std::span<const std::string_view> written_tables() { return kWrittenTables; }
 
 Result<PostgresStart> read_start(const PostgresConfig& config, const std::string& agent,
                                  std::span<const std::string> streams) {
@@ -41,9 +51,10 @@ Result<PostgresStart> read_start(const PostgresConfig& config, const std::string
 
   // Asked here first, so that a missing schema and a missing right are told apart.
   const std::string key_table = quote_identifier(config.schema) + ".identity_key";
-  if (auto readable = connection->exec("SELECT 1 FROM " + key_table); !readable) {
+  if (auto readable = connection->exec("SELECT 1 FROM " + key_table); !readable && !is_missing(readable.error())) {
     return start_error(readable.error(), config.schema, "read " + config.schema + ".identity_key");
   }
+  if (auto there = check_tables(*connection, config.schema, written_tables()); !there) return there.error();
   auto key = read_identity_key(*connection, config.schema);
   if (!key) return key.error();
 

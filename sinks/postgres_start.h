@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.h"
@@ -27,9 +28,13 @@ struct PostgresStart {
   std::vector<StoredPosition> positions;  // by stream, key, generation
 };
 
+// What the sink writes into: a start asks check_tables() (schema/applied.h) for them.
+std::span<const std::string_view> written_tables();
+
 // The files of `streams`, and those that `agent` was the last to advance: streams of pods and pipes have names nobody
 // knows beforehand. Opens a connection of its own and closes it. kUnavailable: server out of reach, later again.
-// kNotFound: schema or key missing, `runtail migrate`. kInvalidInput: the user may not read them, or may not log in.
+// kNotFound: schema, one of written_tables() or key missing; it says which, and what to run. kInvalidInput: the user
+// may not read them, or may not log in.
 Result<PostgresStart> read_start(const PostgresConfig& config, const std::string& agent,
                                  std::span<const std::string> streams);
 

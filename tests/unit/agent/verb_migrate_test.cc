@@ -123,9 +123,54 @@ TEST_F(MigrateVerbTest, TheIdentityKeyFileIsTakenAndNeverShown) {
   EXPECT_THAT(refused.errors, AllOf(HasSubstr("another identity key"), Not(HasSubstr("dddd")), Not(HasSubstr("eeee"))));
 }
 
+TEST_F(MigrateVerbTest, GroupsAreLeftOutAndAddedByName) {
+  const std::string url = new_database();
+  const Ran dry = migrate({"--url", url, "--dry-run", "--without", "traces,chat"});
+  EXPECT_THAT(dry.output, AllOf(HasSubstr("left out: traces (runtail migrate --with traces adds it)"),
+                                Not(HasSubstr("006_traces")), HasSubstr("008_documents up")));
+  EXPECT_EQ(migrate({"--url", url, "--without", "traces,chat"}).exit_code, kExitOk);
+  const Ran added = migrate({"--url", url, "--with", "traces", "--with", "chat"});
+  EXPECT_THAT(added.output, AllOf(HasSubstr("schema observability: version 12\n  006_traces up\n  007_chat up\n"),
+                                  HasSubstr("partitions: 84 made"), Not(HasSubstr("left out"))));
+  const Ran wrong = migrate({"--url", url, "--without", "runs"});
+  EXPECT_EQ(wrong.exit_code, kExitConfig);
+  EXPECT_THAT(wrong.errors, HasSubstr("traces, chat, documents, aggregates, providers"));
+  EXPECT_THAT(migrate({"--print", "--without", "chat"}).output,
+              AllOf(HasSubstr("CREATE TABLE \"observability\".spans"), Not(HasSubstr("chat_messages"))));
+}
+
+TEST_F(MigrateVerbTest, AForeignSchemaIsEnteredWithAdoptOnly) {
+  const std::string url = new_database();
+  auto connection = PgConnection::connect(url);
+  ASSERT_TRUE(connection);
+  ASSERT_TRUE(connection->exec("CREATE SCHEMA observability; CREATE TABLE observability.alembic_version (v text)"));
+  for (const char* how : {"--dry-run", "--lock-timeout=1s"}) {
+    const Ran refused = migrate({"--url", url, how});
+    EXPECT_EQ(refused.exit_code, kExitConfig);
+    EXPECT_THAT(refused.errors, AllOf(HasSubstr("alembic_version"), HasSubstr("--adopt")));
+  }
+  EXPECT_EQ(migrate({"--url", url, "--adopt"}).exit_code, kExitOk);
+}
+
+TEST_F(MigrateVerbTest, RolesAreMadeAndSaidOrPrinted) {
+  const std::string url = new_database();
+  EXPECT_THAT(migrate({"--url", url, "--roles", "verb"}).output,
+              HasSubstr("granted to: verb_writer, verb_reader, verb_retention\n"));
+  const Ran printed = migrate({"--print-roles", "verb"});
+  EXPECT_EQ(printed.exit_code, kExitOk);
+  auto connection = PgConnection::connect(url);
+  ASSERT_TRUE(connection);
+  EXPECT_TRUE(connection->exec(printed.output)) << "the script may be run again";
+  EXPECT_THAT(migrate({"--print", "--roles", "verb"}).output, HasSubstr(printed.output));
+  EXPECT_EQ(migrate({"--print-roles", std::string(60, 'x')}).exit_code, kExitConfig);
+}
+
 TEST_F(MigrateVerbTest, OptionsThatContradictAreUsageErrors) {
   EXPECT_EQ(migrate({"--print", "--dry-run"}).exit_code, kExitUsage);
   EXPECT_EQ(migrate({"--maintain", "--down-to", "3"}).exit_code, kExitUsage);
+  EXPECT_EQ(migrate({"--down-to", "3", "--without", "chat"}).exit_code, kExitUsage);
+  EXPECT_EQ(migrate({"--lock-timeout", "soon"}).exit_code, kExitUsage);
+  EXPECT_EQ(migrate({"--lock-timeout", "0s"}).exit_code, kExitUsage);
 }
 
 }  // namespace

@@ -314,11 +314,18 @@ TEST(RolesScriptTest, MakesTheRolesBeforeThereIsASchemaAndGrantsAfter) {
   const std::string script = roles_script(kSchema, database.name).value();
   must(admin, script);
   ASSERT_TRUE(migrate_up(owner, kSchema));
+  ASSERT_TRUE(maintain_partitions(owner, kSchema, SystemClock().now()));
   must(admin, script);
+  PgConnection retention = database.as("retention");
+  EXPECT_EQ(text_of(retention,
+                    "SELECT count(*) FROM pg_class c JOIN pg_inherits ON inhrelid = oid WHERE NOT "
+                    "pg_has_role(relowner, 'USAGE') AND relkind = 'r'"),
+            "0")
+      << "partitions made before are handed over, too";
   PgConnection writer = database.as("writer");
   EXPECT_EQ(state_of(writer, "SELECT key FROM observability.identity_key"), "");
   // The owner, who is no superuser, became a member by it.
-  EXPECT_TRUE(maintain_partitions(owner, kSchema, SystemClock().now()));
+  EXPECT_TRUE(maintain_partitions(owner, kSchema, SystemClock().now() + std::chrono::hours(24)));
   EXPECT_EQ(state_of(owner, "SELECT * FROM observability.runs"), "");
 }
 

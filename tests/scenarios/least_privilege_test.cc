@@ -1,0 +1,109 @@
+// The agent as a member of the writer role and nothing more: every kind of record arrives. Without a right it needs, it
+// says which, loses nothing and goes on by itself once the right is there.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/time.h"
+#include "tests/support/log_writer.h"
+#include "tests/support/scale.h"
+#include "tests/support/scene.h"
+
+namespace runtail::test {
+namespace {
+
+using testing::HasSubstr;
+
+// A database whose owner is no superuser, migrated by the real program, and the agent's user.
+struct Roles {
+  explicit Roles(const std::string& name) : database(name), admin(PostgresCluster::shared().create_database(name)) {
+    admin.rows("CREATE ROLE " + name + "_owner LOGIN CREATEROLE");
+    admin.rows("GRANT CREATE ON DATABASE " + name + " TO " + name + "_owner");
+    const Finished migrated = migrate({"--url", url(name + "_owner"), "--roles", name});
+    if (migrated.exit_code != 0) throw std::runtime_error(migrated.errors);
+    admin.rows("CREATE ROLE " + name + "_agent LOGIN IN ROLE " + name + "_writer");
+  }
+  std::string url(const std::string& user) const {
+    return PostgresCluster::shared().conninfo(database) + " user=" + user;
+  }
+  std::string agent_url() const { return url(database + "_agent"); }
+  static Finished migrate(std::vector<std::string> arguments) {
+    Command command;
+    command.argv = {RUNTAIL_BINARY, "migrate"};
+    command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
+    return run_to_end(command);
+  }
+  std::string database;
+  Sql admin;
+};
+
+std::string line(const std::string& members) {
+  return R"({"ts":")" + to_rfc3339(SystemClock().now()) + R"(","level":"INFO","job_id":"orders","run_id":"r1",)" +
+         members + "}";
+}
+
+TEST(LeastPrivilege, TheWriterRoleIsEnoughForEveryKindOfRecord) {
+  const Roles roles("least_privilege");
+  const TempDir directory;
+  AgentProcess agent(tailing(directory, roles.agent_url()));
+  LogFile log(directory / "etl.log");
+  const std::string lines[] = {
+      line(R"("msg":"q","event":"run.queued","correlation_id":"c")"), line(R"("msg":"s","event":"run.started")"),
+      line(R"("msg":"t","event":"task.started","task":"load","phase":"load")"),
+      line(R"("msg":"t","event":"task.finished","task":"load","status":"success","records_loaded":5)"),
+      line(R"("msg":"a","event":"attempt.finished","attempt":1,"status":"failed","error_message":"x","exit_code":1)"),
+      line(R"("msg":"a","event":"attempt.started","attempt":2)"),
+      line(R"("msg":"d","event":"dq","table":"stg","row_count":7)"),
+      line(
+          R"("msg":"d","event":"dq","table":"stg","check":"not_null","status":"warn","metric":"nulls","value":1,"threshold":0)"),
+      // Too much money for the column: a dead letter, the only line that is not stored.
+      line(R"("msg":"p","cost_usd":123456789)"),
+      line(R"("msg":"f","event":"run.finished","attempt":2,"status":"success","dataset":"sales","records_loaded":9)")};
+  for (const std::string& each : lines) log.append_line(each);
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  EXPECT_TRUE(wait_until([&] { return roles.admin.log_events() >= 9; })) << agent.log();
+  for (const char* table : {"etl_jobs", "run_ids", "job_runs", "run_attempts", "task_runs", "run_state_changes",
+                            "dq_observations", "dq_check_definitions", "dq_check_results", "dataset_status",
+                            "source_files", "dead_letters", "summary_dirty"}) {
+    EXPECT_GT(roles.admin.number("SELECT count(*) FROM observability." + std::string(table)), 0) << table;
+  }
+  EXPECT_EQ(roles.admin.rows("SELECT status, dq_status, attempt_count FROM observability.job_runs"),
+            std::vector<std::string>{"success|warn|2"})
+      << agent.log();
+
+  // Positions lost, rows kept: each row is looked up, which needs no more than its key.
+  EXPECT_EQ(agent.terminate().exit_code, 0);
+  roles.admin.rows("DELETE FROM observability.source_files");
+  std::filesystem::remove_all(agent.buffer());
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  EXPECT_TRUE(wait_until([&] { return roles.admin.number("SELECT count(*) FROM observability.source_files") == 1; }))
+      << agent.log();
+  EXPECT_EQ(roles.admin.log_events(), 9);
+}
+
+TEST(LeastPrivilege, ARightTakenAwayIsSaidAndNothingIsLostUntilItIsBack) {
+  const Roles roles("right_revoked");
+  const TempDir directory;
+  AgentProcess agent(tailing(directory, roles.agent_url()));
+  LogFile log(directory / "etl.log");
+  log.append_line(line(R"("msg":"one")"));
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  ASSERT_TRUE(wait_until([&] { return roles.admin.log_events() == 1; })) << agent.log();
+  roles.admin.rows("REVOKE INSERT ON observability.log_events FROM right_revoked_writer");
+  log.append_line(line(R"("msg":"two")"));
+  ASSERT_TRUE(wait_until([&] { return agent.log().find("42501") != std::string::npos; })) << agent.log();
+  EXPECT_THAT(agent.ask({"status"}).output, HasSubstr("writer role on schema observability"));
+  EXPECT_EQ(roles.admin.number("SELECT count(*) FROM observability.dead_letters"), 0);
+  const Finished granted = Roles::migrate({"--url", roles.url("right_revoked_owner"), "--roles", "right_revoked"});
+  ASSERT_EQ(granted.exit_code, 0) << granted.errors;
+  // By itself it tries again after 30 s; a restart tries at once.
+  if (!long_run()) {
+    EXPECT_EQ(agent.terminate().exit_code, 0);
+    ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  }
+  EXPECT_TRUE(wait_until([&] { return roles.admin.log_events() == 2; }, Deadline(60'000))) << agent.log();
+}
+
+}  // namespace
+}  // namespace runtail::test
