@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "schema/migrate.h"
 #include "schema/partitions.h"
 #include "tests/support/postgres_cluster.h"
@@ -216,6 +218,27 @@ TEST_F(RolesTest, TheReaderReadsAllButKeysAndHashesOfRawText) {
   }
   EXPECT_EQ(text_of(reader, "SELECT count(*) FROM observability.runs"), "1");
   EXPECT_EQ(state_of(reader, "CREATE TABLE observability.mine (n int)"), "42501");
+}
+
+TEST_F(RolesTest, TheReaderAsksWhatTheDocumentsShow) {
+  PgConnection reader = database()->as("reader");
+  std::ifstream file(RUNTAIL_SOURCE_DIR "/docs/schema.md");
+  int queries = 0;
+  std::string query;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line == "```sql") {
+      inside = true;
+      query.clear();
+    } else if (inside && line == "```") {
+      inside = false;
+      ++queries;
+      EXPECT_EQ(state_of(reader, query), "") << query;
+    } else if (inside) {
+      query += line + "\n";
+    }
+  }
+  EXPECT_EQ(queries, 4);
 }
 
 TEST_F(RolesTest, RetentionDropsPartitionsAndNothingElse) {
