@@ -10,6 +10,7 @@
 #include "agent/config_file.h"
 #include "agent/verbs.h"
 #include "config/quantity.h"
+#include "config/setting.h"
 #include "core/exit_code.h"
 #include "core/time.h"
 #include "schema/identity_key.h"
@@ -141,6 +142,14 @@ std::string read_lock_timeout(const std::string& text, MigrationRequest& request
   return {};
 }
 
+// No agent could be configured to use another.
+std::string wrong_schema_name(const std::string& name) {
+  for (const Setting<Config>& setting : settings()) {
+    if (setting.path == "postgres.schema") return setting.check(name);
+  }
+  return {};
+}
+
 }  // namespace
 
 void add_migrate_verb(CLI::App& app, int& exit_code) {
@@ -150,7 +159,9 @@ void add_migrate_verb(CLI::App& app, int& exit_code) {
   MigrationRequest& request = options->request;
   add_config_option(*verb, options->config_path);
   verb->add_option("--url", options->url, "Connection string or URI, instead of postgres.url")->type_name("CONNINFO");
-  verb->add_option("--schema", options->schema, "Schema name, instead of postgres.schema")->type_name("NAME");
+  verb->add_option("--schema", options->schema, "Schema name, instead of postgres.schema")
+      ->type_name("NAME")
+      ->check(wrong_schema_name);
   CLI::Option* print = verb->add_flag("--print", options->print, "Print the SQL and touch no database");
   CLI::Option* dry_run = verb->add_flag("--dry-run", options->dry_run, "Say what would be done, and do nothing");
   CLI::Option* down_to =

@@ -79,6 +79,7 @@ Result<Plan> pending_of(const std::string& schema, const Applied& applied, const
 
 // Others' tables in the schema: may they be there, and is a name taken that is to be made?
 Result<void> check_neighbours(PgConnection& connection, const std::string& schema, const Plan& plan, bool adopt) {
+  if (plan.pending.empty()) return {};
   const std::optional<std::string> params[] = {schema};
   auto rows = connection.query(
       "SELECT n.nspname, c.relname, c.relkind IN ('r', 'p', 'v', 'm', 'f') FROM pg_catalog.pg_class c "

@@ -44,7 +44,10 @@ Result<std::vector<std::string>> granted_roles(PgConnection& connection, const s
   auto rows = connection.query(
       "SELECT DISTINCT left(r.rolname, -length('_writer')) FROM pg_catalog.pg_class c, aclexplode(c.relacl) a "
       "JOIN pg_catalog.pg_roles r ON r.oid = a.grantee "
-      "WHERE c.oid = to_regclass($1) AND a.privilege_type = 'SELECT' AND r.rolname LIKE '_%\\_writer' ORDER BY 1",
+      "WHERE c.oid = to_regclass($1) AND a.privilege_type = 'SELECT' AND r.rolname LIKE '_%\\_writer' "
+      "AND EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = left(r.rolname, -length('writer')) || 'reader') "
+      "AND EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = left(r.rolname, -length('writer')) || 'retention') "
+      "ORDER BY 1",
       params);
   if (!rows) return to_error(rows.error(), "look for the roles of schema " + schema);
   std::vector<std::string> prefixes;

@@ -22,7 +22,8 @@ Result<void> grant_roles(PgConnection& connection, const std::string& schema, co
 // The same as a script for psql. It may be run before there is a schema: then it only makes the roles.
 Result<std::string> roles_script(const std::string& schema, const std::string& prefix);
 
-// Prefixes of the roles that were granted to before: whoever is called PREFIX_writer and may read the identity key.
+// Prefixes of the roles that were granted to before: whoever is called PREFIX_writer and may read the identity key,
+// if the other two are there.
 Result<std::vector<std::string>> granted_roles(PgConnection& connection, const std::string& schema);
 
 }  // namespace runtail

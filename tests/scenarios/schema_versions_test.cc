@@ -90,6 +90,20 @@ TEST(SchemaVersions, AnAgentWorksOnANewerSchemaWhichItsMigrateLeavesAlone) {
   EXPECT_EQ(said(migrate_command("newer_schema", {"--maintain"})).exit_code, 0);
 }
 
+TEST(SchemaVersions, ASchemaWhoseNameNeedsQuotesIsMigratedAndWrittenInto) {
+  const Sql sql(PostgresCluster::shared().create_database("odd_schema"));
+  const Finished migrated = said(migrate_command("odd_schema", {"--schema", "order", "--roles", "odd"}));
+  ASSERT_EQ(migrated.exit_code, 0) << migrated.errors;
+  const TempDir directory;
+  AgentSetup setup = tailing(directory, PostgresCluster::shared().conninfo("odd_schema"));
+  setup.environment = {{"RUNTAIL_POSTGRES_SCHEMA", "order"}};  // a word of SQL
+  AgentProcess agent(setup);
+  LogFile(directory / "etl.log").append_line(line("one"));
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  EXPECT_TRUE(wait_until([&] { return sql.number("SELECT count(*) FROM \"order\".log_events") == 1; })) << agent.log();
+  EXPECT_EQ(said(migrate_command("odd_schema", {"--schema", "order", "--down-to", "0"})).exit_code, 0);
+}
+
 TEST(SchemaVersions, MigrateKilledInTheMiddleLeavesTheVersionBeforeOrAfter) {
   const Sql sql(PostgresCluster::shared().create_migrated_database("migrate_killed"));
   PgConnection owner = connect("migrate_killed"), writer = connect("migrate_killed");

@@ -171,6 +171,7 @@ TEST_F(MigrateVerbTest, OptionsThatContradictAreUsageErrors) {
   EXPECT_EQ(migrate({"--down-to", "3", "--without", "chat"}).exit_code, kExitUsage);
   EXPECT_EQ(migrate({"--lock-timeout", "soon"}).exit_code, kExitUsage);
   EXPECT_EQ(migrate({"--lock-timeout", "0s"}).exit_code, kExitUsage);
+  EXPECT_EQ(migrate({"--print", "--schema", "Not For Agents"}).exit_code, kExitUsage);
 }
 
 }  // namespace

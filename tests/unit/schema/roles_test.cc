@@ -311,6 +311,15 @@ TEST(RolesOfNewTablesTest, ComeWithTheMigrationThatMakesThem) {
   EXPECT_TRUE(down) << down.error().message;
 }
 
+TEST(RolesOfOthersTest, AreNotTakenForOursByTheirName) {
+  const Owned database;
+  PgConnection owner = database.as("owner");
+  ASSERT_TRUE(migrate_up(owner, kSchema));
+  must(owner, "CREATE ROLE " + database.name + "_writer; GRANT SELECT ON observability.identity_key TO " +
+                  database.name + "_writer");
+  EXPECT_THAT(granted_roles(owner, kSchema).value(), IsEmpty());
+}
+
 TEST(RolesWithoutCreateroleTest, AreGrantedToWhenSomebodyElseMadeThem) {
   const Owned database("NOCREATEROLE");
   PgConnection owner = database.as("owner");
