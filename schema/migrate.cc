@@ -61,9 +61,9 @@ Result<Plan> pending_of(const std::string& schema, const Applied& applied, const
     const bool present = applied.has[static_cast<std::size_t>(migration.version) - 1];
     if (present && contains(request.without, migration.group)) {
       return Error{ErrorCode::kInvalidInput, "schema " + schema + " has the tables of group " + migration.group +
-                                                 " already, and --without removes nothing; to be rid of them and their "
-                                                 "data: runtail migrate --down-to " +
-                                                 std::to_string(migration.version - 1) + ", then migrate --without"};
+                                                 " already, and --without removes nothing; runtail migrate --down-to " +
+                                                 std::to_string(migration.version - 1) +
+                                                 " would, with all later versions and their data"};
     }
     if (present) continue;
     const bool unwanted = applied.left_out_group(migration.group) ? !contains(request.with, migration.group)
