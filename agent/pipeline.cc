@@ -348,7 +348,8 @@ void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
   }
   for (std::size_t i = 0; i < kContractViolationCount; ++i) violations_[i] += event.violations >> i & 1;
   for (const RedactionCount& count : safe.counts) redactions_[count.kind] += count.count;
-  failed_closed_ += safe.redaction_state == RedactionState::kFailedClosed;
+  // An error leaves no counts.
+  if (safe.redaction_state == RedactionState::kFailedClosed) ++(safe.counts.empty() ? failed_closed_ : over_budget_);
 
   if (safe.kind == EventKind::kHttp) {
     const std::string_view route = safe.fields.text(Field::kRoute), method = safe.fields.text(Field::kMethod);
@@ -398,9 +399,10 @@ void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
                  static_cast<double>(redactions_[i]));
     redactions_[i] = 0;
   }
-  if (failed_closed_ > 0) {
-    metrics_.add(Metric::kRedactionFailedClosedTotal, {"error"}, static_cast<double>(failed_closed_));
-    failed_closed_ = 0;
+  for (const auto& [reason, lines_failed] : {std::pair("error", &failed_closed_), {"budget", &over_budget_}}) {
+    if (*lines_failed == 0) continue;
+    metrics_.add(Metric::kRedactionFailedClosedTotal, {reason}, static_cast<double>(*lines_failed));
+    *lines_failed = 0;
   }
 }
 

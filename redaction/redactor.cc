@@ -161,6 +161,7 @@ void Redactor::State::write_ip(const FieldValue& value) {
     } else if (const auto prefix = config.keep_ip_prefix ? ip_prefix(text) : std::nullopt) {
       kept = *prefix == text ? text : std::string_view(masker.fresh_text() = *prefix);
       if (*kept != text) masker.count_part(ruleset->ip_kind);
+      out.pii_safe = false;
     }
   }
   if (kept) return out.fields.put_text(Field::kIp, *kept);
@@ -172,16 +173,19 @@ void Redactor::State::write_user_id(const FieldValue& value) {
   if (is_text && (value.text.empty() || marker_size(value.text, 0) == value.text.size())) {
     return out.fields.put_text(Field::kUserId, value.text);
   }
-  if (config.keep_user_id) {
-    if (value.kind == FieldValue::Kind::kUuid || value.kind == FieldValue::Kind::kInt) {
-      out.fields.put(Field::kUserId) = value;
-      return;
-    }
-    if (is_text && parse_uuid(value.text)) return out.fields.put_text(Field::kUserId, value.text);
-    // An integer that is a card number is masked as one.
-    if (is_text && is_integer(value.text)) return out.fields.put_text(Field::kUserId, masker.mask(value.text));
+  const bool is_number = is_text && is_integer(value.text);
+  const bool is_id = is_text ? is_number || parse_uuid(value.text)
+                             : value.kind == FieldValue::Kind::kUuid || value.kind == FieldValue::Kind::kInt;
+  if (!config.keep_user_id || !is_id) {
+    return out.fields.put_text(Field::kUserId, masker.marker(ruleset->user_id_kind, text_of(value)));
   }
-  out.fields.put_text(Field::kUserId, masker.marker(ruleset->user_id_kind, text_of(value)));
+  out.pii_safe = false;  // it stands for one person
+  if (!is_text) {
+    out.fields.put(Field::kUserId) = value;
+  } else {
+    // An integer that is a card number is masked as one.
+    out.fields.put_text(Field::kUserId, is_number ? masker.mask(value.text) : value.text);
+  }
 }
 
 void Redactor::State::write_rest(const LogEvent& event) {
@@ -250,11 +254,13 @@ Redactor Redactor::clone() const { return Redactor(std::make_unique<State>(state
 void Redactor::State::write_flags() {
   if (!masker.masked_any()) return;
   const Remains& remains = masker.remains();
-  out.redaction_state = remains.part   ? RedactionState::kPartial
-                        : remains.hash ? RedactionState::kPseudonymised
-                                       : RedactionState::kMasked;
+  out.redaction_state = remains.over_budget ? RedactionState::kFailedClosed
+                        : remains.part      ? RedactionState::kPartial
+                        : remains.hash      ? RedactionState::kPseudonymised
+                                            : RedactionState::kMasked;
+  totals.over_budget += remains.over_budget;
   // What is left of a person is a pseudonym, not nothing.
-  out.pii_safe = !remains.person && !remains.over_budget;
+  if (remains.person || remains.over_budget) out.pii_safe = false;
   const std::vector<std::uint32_t>& counts = masker.counts();
   for (std::size_t kind = 0; kind < counts.size(); ++kind) {
     if (counts[kind] == 0) continue;

@@ -1,8 +1,9 @@
 // The only way from a LogEvent to a RedactedEvent.
 // Order, each step on decoded values (docs/redaction.md): allowlist -> key-name rules, which wipe what is below ->
 // value detectors (literal gate, RE2 on candidates, validators, context), pairs and message templates, on the text and
-// on what its encodings hide -> spans merged, one action each -> only then truncation -> serialisation. Fails closed:
-// any error leaves the envelope (ts, level, kind, typed fields) and redaction_state failed_closed.
+// on what its encodings hide -> spans merged, one action each -> only then truncation -> serialisation. Fails closed,
+// with redaction_state failed_closed and pii_safe false: a text that is too much work goes whole, and any error leaves
+// the envelope only (ts, level, kind, typed fields; counts are empty).
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ namespace runtail {
 struct RedactionTotals {
   std::vector<std::uint64_t> masked_by_kind;  // index: kind, as in Redactor::kinds()
   std::uint64_t unlisted_fields = 0;          // members dropped because the allowlist does not name them
-  std::uint64_t failed_closed = 0;
+  std::uint64_t failed_closed = 0;            // events of which an error left the envelope
+  std::uint64_t over_budget = 0;              // events with a text that went whole because it was too much work
 };
 
 // What redaction remembers from one line of a stream to the next: a private key written line by line.

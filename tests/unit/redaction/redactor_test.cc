@@ -182,6 +182,25 @@ TEST(UserIds, AreKeptIfUuidOrIntegerElseMasked) {
   EXPECT_EQ(redactor.redact(uuid.uuid(Field::kUserId, kUuid).event()).fields.text(Field::kUserId), kUuid);
 }
 
+TEST(UserIds, AndAddressesThatAreKeptArePseudonyms) {
+  Redactor redactor = make_redactor();
+  const auto is_safe = [&](Field field, std::string_view text) {
+    LineBuilder line;
+    return redactor.redact(line.text(field, text).event()).pii_safe;
+  };
+  EXPECT_FALSE(is_safe(Field::kUserId, "42"));
+  EXPECT_FALSE(is_safe(Field::kUserId, kUuid));
+  EXPECT_FALSE(is_safe(Field::kIp, "203.0.113.9"));
+  EXPECT_TRUE(is_safe(Field::kUserId, "anna"));
+  EXPECT_TRUE(is_safe(Field::kUserId, ""));
+  EXPECT_TRUE(is_safe(Field::kUserId, "[REDACTED:user_id]"));
+  LineBuilder both, typed;
+  EXPECT_FALSE(redactor.redact(both.text(Field::kUserId, "anna").text(Field::kIp, "203.0.113.9").event()).pii_safe);
+  const RedactedEvent& out = redactor.redact(typed.integer(Field::kUserId, 42).event());
+  EXPECT_FALSE(out.pii_safe);
+  EXPECT_EQ(out.redaction_state, RedactionState::kClean) << "nothing was changed";
+}
+
 TEST(UserIds, AreMaskedWholeWhenSwitchedOff) {
   RedactionConfig config;
   config.keep_user_id = false;

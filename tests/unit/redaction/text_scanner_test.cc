@@ -190,7 +190,10 @@ TEST(Encodings, DeeperThanFourLayersGoWhole) {
   const RedactedEvent& out = redactor.redact(line.text(Field::kMsg, text).text(Field::kTask, "load").event());
   EXPECT_EQ(out.fields.text(Field::kMsg), "[REDACTED:budget]");
   EXPECT_EQ(out.fields.text(Field::kTask), "load");
+  EXPECT_EQ(out.redaction_state, RedactionState::kFailedClosed);
   EXPECT_FALSE(out.pii_safe);
+  EXPECT_EQ(redactor.totals().over_budget, 1u);
+  EXPECT_EQ(redactor.totals().failed_closed, 0u);
 }
 
 TEST(Encodings, TokensAreAllLongRunsOfTheirLetters) {
