@@ -10,7 +10,7 @@
 //       literals: ["://"]          # one occurs in any text the pattern matches (3 bytes or more each, case ignored)
 //       words: true                # literals count only where no letter goes on before or behind
 //       begins: true               # every match begins with one of the literals: looked for there only
-//       reach: 4096                # a match is at most so long; without begins: lies within so many bytes of a literal
+//       reach: 4096                # looked so far for a match, and farther for one that goes on; without begins: to both sides
 //       digit_run: 9               # every match lies in a run of so many digits, parted by separators
 //       feature: at                # at, letters_digits, colons: every match lies around one (redaction/features.h);
 //                                  # dotted, plus: with digit_run, the run has three dots or begins with a plus

@@ -171,7 +171,7 @@ void Detectors::find(std::string_view text, std::string_view key, const TextTrai
   scratch.hits.clear();
   gate_.scan(text, scratch.hits);
   if (gate == GateUse::kOff) {
-    for (const auto& rule : rules_) search(*rule, text, key, {0, text.size()}, budget, spans);
+    for (const auto& rule : rules_) search(*rule, text, key, {0, text.size()}, text.size(), budget, spans);
     return;
   }
   scratch.tried_to.resize(rules_.size(), 0);
@@ -227,7 +227,7 @@ void Detectors::find_by_literals(std::string_view text, std::string_view key, Sc
       const Window near{hit.begin > reach ? hit.begin - reach : 0, std::min(text.size(), hit_end + reach)};
       Window& pending = scratch.pending[number];
       if (pending.end != 0 && near.begin > pending.end) {
-        search(*rules_[number], text, key, pending, budget, spans);
+        search(*rules_[number], text, key, pending, text.size(), budget, spans);
         pending = near;
       } else {
         pending = {pending.end != 0 ? std::min(pending.begin, near.begin) : near.begin,
@@ -238,7 +238,7 @@ void Detectors::find_by_literals(std::string_view text, std::string_view key, Sc
   }
   for (const std::uint16_t number : scratch.touched) {
     const Window window = std::exchange(scratch.pending[number], {});
-    if (window.end != 0) search(*rules_[number], text, key, window, budget, spans);
+    if (window.end != 0) search(*rules_[number], text, key, window, text.size(), budget, spans);
   }
 }
 
@@ -255,7 +255,7 @@ void Detectors::find_by_features(std::string_view text, std::string_view key, co
             (digit_rule.feature == RuleFeature::kPlus && !run.plus) || !is_on(digit_rule.rule)) {
           continue;
         }
-        search(*rules_[digit_rule.rule], text, key, run.window, budget, spans);
+        search(*rules_[digit_rule.rule], text, key, run.window, run.window.end, budget, spans);
       }
       if (run.letters == std::string_view::npos) return;
       for (const std::uint16_t number : letters_digits_rules_) {
@@ -265,51 +265,61 @@ void Detectors::find_by_features(std::string_view text, std::string_view key, co
   }
   if (traits.ats > 0) {
     each_at(text, [&](Window window) {
-      for (const std::uint16_t number : at_rules_) search(*rules_[number], text, key, window, budget, spans);
+      for (const std::uint16_t number : at_rules_)
+        search(*rules_[number], text, key, window, window.end, budget, spans);
     });
   }
   if (traits.colons > 1 || traits.dashes > 4) {
     each_colons(text, [&](Window window) {
-      for (const std::uint16_t number : colon_rules_) search(*rules_[number], text, key, window, budget, spans);
+      for (const std::uint16_t number : colon_rules_)
+        search(*rules_[number], text, key, window, window.end, budget, spans);
     });
   }
 }
 
+namespace {
+
+// A match that reaches the end of its window may go on behind it, up to `limit`.
+bool widen(Window& window, std::size_t match_begin, std::size_t limit) {
+  if (window.end >= limit) return false;
+  window.end = std::min(limit, match_begin + (window.end - match_begin + kFirstWindow) * kWindowGrowth);
+  return true;
+}
+
+}  // namespace
+
 std::size_t Detectors::try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at,
                               WorkBudget& budget, std::vector<Span>& spans) const {
   re2::StringPiece match;
-  const std::size_t reach = std::min<std::size_t>(text.size() - at, rule.spec.reach);
-  std::size_t size = std::min(reach, kFirstWindow);
+  std::size_t size = std::min({text.size() - at, std::size_t{rule.spec.reach}, kFirstWindow});
   while (true) {
     // The window's end is an end of text to the pattern: what has no end of its own goes up to there, and is then
-    // looked at in a wider window.
+    // looked at in a wider window, beyond the reach too: no tail of a long value may stay.
     if (!budget.spend(kTryCost + size / 2)) return 0;
     if (!rule.pattern->Match(piece(text.substr(0, at + size)), at, at + size, RE2::ANCHOR_START, &match, 1)) return 0;
-    if (match.size() < size || size == reach) break;
-    size = std::min(reach, size * kWindowGrowth);
+    if (match.size() < size || at + size == text.size()) break;
+    size = std::min(text.size() - at, size * kWindowGrowth);
   }
   return take(rule, text, key, at + size, {at, at + match.size()}, budget, spans) ? at + match.size() : 0;
 }
 
-void Detectors::search(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
-                       std::vector<Span>& spans) const {
-  if (rule.scope) {
-    re2::StringPiece scope;
-    std::size_t from = window.begin;
-    while (from < window.end && budget.spend(kTryCost + window.end - from) &&
-           rule.scope->Match(piece(text), from, window.end, RE2::UNANCHORED, &scope, 1)) {
-      const auto begin = static_cast<std::size_t>(scope.data() - text.data());
-      const Window inside{begin, begin + scope.size()};
-      from = std::max(inside.end, from + 1);
-      search_pattern(rule, text, key, inside, budget, spans);
-    }
-    return;
+void Detectors::search(const Rule& rule, std::string_view text, std::string_view key, Window window, std::size_t limit,
+                       WorkBudget& budget, std::vector<Span>& spans) const {
+  if (!rule.scope) return search_pattern(rule, text, key, window, limit, budget, spans);
+  re2::StringPiece found;
+  std::size_t from = window.begin;
+  while (from < window.end && budget.spend(kTryCost + window.end - from) &&
+         rule.scope->Match(piece(text), from, window.end, RE2::UNANCHORED, &found, 1)) {
+    const auto begin = static_cast<std::size_t>(found.data() - text.data());
+    const Window inside{begin, begin + found.size()};
+    if (inside.end == window.end && widen(window, inside.begin, limit)) continue;
+    from = std::max(inside.end, from + 1);
+    search_pattern(rule, text, key, inside, inside.end, budget, spans);
   }
-  search_pattern(rule, text, key, window, budget, spans);
 }
 
 void Detectors::search_pattern(const Rule& rule, std::string_view text, std::string_view key, Window window,
-                               WorkBudget& budget, std::vector<Span>& spans) const {
+                               std::size_t limit, WorkBudget& budget, std::vector<Span>& spans) const {
   re2::StringPiece found;
   std::size_t from = window.begin;
   if (!budget.spend(window.end - from)) return;
@@ -317,6 +327,11 @@ void Detectors::search_pattern(const Rule& rule, std::string_view text, std::str
          rule.pattern->Match(piece(text), from, window.end, RE2::UNANCHORED, &found, 1)) {
     const auto begin = static_cast<std::size_t>(found.data() - text.data());
     const Window match{begin, begin + found.size()};
+    if (match.end == window.end && widen(window, begin, limit)) {
+      budget.spend(window.end - begin);
+      from = begin;
+      continue;
+    }
     if (take(rule, text, key, text.size(), match, budget, spans) || rule.spec.boundary == RuleBoundary::kNone) {
       from = std::max(match.end, from + 1);
     } else {

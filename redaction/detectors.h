@@ -89,10 +89,11 @@ class Detectors {
                         std::vector<Span>& spans) const;
   void find_by_features(std::string_view text, std::string_view key, const TextTraits& traits, Scratch& scratch,
                         WorkBudget& budget, std::vector<Span>& spans) const;
-  void search(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
-              std::vector<Span>& spans) const;
-  void search_pattern(const Rule& rule, std::string_view text, std::string_view key, Window window, WorkBudget& budget,
-                      std::vector<Span>& spans) const;
+  // Matches begin in `window`; what reaches its end may go on up to `limit`.
+  void search(const Rule& rule, std::string_view text, std::string_view key, Window window, std::size_t limit,
+              WorkBudget& budget, std::vector<Span>& spans) const;
+  void search_pattern(const Rule& rule, std::string_view text, std::string_view key, Window window, std::size_t limit,
+                      WorkBudget& budget, std::vector<Span>& spans) const;
   // False: refused. `text_end` is what the pattern took for the end of the text.
   bool take(const Rule& rule, std::string_view text, std::string_view key, std::size_t text_end, Window match,
             WorkBudget& budget, std::vector<Span>& spans) const;

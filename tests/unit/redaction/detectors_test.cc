@@ -187,6 +187,19 @@ TEST(Detectors, AmongEqualsTheLongerSpanNamesTheMask) {
   EXPECT_EQ(masked({inner, outer}, "abcde"), "[REDACTED:outer]");
 }
 
+TEST(Detectors, AValueLongerThanTheReachOfItsRuleGoesToItsEnd) {
+  RuleSpec begins = rule("begins", "val=([a-z]+)", "val=x", RulePriority::kSecret);
+  begins.begins = true;
+  RuleSpec near = begins;
+  near.begins = false;
+  for (RuleSpec* each : {&begins, &near}) {
+    for (const std::size_t size : {40u, 5000u, 100'000u}) {
+      each->reach = 32;
+      EXPECT_EQ(masked({*each}, "a val=x" + std::string(size, 'y') + " end"), "a val=[REDACTED:begins] end") << size;
+    }
+  }
+}
+
 TEST(Detectors, SpansThatTouchStayTwo) {
   EXPECT_EQ(
       masked({rule("a", "aaa", "aaa", RulePriority::kPii), rule("b", "bbb", "bbb", RulePriority::kPii)}, "aaabbb"),
