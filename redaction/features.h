@@ -92,14 +92,17 @@ void each_at(std::string_view text, Visit visit) {
   }
 }
 
-// Calls visit(window) for each run of hex digits, ':', '.' and '-' with at least five ':' or '-', or with "::",
-// short enough for an address.
+// A run of hex digits, ':', '.' and '-' of more bytes holds no address.
+inline constexpr std::size_t kAddressRunBytesMax = 256;
+
+inline bool belongs_to_address(char c) {
+  return (c >= '0' && c <= ':') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '.' || c == '-';
+}
+
+// Calls visit(window) for each such run with at least five ':' or '-', or with "::".
 template <typename Visit>
 void each_colons(std::string_view text, Visit visit) {
-  constexpr std::size_t kAddressBytesMax = 64;
-  const auto belongs = [](char c) {
-    return (c >= '0' && c <= ':') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '.' || c == '-';
-  };
+  const auto belongs = belongs_to_address;
   for (const char sign : {':', '-'}) {
     for (std::size_t at = 0; (at = text.find(sign, at)) != std::string_view::npos;) {
       std::size_t begin = at, end = at;
@@ -111,7 +114,7 @@ void each_colons(std::string_view text, Visit visit) {
         count += text[end] == sign;
       }
       at = end;
-      if (end - begin <= kAddressBytesMax && (doubled || count >= 5)) visit(Window{begin, end});
+      if (end - begin <= kAddressRunBytesMax && (doubled || count >= 5)) visit(Window{begin, end});
     }
   }
 }

@@ -8,6 +8,7 @@
 
 #include "core/uuid.h"
 #include "redaction/encoded_tokens.h"
+#include "redaction/features.h"
 #include "redaction/id_numbers.h"
 #include "redaction/letters.h"
 
@@ -180,8 +181,29 @@ bool url_password(std::string_view text, std::size_t begin, std::size_t end) {
   return !std::all_of(head.begin(), head.end(), is_digit) && opaque(text, begin, end);
 }
 
+// Does text[begin, end) stand in a run too long for an address?
+bool in_long_run(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::size_t from = begin, to = end;
+  while (begin > 0 && from - begin <= kAddressRunBytesMax && belongs_to_address(text[begin - 1])) --begin;
+  while (end < text.size() && end - to <= kAddressRunBytesMax && belongs_to_address(text[end])) ++end;
+  return end - begin > kAddressRunBytesMax;
+}
+
+// A row of pairs that goes on is a fingerprint.
+bool ipv6(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  if (!is_ip_address(found) || in_long_run(text, begin, end)) return false;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if ((found[i] == ':') != (i % 3 == 2)) return true;
+  }
+  const bool goes_on = (begin > 1 && text[begin - 1] == ':' && hex_value(text[begin - 2]) >= 0) ||
+                       (end + 1 < text.size() && text[end] == ':' && hex_value(text[end + 1]) >= 0);
+  return !goes_on;
+}
+
 // A longer row of pairs is a fingerprint.
 bool mac(std::string_view text, std::size_t begin, std::size_t end) {
+  if (in_long_run(text, begin, end)) return false;
   const auto joins = [](char c) { return c == ':' || c == '-'; };
   return !(begin > 1 && joins(text[begin - 1]) && is_alnum(text[begin - 2])) &&
          !(end + 1 < text.size() && joins(text[end]) && is_alnum(text[end + 1]));
@@ -243,6 +265,7 @@ constexpr std::pair<std::string_view, Validator> kValidators[] = {
     {"quoted", quoted},
     {"url_password", url_password},
     {"mac", mac},
+    {"ipv6", ipv6},
     {"age", age},
     {"aws_secret", aws_secret},
     {"postal", postal},

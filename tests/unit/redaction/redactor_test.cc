@@ -140,7 +140,7 @@ TEST_P(IpAddresses, AreCutToTheirNetworkOrMasked) {
   EXPECT_EQ(out.redaction_state, GetParam().in == GetParam().out ? RedactionState::kClean
                                  : is_masked                     ? RedactionState::kMasked
                                                                  : RedactionState::kPartial);
-  EXPECT_EQ(out.pii_safe, GetParam().in == GetParam().out || is_masked);
+  EXPECT_EQ(out.pii_safe, GetParam().in.empty() || is_masked);
   const std::string once(out.fields.text(Field::kIp));
   LineBuilder again;
   EXPECT_EQ(redactor.redact(again.text(Field::kIp, once).event()).fields.text(Field::kIp), once);
