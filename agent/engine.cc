@@ -33,6 +33,9 @@ Engine::Engine(const Config& config, PublishedMetrics& published) : config_(conf
 Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMetrics& published,
                                               HeldLines* standard_input, std::stop_token stop,
                                               const std::function<void(const std::string&)>& waits) {
+  auto redactor = Redactor::make(config.redaction);
+  if (!redactor) return redactor.error();
+  guard_log(redactor->clone());
   std::unique_ptr<Engine> engine(new Engine(config, published));
   bool lost = false;
   auto buffer = open_buffer(config, lost);
@@ -69,10 +72,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
     if (const auto kept = engine->buffer_->put(kIdentityStateKey, with); !kept) return kept.error();
   }
 
-  auto redactor = Redactor::make(config.redaction);
-  if (!redactor) return redactor.error();
   engine->kinds_ = redactor->kinds();
-  guard_log(redactor->clone());
   DeriverSettings deriver;
   if (!config.identity.run_namespace.empty()) {
     if (const auto run_namespace = parse_uuid(config.identity.run_namespace)) deriver.run_namespace = *run_namespace;
@@ -203,14 +203,14 @@ std::vector<HealthCheck> Engine::health() const {
                     failed ? CheckStatus::kUnavailable
                     : room ? CheckStatus::kOk
                            : CheckStatus::kDegraded,
-                    failed ? *failed
+                    failed ? guarded(*failed)
                     : room ? ""
                            : "full: sources wait; see runtail_buffer_size_bytes and the sinks"});
   HealthCheck inputs{"inputs", CheckKind::kOwn, CheckStatus::kOk, ""};
   for (const SourceStatus& source : intake_->status()) {
     if (source.faults.empty()) continue;
     inputs.status = CheckStatus::kUnavailable;
-    inputs.reason += (inputs.reason.empty() ? "" : "; ") + source.name + ": " + source.faults.front();
+    inputs.reason += (inputs.reason.empty() ? "" : "; ") + source.name + ": " + guarded(source.faults.front());
   }
   checks.push_back(std::move(inputs));
   checks.push_back({"redactor", CheckKind::kOwn, CheckStatus::kOk, ""});
@@ -218,7 +218,7 @@ std::vector<HealthCheck> Engine::health() const {
     const DeliveryStatus status = each->loop->status();
     const bool ok = status.up || status.reason.empty();
     checks.push_back({std::string(each->sink->name()), CheckKind::kOutside,
-                      ok ? CheckStatus::kOk : CheckStatus::kUnavailable, status.reason});
+                      ok ? CheckStatus::kOk : CheckStatus::kUnavailable, guarded(status.reason)});
   }
   return checks;
 }
@@ -254,7 +254,7 @@ std::string Engine::describe(TimePoint now) const {
   std::string out;
   for (const SourceStatus& source : intake_->status()) {
     out += "source " + source.name + ": " + std::to_string(source.lag_bytes) + " bytes behind";
-    for (const std::string& fault : source.faults) out += "; " + fault;
+    for (const std::string& fault : source.faults) out += "; " + guarded(fault);
     out += '\n';
   }
   for (const auto& each : destinations_) {
@@ -264,7 +264,7 @@ std::string Engine::describe(TimePoint now) const {
                        : status.reason.empty() ? "not used yet"
                                                : "degraded") +
            ", " + std::to_string(status.records_pending) + " records pending";
-    if (!status.reason.empty()) out += "; " + status.reason;
+    if (!status.reason.empty()) out += "; " + guarded(status.reason);
     if (status.last_success_at) {
       out += "; last success " +
              std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - *status.last_success_at).count()) +

@@ -18,14 +18,9 @@ bool as_json = false;
 std::mutex guard_mutex;  // a Redactor serves one thread at a time
 std::optional<Redactor> guard;
 
-std::string redacted(std::string_view message) {
-  const std::lock_guard lock(guard_mutex);
-  return guard ? guard->redact_text(message) : std::string(message);
-}
-
 void write(spdlog::level::level_enum level, std::string_view message) {
   std::string text;
-  append_json_string(text, redacted(message));
+  append_json_string(text, guarded(message));
   if (!as_json) text = text.substr(1, text.size() - 2);
   spdlog::default_logger_raw()->log(level, text);
 }
@@ -46,6 +41,11 @@ void init_log(const LogConfig& config) {
 void guard_log(Redactor redactor) {
   const std::lock_guard lock(guard_mutex);
   guard.emplace(std::move(redactor));
+}
+
+std::string guarded(std::string_view message) {
+  const std::lock_guard lock(guard_mutex);
+  return guard ? guard->redact_text(message) : std::string(message);
 }
 
 void log_info(std::string_view message) { write(spdlog::level::info, message); }

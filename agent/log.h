@@ -3,6 +3,7 @@
 // redactor.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "config/config.h"
@@ -13,6 +14,8 @@ namespace runtail {
 void init_log(const LogConfig& config);
 // From here on every message is redacted first.
 void guard_log(Redactor redactor);
+// `message` as the log would show it: for whatever else shows what a library or a server said (health, status).
+std::string guarded(std::string_view message);
 // Control characters are escaped: a file name cannot forge a log line. Threads: any.
 void log_info(std::string_view message);
 void log_warn(std::string_view message);

@@ -124,7 +124,7 @@ class Agent {
           auto made = Engine::start(config_, published_, standard_input_ ? &*standard_input_ : nullptr, token,
                                     [this](const std::string& reason) {
                                       log_warn(reason);
-                                      wait_reason_.set(reason);
+                                      wait_reason_.set(guarded(reason));
                                     });
           if (made) {
             current_.set(std::shared_ptr<Engine>(std::move(*made)));

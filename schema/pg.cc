@@ -35,11 +35,16 @@ std::string one_line(std::string_view text) {
 }
 
 // Messages of bad data quote the value: invalid input syntax for type uuid: "...". Up to the last quote, as the value
-// may hold quotes itself.
+// may hold quotes itself; in the servers' other languages quotes are no ASCII, and all from there on goes.
 std::string mask_quoted(std::string message) {
   const std::size_t first = message.find('"');
   const std::size_t last = message.rfind('"');
   if (first != std::string::npos && last > first) message.replace(first + 1, last - first - 1, "***");
+  for (const std::string_view quote : {"\xC2\xAB", "\xC2\xBB", "\xE2\x80\x98", "\xE2\x80\x99", "\xE2\x80\x9C",
+                                       "\xE2\x80\x9D", "\xE2\x80\x9E", "\xE3\x80\x8C", "'"}) {
+    if (const std::size_t at = message.find(quote); at != std::string::npos)
+      message.replace(at, std::string::npos, "***");
+  }
   return message;
 }
 
@@ -58,6 +63,9 @@ PgError error_of(PGconn* connection, const PGresult* result) {
   if (error.message.empty()) error.message = "no answer from the server";
   error.message = one_line(error.message);
   if (error.sqlstate.starts_with("22")) error.message = mask_quoted(std::move(error.message));
+  // RAISE in a trigger: whatever its author put there, rows too.
+  if (error.sqlstate.starts_with("P0"))
+    error.message = "a trigger or function raised an error; the server's log has it";
   error.constraint_name = field_of(result, PG_DIAG_CONSTRAINT_NAME);
   error.table_name = field_of(result, PG_DIAG_TABLE_NAME);
   error.schema_name = field_of(result, PG_DIAG_SCHEMA_NAME);
