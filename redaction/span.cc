@@ -31,8 +31,9 @@ std::uint16_t Kinds::add_rule(std::string rule, std::string validator) {
 
 void merge_spans(std::vector<Span>& spans) {
   if (spans.size() < 2) return;
-  std::stable_sort(spans.begin(), spans.end(),
-                   [](const Span& a, const Span& b) { return a.begin != b.begin ? a.begin < b.begin : a.end > b.end; });
+  std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end != b.end ? a.end > b.end : a.rule < b.rule;
+  });
   std::size_t last = 0;
   std::size_t naming_size = spans[0].end - spans[0].begin;
   for (std::size_t i = 1; i < spans.size(); ++i) {

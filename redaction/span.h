@@ -44,7 +44,7 @@ class Kinds {
 };
 
 // Spans that share bytes become one, in order: nothing either rule found may stay. A secret's kind names it, else the
-// longer span's, else the earlier one's.
+// longer span's, else the earlier one's, else the kind of the rule that stands first: not who looked first.
 void merge_spans(std::vector<Span>& spans);
 
 // Makes `span` take each marker and each UTF-8 character of `text` whole or not at all. false: there is nothing but
