@@ -93,11 +93,14 @@ Result<std::shared_ptr<const Ruleset>> make_ruleset(const RedactionConfig& confi
     if (pack == packs.end()) pack = packs.emplace(packs.end(), name, 0);
     pack->second += file.rules.size() + file.keys.size();
     specs.insert(specs.end(), file.rules.begin(), file.rules.end());
-    if (const auto added = keys.add(file, ruleset->kinds); !added) return added.error().in(where);
   }
   for (const auto& [name, count] : packs) ruleset->packs.push_back(name + " " + std::to_string(count));
+  // Value rules are numbered before key rules: what both find is named by the value.
   auto detectors = Detectors::compile(specs, ruleset->kinds);
   if (!detectors) return detectors.error().in(where);
+  for (const RuleFile& file : *files) {
+    if (const auto added = keys.add(file, ruleset->kinds); !added) return added.error().in(where);
+  }
   ruleset->scan = std::make_unique<ScanRules>(std::move(*detectors), std::move(keys));
   Result<Allowlist> allowlist = config.allow_all ? Allowlist::all() : Allowlist::make(config.allow);
   if (!allowlist) return allowlist.error();
