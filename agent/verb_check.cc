@@ -1,6 +1,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -78,7 +79,11 @@ int check(const CheckOptions& options) {
   const std::vector<DialectSpec> dialects = built_in_dialects();
   const Result<Redactor> redactor = Redactor::make(config.redaction);
   if (!redactor) {
-    problems.push_back("redaction: " + redactor.error().message);
+    const std::string& message = redactor.error().message;  // begins with the key at fault
+    const bool is_named = std::any_of(
+        file.loaded.problems.begin(), file.loaded.problems.end(),
+        [&](const ConfigProblem& each) { return !each.key.empty() && message.starts_with(each.key + ":"); });
+    if (!is_named) problems.push_back(message);
   } else {
     for (const std::string& failure : failed_examples(config.redaction)) problems.push_back(failure);
   }

@@ -113,7 +113,7 @@ struct RedactionConfig {
   std::string free_text = "scan";
   // What becomes of a kind: mask (the default), drop, hash, keep_first_N or keep_last_N (N 1 to 6).
   std::map<std::string, std::string> actions;
-  // Key of action hash: 64 hex digits, readable by the agent only.
+  // Key of action hash: 64 hex digits, readable by the agent only. The key itself may stand in the environment instead.
   std::filesystem::path hash_key_file;
   // Members outside the log contract that may be stored (into log_events.context), as dotted paths: "batch.size".
   std::vector<std::string> allow;

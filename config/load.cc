@@ -99,7 +99,7 @@ class Loader {
     read_environment();
     apply_defaults();
     check_sources(loaded_.config.sources, places_, loaded_.problems);
-    for (RedactionFileProblem& problem : read_redaction_files(loaded_.config.redaction)) {
+    for (RedactionFileProblem& problem : read_redaction_files(loaded_.config.redaction, environment_(kHashKeyVariable))) {
       const auto place = places_.find(problem.key.substr(0, problem.key.find('[')));
       complain(place != places_.end() ? place->second : std::string(file_name_), problem.key,
                std::move(problem.message));

@@ -41,7 +41,8 @@ std::optional<HashKey> key_of(std::string text) {
 
 }  // namespace
 
-std::vector<RedactionFileProblem> read_redaction_files(RedactionConfig& config) {
+std::vector<RedactionFileProblem> read_redaction_files(RedactionConfig& config,
+                                                       const std::optional<std::string>& given_key) {
   std::vector<RedactionFileProblem> problems;
   config.rule_texts.clear();
   for (std::size_t i = 0; i < config.rules.size(); ++i) {
@@ -58,6 +59,15 @@ std::vector<RedactionFileProblem> read_redaction_files(RedactionConfig& config) 
   }
   const std::string key_file = config.hash_key_file.string();
   config.hash_key.reset();
+  if (given_key) {
+    config.hash_key = key_of(*given_key);
+    if (!config.hash_key) {
+      problems.push_back({"redaction.hash_key_file", std::string("environment ") + kHashKeyVariable +
+                                                         " holds no key; set it to 64 hex digits, as openssl rand "
+                                                         "-hex 32 prints them, or unset it"});
+    }
+    return problems;
+  }
   if (!key_file.empty()) {
     std::string reason;
     const std::optional<std::string> text = text_of(key_file, reason);
@@ -74,8 +84,9 @@ std::vector<RedactionFileProblem> read_redaction_files(RedactionConfig& config) 
     const auto parsed = parse_redaction_action(action);
     if (parsed && parsed->kind == RedactionAction::Kind::kHash) {
       problems.push_back({"redaction.hash_key_file", "missing; actions." + kind +
-                                                         " is hash, which needs a key of 64 "
-                                                         "hex digits in a file"});
+                                                         " is hash, which needs a key of 64 hex digits in a file or "
+                                                         "in the environment variable " +
+                                                         kHashKeyVariable});
       break;
     }
   }

@@ -52,7 +52,8 @@ Result<Actions> Actions::make(const RedactionConfig& config, const Kinds& kinds)
   if (!hashes) return actions;
   if (!config.hash_key) {
     return Error{ErrorCode::kInvalidInput,
-                 "redaction.hash_key_file: action hash needs a key; name a file with 64 hex digits"};
+                 "redaction.hash_key_file: action hash needs a key; name a file with 64 hex digits, or set "
+                 "RUNTAIL_REDACTION_HASH_KEY"};
   }
   actions.key_ = config.hash_key;
   actions.key_id_ = to_hex(hmac_sha256(*config.hash_key, "runtail.redaction.key_id")).substr(0, kKeyIdDigits);

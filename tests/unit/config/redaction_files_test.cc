@@ -75,6 +75,29 @@ TEST(RedactionFiles, AreReadOrNamedWithWhatIsWrong) {
   EXPECT_FALSE(config.hash_key);
 }
 
+TEST(RedactionFiles, TheKeyMayStandInTheEnvironmentAndWins) {
+  const test::TempDir directory;
+  const std::string file = (directory.path() / "key").string();
+  std::ofstream(file) << std::string(64, '1');
+  const auto loaded = [&](const std::string& key) {
+    return load_config("redaction: {actions: {email: hash}, hash_key_file: " + file + "}\n", "runtail.yaml",
+                       [&](const std::string& name) {
+                         return name == "RUNTAIL_REDACTION_HASH_KEY" ? std::optional(key) : std::nullopt;
+                       });
+  };
+  const LoadedConfig good = loaded(std::string(62, 'a') + "0F");
+  EXPECT_THAT(good.problems, IsEmpty());
+  ASSERT_TRUE(good.config.redaction.hash_key);
+  EXPECT_EQ(good.config.redaction.hash_key->bytes[31], 0x0F);
+  EXPECT_THAT(print_effective(good.config), Not(HasSubstr(std::string(62, 'a'))));
+
+  const LoadedConfig bad = loaded("c0ffee");
+  ASSERT_EQ(bad.problems.size(), 1u);
+  EXPECT_THAT(to_string(bad.problems[0]), AllOf(HasSubstr("RUNTAIL_REDACTION_HASH_KEY holds no key; set it"),
+                                                Not(HasSubstr("c0ffee")), Not(HasSubstr("1111"))));
+  EXPECT_FALSE(bad.config.redaction.hash_key);
+}
+
 TEST(RedactionFiles, HashNeedsAKey) {
   EXPECT_THAT(problems("actions: {email: hash}"), ElementsAre(HasSubstr("redaction.hash_key_file: missing")));
 }
