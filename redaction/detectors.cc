@@ -171,7 +171,13 @@ void Detectors::find(std::string_view text, std::string_view key, const TextTrai
   scratch.hits.clear();
   gate_.scan(text, scratch.hits);
   if (gate == GateUse::kOff) {
-    for (const auto& rule : rules_) search(*rule, text, key, {0, text.size()}, text.size(), budget, spans);
+    for (const auto& rule : rules_) {
+      if (rule->spec.begins) {
+        try_everywhere(*rule, text, key, budget, spans);
+      } else {
+        search(*rule, text, key, {0, text.size()}, text.size(), budget, spans);
+      }
+    }
     return;
   }
   scratch.tried_to.resize(rules_.size(), 0);
@@ -209,7 +215,7 @@ void Detectors::find_by_literals(std::string_view text, std::string_view key, Sc
       std::size_t& tried_to = scratch.tried_to[number];
       if (hit.begin < tried_to) continue;
       if (const std::size_t end = try_at(*rules_[number], text, key, hit.begin, budget, spans)) {
-        tried_to = end;
+        tried_to = next_try(*rules_[number], hit.begin, end);
         scratch.touched.push_back(number);
       }
     }
@@ -303,6 +309,25 @@ std::size_t Detectors::try_at(const Rule& rule, std::string_view text, std::stri
   return take(rule, text, key, at + size, {at, at + match.size()}, budget, spans) ? at + match.size() : 0;
 }
 
+// Where the next match of a rule may begin after one at [at, end). One short match may lie in the end of another:
+// "github: x9...stripe: y8..." has two tokens.
+std::size_t Detectors::next_try(const Rule& rule, std::size_t at, std::size_t end) {
+  return rule.spec.reach <= kFirstWindow ? at + 1 : end;
+}
+
+// What the gate does for a rule that begins with its literals, at every place where the pattern itself begins.
+void Detectors::try_everywhere(const Rule& rule, std::string_view text, std::string_view key, WorkBudget& budget,
+                               std::vector<Span>& spans) const {
+  re2::StringPiece found;
+  std::size_t from = 0;
+  while (from < text.size() && budget.spend(kTryCost + found.size()) &&
+         rule.pattern->Match(piece(text), from, text.size(), RE2::UNANCHORED, &found, 1)) {
+    const auto at = static_cast<std::size_t>(found.data() - text.data());
+    const std::size_t end = try_at(rule, text, key, at, budget, spans);
+    from = end != 0 ? next_try(rule, at, end) : at + 1;
+  }
+}
+
 void Detectors::search(const Rule& rule, std::string_view text, std::string_view key, Window window, std::size_t limit,
                        WorkBudget& budget, std::vector<Span>& spans) const {
   if (!rule.scope) return search_pattern(rule, text, key, window, limit, budget, spans);
@@ -332,7 +357,7 @@ void Detectors::search_pattern(const Rule& rule, std::string_view text, std::str
       from = begin;
       continue;
     }
-    if (take(rule, text, key, text.size(), match, budget, spans) || rule.spec.boundary == RuleBoundary::kNone) {
+    if (take(rule, text, key, text.size(), match, budget, spans)) {
       from = std::max(match.end, from + 1);
     } else {
       // What was refused may hide the real one: go on behind the first group of letters or digits. Steps this long keep

@@ -100,6 +100,9 @@ class Detectors {
   bool accept(const Rule& rule, std::string_view text, std::string_view key, Window window,
               std::vector<Span>& spans) const;
   void mask(const Rule& rule, std::string_view text, Window window, std::vector<Span>& spans) const;
+  static std::size_t next_try(const Rule& rule, std::size_t at, std::size_t end);
+  void try_everywhere(const Rule& rule, std::string_view text, std::string_view key, WorkBudget& budget,
+                      std::vector<Span>& spans) const;
   // Returns the end of the match, 0 for none.
   std::size_t try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at, WorkBudget& budget,
                      std::vector<Span>& spans) const;
