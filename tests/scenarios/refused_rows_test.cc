@@ -69,5 +69,28 @@ TEST(RefusedRows, OfATriggerStopDeliveryWithoutItsWords) {
   expect_nothing_of_the_row(said);
 }
 
+// What is quoted need not come from a row. Before the first connection ever the start waits, later the sink does.
+TEST(RefusedRows, AndRefusedConnectionsAreToldRedacted) {
+  Scene scene("refused_login");
+  const std::string url = PostgresCluster::shared().conninfo("refused_login");
+  AgentProcess refused(tailing(scene.directory, url + " user='jane.roe@example.com'"));
+  const auto expect_redacted = [&] {
+    ASSERT_TRUE(refused.start_healthy()) << refused.log();
+    EXPECT_TRUE(wait_until([&] { return refused.get("/readyz").body.find("[REDACTED:email]") != std::string::npos; }))
+        << refused.get("/readyz").body << refused.log();
+    const std::string said = all_it_says(refused);
+    EXPECT_EQ(said.find("jane.roe"), std::string::npos) << said;
+    EXPECT_EQ(refused.terminate().exit_code, 0);
+  };
+  LogFile log(scene.log);
+  log.append_line(line_of("keep"));
+  expect_redacted();
+  ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  ASSERT_TRUE(wait_delivered(scene.sql, scene.agent, 1)) << scene.agent.log();
+  EXPECT_EQ(scene.agent.terminate().exit_code, 0);
+  log.append_line(line_of("wait"));
+  expect_redacted();
+}
+
 }  // namespace
 }  // namespace runtail::test
