@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kKeyBytesMax = 96;
 constexpr std::size_t kGapBytesMax = 16;
+// A key of so many bytes may be a secret itself.
+constexpr std::size_t kKeySecretBytesMin = 16;
 // Of a call that makes a value, beyond its first word.
 constexpr std::size_t kCallBytesMax = 64;
 // Numbers below this many digits under a person's key are counts and rates ("phone: 12"), not values.
@@ -215,6 +217,20 @@ bool PairScanner::has_needs(std::string_view text, const KeyRule& rule) {
   return has_needs_;
 }
 
+// A key that is itself a secret tells nothing by its letters: what no value rule has taken of it is its name.
+void PairScanner::cut_at_spans(Key& key, const std::vector<Span>& spans, std::size_t first, WorkBudget& budget) {
+  budget.spend((spans.size() - first) / 8);
+  for (std::size_t i = first; i < spans.size() && key.begin < key.end; ++i) {
+    const Span& span = spans[i];
+    if (span.end <= key.begin || span.begin >= key.end) continue;
+    if (span.begin > key.begin) {
+      key.end = span.begin;
+    } else {
+      key.begin = std::min(span.end, key.end);
+    }
+  }
+}
+
 const KeyRule* PairScanner::rule_of(std::string_view text, const Key& key) {
   const std::string_view name = text.substr(key.begin, key.end - key.begin);
   if (const KeyRule* rule = known_.find(name); rule && has_needs(text, *rule)) return rule;
@@ -235,7 +251,7 @@ const KeyRule* PairScanner::rule_of(std::string_view text, const Key& key) {
   return begin == key.begin ? nullptr : known_.find(text.substr(begin, key.end - begin));
 }
 
-void PairScanner::find(std::string_view text, const std::vector<Window>& hits, WorkBudget& budget,
+void PairScanner::find(std::string_view text, const std::vector<Window>& hits, std::size_t own_from, WorkBudget& budget,
                        std::vector<Span>& spans) {
   std::size_t done_to = 0;
   needs_ = {};
@@ -323,7 +339,9 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, W
     }
     if (joint == Joint::kNone) continue;
 
-    const KeyRule* rule = rule_of(text, key);
+    const std::size_t key_bytes = key.end - key.begin;
+    if (key_bytes >= kKeySecretBytesMin) cut_at_spans(key, spans, own_from, budget);
+    const KeyRule* rule = key.begin < key.end ? rule_of(text, key) : nullptr;
     if (!rule || (!rule->text && !key.quoted && joint != Joint::kList && joint != Joint::kMarkup)) continue;
 
     Value value;

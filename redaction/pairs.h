@@ -17,8 +17,10 @@ class PairScanner {
  public:
   explicit PairScanner(const KeyRules& rules) : known_(rules) {}
 
-  // `hits`: where literals of key names stand, each its begin and end. Appends what goes.
-  void find(std::string_view text, const std::vector<Window>& hits, WorkBudget& budget, std::vector<Span>& spans);
+  // `hits`: where literals of key names stand, each its begin and end. `spans` from `own_from` on is what value rules
+  // found in this text. Appends what goes.
+  void find(std::string_view text, const std::vector<Window>& hits, std::size_t own_from, WorkBudget& budget,
+            std::vector<Span>& spans);
 
  private:
   struct Key {
@@ -31,6 +33,7 @@ class PairScanner {
     bool quoted = false;
   };
 
+  static void cut_at_spans(Key& key, const std::vector<Span>& spans, std::size_t first, WorkBudget& budget);
   bool has_needs(std::string_view text, const KeyRule& rule);
   const KeyRule* rule_of(std::string_view text, const Key& key);
 

@@ -74,13 +74,14 @@ bool TextScanner::scan(std::string_view text, std::string_view key, int depth, W
 void TextScanner::scan_plain(std::string_view text, std::string_view key, const TextTraits& traits, int depth,
                              WorkBudget& budget, std::vector<Span>& spans, GateUse gate) {
   Level& level = levels_[static_cast<std::size_t>(depth)];
+  const std::size_t first = spans.size();
   rules_->detectors->find(text, key, traits, level.scratch, budget, spans, gate);
   level.key_hits.clear();
   for (const GateHit& hit : level.scratch.hits) {
     if (hit.literal >= rules_->is_key_literal.size() || !rules_->is_key_literal[hit.literal]) continue;
     level.key_hits.push_back({hit.begin, hit.begin + rules_->detectors->bytes_of(hit.literal)});
   }
-  if (!level.key_hits.empty()) pairs_.find(text, level.key_hits, budget, spans);
+  if (!level.key_hits.empty()) pairs_.find(text, level.key_hits, first, budget, spans);
   if (text.size() < kTokenBytesMin || depth + 1 >= kDepthMax) return;
   each_token(text, [&](Window window) {
     const std::string decoded = decoded_text(text.substr(window.begin, window.end - window.begin));

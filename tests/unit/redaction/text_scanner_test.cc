@@ -50,6 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "{'full_name': '[REDACTED:name]', 'site': 'a'}"},
         TextCase{"apostrophe_doubled", "patient_name='Anna O''Neill', n=1", "patient_name='[REDACTED:name]', n=1"},
         TextCase{"quote_in_mid_word", "password='a'b n=1", "password='[REDACTED:password]'b n=1"},
+        TextCase{"key_that_is_a_secret", R"({"ASIADZQCUZFR3DSN2OSG":1,"n":2})", R"({"[REDACTED:aws_key]":1,"n":2})"},
         TextCase{"environment_list", R"([{"name":"DB_PASSWORD","value":"s3"},{"name":"PORT","value":"80"}])",
                  R"([{"name":"DB_PASSWORD","value":"[REDACTED:password]"},{"name":"PORT","value":"80"}])"},
         TextCase{"yaml_siblings", "- name: API_TOKEN\n  value: abc\n- name: PORT\n  value: 80",
