@@ -1,6 +1,7 @@
 #include "agent/delivery.h"
 
 #include <algorithm>
+#include <limits>
 #include <random>
 
 #include "agent/counters.h"
@@ -28,7 +29,6 @@ DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& 
       metrics_(settings.max_series),
       cursor_(buffer.cursor(sink.name()).value_or(Cursor{})) {
   published_.publish(restore_counters(buffer_, state_prefix_, metrics_));
-  published_.set(Metric::kSinkUp, {sink_.name()}, 0);
   mark_ = buffer_.get(mark_key_).value_or("");
   sink_.resume(mark_);
   skip_what_left();
@@ -41,10 +41,10 @@ void DeliveryLoop::skip_what_left() {
   const Watermark left = buffer_.before_oldest();
   if (left.sequence <= cursor_.delivered.sequence) return;
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    const std::uint64_t records = left.records.by_table[i] - cursor_.delivered.records.by_table[i];
-    if (records == 0) continue;
-    metrics_.add(Metric::kRecordsTotal,
-                 {sink_.name(), to_string(static_cast<Table>(i)), to_string(RecordOutcome::kExpired)},
+    const auto table = static_cast<Table>(i);
+    const std::uint64_t records = left.records[table] - cursor_.delivered.records[table];
+    if (records == 0 || (sink_.tables() & set_of(table)) == 0) continue;
+    metrics_.add(Metric::kRecordsTotal, {sink_.name(), to_string(table), to_string(RecordOutcome::kExpired)},
                  static_cast<double>(records));
   }
   cursor_.delivered = left;
@@ -56,6 +56,13 @@ std::vector<StateEntry> DeliveryLoop::marked(const std::string& mark) const {
 }
 
 void DeliveryLoop::run(std::stop_token stop, const std::function<void(bool, const std::string&)>& log) {
+  struct Ended {
+    DeliveryLoop& loop;
+    ~Ended() {
+      const std::lock_guard lock(loop.mutex_);
+      loop.ended_ = true;
+    }
+  } const ended{*this};
   auto last_work = std::chrono::steady_clock::now();
   std::optional<std::chrono::steady_clock::time_point> stop_seen;
   while (true) {
@@ -66,16 +73,25 @@ void DeliveryLoop::run(std::stop_token stop, const std::function<void(bool, cons
       last_work = std::chrono::steady_clock::now();
       continue;
     }
-    if (stopping) return;
     const bool failing = backoff_.count() > 0;
+    const bool more_comes = settings_.behind && !settings_.behind->has_ended() && limit() < buffer_.appended().sequence;
+    if (stopping && (failing || !more_comes)) return;
     std::unique_lock lock(mutex_);
     // A failure waits its time out; with nothing to do, the next append wakes us.
     const auto ready = [&] { return !failing && work_; };
-    woken_.wait_for(lock, stop, failing ? backoff_ : settings_.idle_timeout, ready);
+    if (stopping) {
+      woken_.wait_until(lock, *stop_seen + kDrainAtStop, ready);
+    } else {
+      woken_.wait_for(lock, stop, failing ? backoff_ : settings_.idle_timeout, ready);
+    }
     work_ = false;
     lock.unlock();
     if (!failing && std::chrono::steady_clock::now() - last_work >= settings_.idle_timeout) sink_.idle();
   }
+}
+
+Sequence DeliveryLoop::limit() const {
+  return settings_.behind ? settings_.behind->delivered() : std::numeric_limits<Sequence>::max();
 }
 
 bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log) {
@@ -91,26 +107,33 @@ bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log
       status_.up = false;
       status_.reason = reason;
     }
-    published_.set(Metric::kSinkUp, {sink_.name()}, 0);
     if (is_news) log(is_error, "sink " + std::string(sink_.name()) + ": " + reason);
     return false;
   };
 
-  auto chunks = buffer_.read_after(cursor_.delivered.sequence, settings_.batch_lines_max);
+  Result<std::vector<SequencedChunk>> chunks{};
+  const Sequence last = limit();
+  if (last > cursor_.delivered.sequence) {
+    chunks = buffer_.read_after(cursor_.delivered.sequence, settings_.batch_lines_max);
+    const Sequence whole = maybe_delivered_ && last < cursor_.intent ? 0 : last;
+    if (chunks) std::erase_if(*chunks, [&](const SequencedChunk& each) { return each.sequence > whole; });
+  }
   if (!chunks) {
     if (chunks.error().code != ErrorCode::kCorrupt) return fail(chunks.error().message, kLongestBackoff, true);
     // A damaged chunk cannot be delivered by anyone. Its range stays open in source_files: a replay of the file fills
-    // it.
-    log(true,
-        chunks.error().message + "; it is skipped and counted in runtail_dead_letters_total{reason=\"corrupt_chunk\"}");
-    metrics_.add(Metric::kDeadLettersTotal, {"corrupt_chunk"}, 1);
+    // it. Said once: every sink meets it, one of them takes its lines.
+    if (sink_.tables() & set_of(Table::kLogEvents)) {
+      log(true, chunks.error().message +
+                    "; it is skipped and counted in runtail_dead_letters_total{reason=\"corrupt_chunk\"}");
+      metrics_.add(Metric::kDeadLettersTotal, {"corrupt_chunk"}, 1);
+    }
     ++cursor_.delivered.sequence;
     return true;
   }
   if (maybe_delivered_) {
     // The delivery whose answer is missing is repeated alone, as it was.
     std::erase_if(*chunks, [&](const SequencedChunk& each) { return each.sequence > cursor_.intent; });
-    if (chunks->empty()) {
+    if (chunks->empty() && last >= cursor_.intent) {
       maybe_delivered_ = false;
       return true;
     }
@@ -176,7 +199,6 @@ void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Deliv
     status_.last_success_at = now;
   }
   published_.publish(std::move(changed));
-  published_.set(Metric::kSinkUp, {sink_.name()}, 1);
   published_.set(Metric::kSinkLastSuccess, {sink_.name()}, static_cast<double>(to_micros(now)) / 1e6);
   show();
   on_delivered_();
@@ -193,7 +215,7 @@ void DeliveryLoop::show() {
           metrics_.value(Metric::kRecordsTotal, {sink_.name(), to_string(static_cast<Table>(i)), to_string(outcome)});
     }
     const auto settled = static_cast<std::uint64_t>(outcomes);
-    const std::uint64_t delivered = cursor_.delivered.records.by_table[i];
+    const std::uint64_t delivered = cursor_.delivered.records.of(sink_.tables()).by_table[i];
     imbalance += settled > delivered ? settled - delivered : delivered - settled;
   }
   const std::lock_guard lock(mutex_);
@@ -212,12 +234,23 @@ void DeliveryLoop::wake() {
 
 DeliveryStatus DeliveryLoop::status() const {
   const RecordCounts appended = buffer_.appended().records;
+  const DeliveryStatus ahead = settings_.behind ? settings_.behind->status() : DeliveryStatus{};
   const std::lock_guard lock(mutex_);
   DeliveryStatus now = status_;
+  if (!ahead.reason.empty()) {
+    now.up = false;
+    now.reason = ahead.reason;
+  }
   RecordCounts pending = appended;
   pending -= delivered_records_;
+  pending = pending.of(sink_.tables());
   for (const std::uint64_t records : pending.by_table) now.records_pending += records;
   return now;
+}
+
+bool DeliveryLoop::has_ended() const {
+  const std::lock_guard lock(mutex_);
+  return ended_;
 }
 
 Sequence DeliveryLoop::delivered() const {

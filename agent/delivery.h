@@ -21,10 +21,14 @@ struct DeliveryStatus {
   std::optional<TimePoint> last_success_at;
 };
 
+class DeliveryLoop;
+
 struct DeliverySettings {
   std::uint64_t batch_lines_max = 5000;
   std::uint32_t max_series = 2000;
   std::chrono::milliseconds idle_timeout{30'000};  // then Sink::idle()
+  // Chunks wait here until this one has delivered them. Outlives the loop; null: nothing goes ahead.
+  const DeliveryLoop* behind = nullptr;
 };
 
 class DeliveryLoop {
@@ -37,7 +41,9 @@ class DeliveryLoop {
   // Until stop is asked for; then what is in the buffer already is still delivered for up to 3 s. `log` gets what a
   // person should read, once per change.
   void run(std::stop_token stop, const std::function<void(bool is_error, const std::string& message)>& log);
-  // Something was appended. Threads: any.
+  // run() has returned. Threads: any.
+  bool has_ended() const;
+  // Something was appended, or the loop ahead of this one came further or ended. Threads: any.
   void wake();
   // Threads: any.
   DeliveryStatus status() const;
@@ -49,6 +55,8 @@ class DeliveryLoop {
  private:
   // One batch. False: nothing to do, or a failure (then wait_ is how long to wait).
   bool step(const std::function<void(bool, const std::string&)>& log);
+  // The last chunk this loop may deliver now.
+  Sequence limit() const;
   void settle(const std::vector<SequencedChunk>& chunks, const Delivery& delivered);
   void skip_what_left();
   // The sink's mark as it is durable, empty for a sink without.
@@ -72,6 +80,7 @@ class DeliveryLoop {
   std::condition_variable_any woken_;
   bool work_ = false;
   DeliveryStatus status_;  // without records_pending
+  bool ended_ = false;
   Sequence delivered_ = 0;
   RecordCounts delivered_records_;
   std::uint64_t imbalance_ = 0;

@@ -80,7 +80,7 @@ struct PostgresConfig {
   std::filesystem::path password_file;
   std::string schema = "observability";
   // Rows of one transaction at most; idle lines are written at once, whatever their number.
-  std::uint32_t batch_rows_max = 5000;
+  std::uint32_t batch_rows_max = 50'000;
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds statement_timeout{30000};
   std::chrono::milliseconds lock_timeout{5000};

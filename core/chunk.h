@@ -30,6 +30,11 @@ enum class Table : std::uint8_t {
 inline constexpr std::size_t kTableCount = 7;
 std::string_view to_string(Table table);  // "log_events"
 
+// One bit for each table, 1 << Table.
+using TableSet = std::uint32_t;
+inline constexpr TableSet kAllTables = (1U << kTableCount) - 1;
+constexpr TableSet set_of(Table table) { return 1U << static_cast<unsigned>(table); }
+
 // Records by table: one for each line that says something for that table.
 struct RecordCounts {
   std::array<std::uint64_t, kTableCount> by_table{};
@@ -38,6 +43,12 @@ struct RecordCounts {
   RecordCounts& operator+=(const RecordCounts& other);
   RecordCounts& operator-=(const RecordCounts& other);
   bool operator==(const RecordCounts&) const = default;
+  // Those of `tables`, the others 0.
+  RecordCounts of(TableSet tables) const {
+    RecordCounts out;
+    for (std::size_t i = 0; i < kTableCount; ++i) out.by_table[i] = tables >> i & 1 ? by_table[i] : 0;
+    return out;
+  }
 };
 
 // Half-open range of bytes in a source.

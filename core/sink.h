@@ -11,7 +11,7 @@
 
 namespace runtail {
 
-// What became of the records of one delivery, by table; the four add up to what was handed over.
+// What became of the records of one delivery, by table; the four add up to what was handed over of the sink's tables.
 struct RecordOutcomes {
   RecordCounts applied, duplicate, expired, dead_lettered;
   RecordOutcomes& operator+=(const RecordOutcomes& other);
@@ -36,6 +36,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual std::string_view name() const = 0;
+  // Whose records it takes; the others are no business of its ledger.
+  virtual TableSet tables() const { return kAllTables; }
   // `chunks` are in order of sequence and belong to the caller. `maybe_delivered`: an earlier call with these chunks
   // ended without an answer (or the agent died in it), so ranges found covered count as applied, not as duplicates.
   virtual Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) = 0;

@@ -45,12 +45,17 @@ struct DatasetFact {
 
 // What one line says. Views point into the event: valid as long as it is.
 struct Derived {
-  std::uint32_t tables = 0;  // 1 << Table for each table that gets a record
+  TableSet tables = 0;  // those that get a record
   std::optional<RunFact> run;
   std::vector<DqFact> dq;  // several kinds may stand on one line; each kind at most once
   std::optional<DatasetFact> dataset;
-  bool has(Table table) const { return tables >> static_cast<unsigned>(table) & 1; }
+  bool has(Table table) const { return tables & set_of(table); }
 };
+
+// Of the line `derived` was made of.
+inline Uuid event_id_of(const Derived& derived, const Origin& origin) {
+  return derived.run ? derived.run->event_id : origin.ids->at(origin.offset);
+}
 
 struct DeriverSettings {
   Uuid run_namespace = default_run_namespace();

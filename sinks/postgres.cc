@@ -58,19 +58,19 @@ struct PostgresSink::State {
 };
 
 struct PostgresSink::Memory {
-  Memory(const PostgresConfig& config, const DeriverSettings& settings, const std::vector<std::string>& kinds)
-      : sql(config.schema), fold(settings, kinds) {}
+  Memory(const PostgresConfig& config, const DeriverSettings& settings) : sql(config.schema), delivery(settings) {}
   const PostgresStatements sql;
-  PostgresFold fold;
+  PostgresMemory delivery;
 };
 
-PostgresSink::PostgresSink(PostgresConfig config, DeriverSettings settings, std::vector<std::string> kinds,
-                           Clock& clock)
-    : config_(std::move(config)),
+PostgresSink::PostgresSink(PostgresLane lane, PostgresConfig config, DeriverSettings settings,
+                           std::vector<std::string> kinds, Clock& clock)
+    : lane_(lane),
+      config_(std::move(config)),
       deriver_(std::move(settings)),
       kinds_(std::move(kinds)),
       clock_(clock),
-      memory_(std::make_unique<Memory>(config_, deriver_.settings(), kinds_)) {}
+      memory_(std::make_unique<Memory>(config_, deriver_.settings())) {}
 
 PostgresSink::~PostgresSink() = default;
 
@@ -110,8 +110,8 @@ Delivery PostgresSink::deliver(std::span<const SequencedChunk> chunks, bool mayb
 
 std::optional<Delivery> PostgresSink::attempt(std::span<const SequencedChunk> chunks, bool maybe_delivered) {
   PgConnection& connection = state_->connection;
-  const PostgresTarget target{memory_->sql, deriver_, state_->horizons, clock_.now()};
-  PostgresDelivery delivery(connection, target, chunks, maybe_delivered, memory_->fold);
+  const PostgresTarget target{lane_, memory_->sql, deriver_, kinds_, state_->horizons, clock_.now()};
+  PostgresDelivery delivery(connection, target, chunks, maybe_delivered, memory_->delivery);
   PgOutcome<void> written{};
   if (auto begun = connection.exec(begin_statement(config_)); !begun) {
     written = begun.error();

@@ -11,21 +11,24 @@
 #include "core/sink.h"
 #include "core/time.h"
 #include "derive/deriver.h"
+#include "sinks/postgres_lane.h"
 
 namespace runtail {
 
-// Each delivery is one transaction: source positions are advanced first, and only what they lacked is written; events
-// are derived and folded anew, so a chunk may be cut anywhere. Connects when there is something to write; one
-// connection at most; safe behind PgBouncer in transaction mode. Never creates tables.
+// One lane of it. Each delivery is one transaction: source positions are advanced first, and only what they lacked is
+// written; events are derived and folded anew, so a chunk may be cut anywhere. Connects when there is something to
+// write; one connection at most; safe behind PgBouncer in transaction mode. Never creates tables.
 // Threads: one at a time, the counters too.
 class PostgresSink final : public Sink {
  public:
   // `kinds` as in Redactor::kinds(): names in redaction_counts. `clock` outlives this; it is used for bookkeeping
   // columns, for what counts as future, and for idle(). Does not connect.
-  PostgresSink(PostgresConfig config, DeriverSettings settings, std::vector<std::string> kinds, Clock& clock);
+  PostgresSink(PostgresLane lane, PostgresConfig config, DeriverSettings settings, std::vector<std::string> kinds,
+               Clock& clock);
   ~PostgresSink() override;
 
-  std::string_view name() const override { return "postgres"; }
+  std::string_view name() const override { return lane_ == PostgresLane::kLines ? "postgres" : "postgres_runs"; }
+  TableSet tables() const override { return tables_of(lane_); }
   Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) override;
   // Closes the connection when nothing was delivered for config.idle_timeout.
   void idle() override;
@@ -41,6 +44,7 @@ class PostgresSink final : public Sink {
   // std::nullopt: the partitions are not those known, once more.
   std::optional<Delivery> attempt(std::span<const SequencedChunk> chunks, bool maybe_delivered);
 
+  const PostgresLane lane_;
   const PostgresConfig config_;
   const Deriver deriver_;
   const std::vector<std::string> kinds_;

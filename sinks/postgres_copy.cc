@@ -11,10 +11,7 @@ static_assert(sizeof kHeader == 11 + 4 + 4);
 
 }  // namespace
 
-void CopyRows::clear() {
-  bytes_.assign(kHeader, sizeof kHeader);
-  rows_ = 0;
-}
+void CopyRows::clear() { bytes_.assign(kHeader, sizeof kHeader); }
 
 void CopyRows::text(std::string_view value) {
   if (std::memchr(value.data(), 0, value.size()) == nullptr) {

@@ -18,10 +18,7 @@ class CopyRows {
  public:
   CopyRows() { clear(); }
   void clear();
-  void begin_row(std::int16_t field_count) {
-    number(field_count);
-    ++rows_;
-  }
+  void begin_row(std::int16_t field_count) { number(field_count); }
   void null() { number(std::int32_t{-1}); }
   // A NUL becomes U+FFFD: text columns take none.
   void text(std::string_view value);
@@ -40,8 +37,11 @@ class CopyRows {
   // JSON text, neutralised on the way.
   void jsonb(std::string_view json);
 
-  std::size_t rows() const { return rows_; }
-  // The whole COPY, with its end; nothing may be added after.
+  // What was added since sent(); it begins with the header.
+  std::string_view bytes() const { return bytes_; }
+  // Forgets them, and keeps the memory.
+  void sent() { bytes_.clear(); }
+  // bytes() with the end of the COPY; nothing may be added after.
   std::string_view finish();
 
  private:
@@ -64,7 +64,6 @@ class CopyRows {
   void set_length(std::size_t at);
 
   std::string bytes_;
-  std::size_t rows_ = 0;
 };
 static_assert(std::endian::native == std::endian::little, "numbers are swapped to network order");
 

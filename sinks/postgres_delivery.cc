@@ -4,6 +4,7 @@
 
 #include "core/event_codec.h"
 #include "core/truncate.h"
+#include "sinks/postgres_lines.h"
 #include "sinks/postgres_rows.h"
 #include "sinks/postgres_verdict.h"
 
@@ -14,7 +15,7 @@ namespace {
 constexpr std::chrono::hours kFutureMax{48};
 constexpr std::size_t kBodyBytesMax = 8192;
 
-void count_tables(RecordCounts& counts, std::uint32_t tables) {
+void count_tables(RecordCounts& counts, TableSet tables) {
   for (std::size_t i = 0; i < kTableCount; ++i) counts.by_table[i] += tables >> i & 1;
 }
 
@@ -25,64 +26,63 @@ std::string_view body_of(const RedactedEvent& event) {
 }  // namespace
 
 PostgresDelivery::PostgresDelivery(PgConnection& connection, const PostgresTarget& target,
-                                   std::span<const SequencedChunk> chunks, bool maybe_delivered, PostgresFold& fold)
+                                   std::span<const SequencedChunk> chunks, bool maybe_delivered, PostgresMemory& memory)
     : connection_(connection),
       target_(target),
       chunks_(chunks),
       maybe_delivered_(maybe_delivered),
-      fold_(fold),
+      tables_(tables_of(target.lane)),
+      memory_(memory),
       writer_(connection, target.sql, target.deriver.settings(), target.now) {}
 
 PgOutcome<void> PostgresDelivery::write() {
+  const bool lines = target_.lane == PostgresLane::kLines;
+  const PositionStatements& positions = lines ? target_.sql.line_positions : target_.sql.fact_positions;
   const std::string& agent_id = target_.deriver.settings().agent_id;
-  if (auto done = positions_.advance(connection_, target_.sql, chunks_, agent_id, target_.now); !done) {
+  if (auto done = positions_.advance(connection_, positions, chunks_, agent_id, target_.now); !done) {
     return done.error();
   }
   if (positions_.all_covered()) {
     for (const SequencedChunk& each : chunks_) {
-      (maybe_delivered_ ? outcomes_.applied : outcomes_.duplicate) += each.chunk.records;
+      (maybe_delivered_ ? outcomes_.applied : outcomes_.duplicate) += each.chunk.records.of(tables_);
     }
     return {};
   }
 
   first_of_chunk_.clear();
   std::size_t events = 0;
+  std::vector<DeadLetter> brought;
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     const Chunk& chunk = chunks_[i].chunk;
     first_of_chunk_.push_back(events);
     EventReader reader(chunk.events);
     while (reader.next()) ++events;
     if (reader.corrupt()) add_corrupt(chunk);
+    if (!lines) continue;
     for (const DeadLetter& letter : chunk.dead_letters) {
-      if (!positions_.was_covered(i, letter.bytes.from)) dead_.push_back(letter);
+      if (!positions_.was_covered(i, letter.bytes.from)) brought.push_back(letter);
     }
   }
   first_of_chunk_.push_back(events);
-  brought_ = dead_.size();
+  if (!lines) {
+    if (auto done = refuse_facts_of_stored_lines(events); !done) return done.error();
+  }
   if (auto done = write_events(0, events); !done) return done.error();
-  if (auto done = write_dead_letters(); !done) return done.error();
+  if (auto done = write_dead_letters(brought, false); !done) return done.error();
+  if (auto done = write_dead_letters(dead_, true); !done) return done.error();
   return write_dirty_days();
 }
 
 PgOutcome<void> PostgresDelivery::write_events(std::size_t from, std::size_t to) {
   for (bool once_more = true;;) {
-    Pass pass = fold_events(from, to);
-    if (!fold_.missing_ahead().empty()) return partition_missing(fold_.missing_ahead());
-    const auto settle = [&] {
-      outcomes_ += pass.outcomes;
-      outcomes_ += fold_.outcomes();
-      field_conflicts_ += fold_.conflicts();
-      dead_.insert(dead_.end(), std::make_move_iterator(pass.dead.begin()), std::make_move_iterator(pass.dead.end()));
-    };
-    if (pass.kept == 0) {
-      settle();
-      return {};
-    }
+    Pass pass;
     if (auto done = connection_.exec("SAVEPOINT rows"); !done) return done.error();
-    auto written = writer_.write(fold_, dirty_);
+    auto written = target_.lane == PostgresLane::kLines ? write_lines(from, to, pass) : write_facts(from, to, pass);
+    if (!pass.missing_ahead.empty()) return partition_missing(pass.missing_ahead);
     if (written) {
       if (auto done = connection_.exec("RELEASE SAVEPOINT rows"); !done) return done.error();
-      settle();
+      outcomes_ += pass.outcomes;
+      dead_.insert(dead_.end(), std::make_move_iterator(pass.dead.begin()), std::make_move_iterator(pass.dead.end()));
       return {};
     }
     const PgError error = written.error();
@@ -94,7 +94,7 @@ PgOutcome<void> PostgresDelivery::write_events(std::size_t from, std::size_t to)
 
     if (verdict == PgVerdict::kParentGone && std::exchange(once_more, false)) continue;
     if (verdict == PgVerdict::kDuplicateRow) {
-      auto found = refuse_stored(pass);
+      auto found = refuse_stored(from, to, false);
       if (!found) return found.error();
       // Another writer's row, seen by the index and not yet by us.
       if (*found == 0) return PgError{"40001", error.message};
@@ -112,10 +112,45 @@ PgOutcome<void> PostgresDelivery::write_events(std::size_t from, std::size_t to)
   }
 }
 
-PostgresDelivery::Pass PostgresDelivery::fold_events(std::size_t from, std::size_t to) {
-  Pass pass;
+PgOutcome<void> PostgresDelivery::write_facts(std::size_t from, std::size_t to, Pass& pass) {
+  PostgresFold& fold = memory_.fold;
+  fold.clear(target_.horizons);
+  auto folded = each_kept(from, to, pass, [&](const Event& each) -> PgOutcome<void> {
+    fold.add(each.event, each.origin, each.derived);
+    return {};
+  });
+  if (!folded) return folded.error();
+  pass.missing_ahead = fold.missing_ahead();
+  pass.outcomes += fold.outcomes();
+  if (!pass.missing_ahead.empty() || pass.kept == 0) return {};
+  if (auto done = writer_.write(fold, dirty_); !done) return done.error();
+  field_conflicts_ += fold.conflicts();
+  return {};
+}
+
+PgOutcome<void> PostgresDelivery::write_lines(std::size_t from, std::size_t to, Pass& pass) {
+  PostgresLines lines(connection_, target_.sql.copy_log_events, memory_.rows);
+  const Horizon& horizon = target_.horizons.log_events;
+  auto added = each_kept(from, to, pass, [&](const Event& each) -> PgOutcome<void> {
+    if (horizon.before(each.event.ts)) {
+      ++pass.outcomes.expired[Table::kLogEvents];
+      return {};
+    }
+    if (!horizon.holds(each.event.ts)) {
+      pass.missing_ahead = to_string(Table::kLogEvents);
+      return {};
+    }
+    ++pass.outcomes.applied[Table::kLogEvents];
+    return lines.add(each.event, each.derived, each.origin, chunks_[each.chunk].chunk.file.stream,
+                     target_.deriver.settings(), target_.kinds);
+  });
+  if (!added) return added.error();
+  return lines.end();
+}
+
+template <typename Visit>
+PgOutcome<void> PostgresDelivery::each_event(std::size_t from, std::size_t to, Visit&& visit) {
   Derived derived;
-  fold_.clear(target_.horizons);
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     if (first_of_chunk_[i + 1] <= from || first_of_chunk_[i] >= to) continue;
     const Chunk& chunk = chunks_[i].chunk;
@@ -124,66 +159,110 @@ PostgresDelivery::Pass PostgresDelivery::fold_events(std::size_t from, std::size
     EventReader reader(chunk.events);
     for (std::size_t ordinal = first_of_chunk_[i]; ordinal < to && reader.next(); ++ordinal) {
       if (ordinal < from) continue;
-      const RedactedEvent& event = reader.event();
       origin.offset = reader.offset_in(chunk.covers.from);
-      target_.deriver.derive(event, origin, derived);
-      if (positions_.was_covered(i, reader.ends_in(chunk.covers.from))) {
-        count_tables(pass.outcomes.duplicate, derived.tables);
-        continue;
-      }
-      const auto refused = refusals_.find(ordinal);
-      if (refused != refusals_.end() && refused->second.duplicate) {
-        count_tables(pass.outcomes.duplicate, derived.tables);
-        continue;
-      }
-      const bool future = event.ts > target_.now + kFutureMax;
-      if (refused != refusals_.end() || future) {
-        count_tables(pass.outcomes.dead_lettered, derived.tables);
-        DeadLetter letter{ids.at(origin.offset), event.ts, chunk.file, {origin.offset, origin.offset + reader.length()},
-                          "future_time",         "",       "",         std::string(body_of(event))};
-        if (refused != refusals_.end()) {
-          letter.reason = refused->second.reason;
-          letter.sqlstate = refused->second.sqlstate;
-          letter.target_table = refused->second.table;
-        }
-        pass.dead.push_back(std::move(letter));
-        continue;
-      }
-      fold_.add(event, origin, chunk.file.stream, derived);
-      pass.log_ordinals.resize(fold_.log_keys.size(), ordinal);
-      pass.last_kept = ordinal;
-      ++pass.kept;
+      target_.deriver.derive(reader.event(), origin, derived);
+      const ByteRange bytes{origin.offset, origin.offset + reader.length()};
+      auto visited = visit(Event{i, ordinal, reader.event(), origin, bytes, derived},
+                           positions_.was_covered(i, reader.ends_in(chunk.covers.from)));
+      if (!visited) return visited.error();
     }
   }
-  return pass;
+  return {};
+}
+
+template <typename Keep>
+PgOutcome<void> PostgresDelivery::each_kept(std::size_t from, std::size_t to, Pass& pass, Keep&& keep) {
+  return each_event(from, to, [&](const Event& each, bool covered) -> PgOutcome<void> {
+    const TableSet tables = each.derived.tables & tables_;
+    if (tables == 0) return {};
+    const auto refused = refusals_.find(each.ordinal);
+    const bool is_refused = refused != refusals_.end();
+    if (covered || (is_refused && refused->second.duplicate)) {
+      count_tables(pass.outcomes.duplicate, tables);
+      return {};
+    }
+    if (is_refused || each.event.ts > target_.now + kFutureMax) {
+      count_tables(pass.outcomes.dead_lettered, tables);
+      DeadLetter letter{each.origin.ids->at(each.bytes.from),
+                        each.event.ts,
+                        chunks_[each.chunk].chunk.file,
+                        each.bytes,
+                        "future_time",
+                        "",
+                        "",
+                        std::string(body_of(each.event))};
+      if (is_refused) {
+        letter.reason = refused->second.reason;
+        letter.sqlstate = refused->second.sqlstate;
+        letter.target_table = refused->second.table;
+      }
+      pass.dead.push_back(std::move(letter));
+      return {};
+    }
+    pass.last_kept = each.ordinal;
+    ++pass.kept;
+    return keep(each);
+  });
 }
 
 void PostgresDelivery::refuse(std::size_t ordinal, const PgError& error) {
   refusals_[ordinal] = {false, dead_letter_reason(error), error.sqlstate, error.table_name};
 }
 
-PgOutcome<std::size_t> PostgresDelivery::refuse_stored(const Pass& pass) {
-  // The line's row and its facts were committed together: where the row is, the whole line is a duplicate.
+PgOutcome<std::size_t> PostgresDelivery::refuse_stored(std::size_t from, std::size_t to, bool only_ends) {
+  struct Key {
+    std::size_t chunk, ordinal;
+    Uuid id;
+    TimePoint ts;
+  };
+  std::vector<Key> keys;
+  auto gathered = each_event(from, to, [&](const Event& each, bool covered) -> PgOutcome<void> {
+    if (covered || !each.derived.has(Table::kLogEvents)) return {};
+    const bool third = keys.size() >= 2 && keys[keys.size() - 2].chunk == each.chunk;
+    if (only_ends && third) keys.pop_back();
+    keys.push_back({each.chunk, each.ordinal, event_id_of(each.derived, each.origin), each.event.ts});
+    return {};
+  });
+  if (!gathered) return gathered.error();
+  if (keys.empty()) return std::size_t{0};
   JsonRows rows;
-  for (std::size_t n = 0; n < fold_.log_keys.size(); ++n) {
+  for (std::size_t n = 0; n < keys.size(); ++n) {
     rows.begin_row();
     rows.integer("n", static_cast<std::int64_t>(n));
-    rows.uuid("id", fold_.log_keys[n].first);
-    rows.time("ts", fold_.log_keys[n].second);
+    rows.uuid("id", keys[n].id);
+    rows.time("ts", keys[n].ts);
   }
   const std::optional<std::string> params[] = {rows.take()};
   auto found = connection_.query(target_.sql.find_log_events, params);
   if (!found) return found.error();
   for (int row = 0; row < found->rows(); ++row) {
-    refusals_[pass.log_ordinals[static_cast<std::size_t>(found->integer(row, 0))]].duplicate = true;
+    refusals_[keys[static_cast<std::size_t>(found->integer(row, 0))].ordinal].duplicate = true;
   }
   return static_cast<std::size_t>(found->rows());
+}
+
+PgOutcome<void> PostgresDelivery::refuse_facts_of_stored_lines(std::size_t events) {
+  std::set<FileIdentity> doubtful;
+  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+    const FileIdentity& file = chunks_[i].chunk.file;
+    if (positions_.was_new(i) || memory_.position_lost.contains(file)) doubtful.insert(file);
+  }
+  if (doubtful.empty()) return {};
+  auto found = refuse_stored(0, events, true);
+  if (!found) return found.error();
+  if (*found == 0) {
+    for (const FileIdentity& file : doubtful) memory_.position_lost.erase(file);
+    return {};
+  }
+  memory_.position_lost.merge(doubtful);
+  if (auto all = refuse_stored(0, events, false); !all) return all.error();
+  return {};
 }
 
 void PostgresDelivery::add_corrupt(const Chunk& chunk) {
   // Chunks are guarded by a checksum, so this is a fault of ours: what does not decode is counted, never repeated for
   // ever.
-  RecordCounts rest = chunk.records;
+  RecordCounts rest = chunk.records.of(tables_);
   const EventIds ids(chunk.file);
   EventReader reader(chunk.events);
   Derived derived;
@@ -193,23 +272,17 @@ void PostgresDelivery::add_corrupt(const Chunk& chunk) {
     at = offset + reader.length();
     target_.deriver.derive(reader.event(), {&ids, offset, chunk.default_job_id, chunk.default_job_rank}, derived);
     RecordCounts seen;
-    count_tables(seen, derived.tables);
+    count_tables(seen, derived.tables & tables_);
     rest -= seen;
   }
   outcomes_.dead_lettered += rest;
   dead_.push_back({ids.at(at), target_.now, chunk.file, {at, chunk.covers.to}, "bad_value", "", "", ""});
 }
 
-std::map<std::string, std::uint64_t> PostgresDelivery::set_aside() const {
-  std::map<std::string, std::uint64_t> out;
-  for (std::size_t i = brought_; i < dead_.size(); ++i) ++out[dead_[i].reason];
-  return out;
-}
-
-PgOutcome<void> PostgresDelivery::write_dead_letters() {
-  if (dead_.empty()) return {};
+PgOutcome<void> PostgresDelivery::write_dead_letters(const std::vector<DeadLetter>& letters, bool count) {
+  if (letters.empty()) return {};
   JsonRows rows;
-  for (const DeadLetter& letter : dead_) {
+  for (const DeadLetter& letter : letters) {
     rows.begin_row();
     rows.uuid("id", letter.id);
     rows.time("at", letter.at);
@@ -225,7 +298,10 @@ PgOutcome<void> PostgresDelivery::write_dead_letters() {
     rows.stated_text("agent_id", target_.deriver.settings().agent_id);
   }
   const std::optional<std::string> params[] = {rows.take()};
-  if (auto done = connection_.query(target_.sql.insert_dead_letters, params); !done) return done.error();
+  auto done = connection_.query(target_.sql.insert_dead_letters, params);
+  if (!done) return done.error();
+  // One refused by both lanes is one letter.
+  for (int row = 0; count && row < done->rows(); ++row) ++set_aside_[std::string(done->text(row, 0))];
   return {};
 }
 

@@ -1,9 +1,10 @@
-// One delivery in one transaction: positions, then rows; a bad row is found by halving and set aside, its neighbours
-// stay.
+// One delivery of one lane in one transaction: positions, then rows; a bad row is found by halving and set aside, its
+// neighbours stay.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "core/sink.h"
 #include "derive/deriver.h"
 #include "schema/pg.h"
+#include "sinks/postgres_copy.h"
 #include "sinks/postgres_fold.h"
+#include "sinks/postgres_lane.h"
 #include "sinks/postgres_positions.h"
 #include "sinks/postgres_statements.h"
 #include "sinks/postgres_writer.h"
@@ -20,17 +23,28 @@ namespace runtail {
 
 // What a delivery needs and does not change.
 struct PostgresTarget {
+  PostgresLane lane;
   const PostgresStatements& sql;
   const Deriver& deriver;
+  const std::vector<std::string>& kinds;  // as Redactor::kinds()
   const Horizons& horizons;
   TimePoint now;
 };
 
+// Reused from delivery to delivery.
+struct PostgresMemory {
+  explicit PostgresMemory(const DeriverSettings& settings) : fold(settings) {}
+  PostgresFold fold;
+  CopyRows rows;
+  // Files without a position of which rows were found all the same: somebody removed the position.
+  std::set<FileIdentity> position_lost;
+};
+
 class PostgresDelivery {
  public:
-  // All outlive this. `fold` is memory reused from delivery to delivery.
+  // All outlive this.
   PostgresDelivery(PgConnection& connection, const PostgresTarget& target, std::span<const SequencedChunk> chunks,
-                   bool maybe_delivered, PostgresFold& fold);
+                   bool maybe_delivered, PostgresMemory& memory);
 
   // Everything between BEGIN and COMMIT. After an error the transaction must be rolled back whole.
   PgOutcome<void> write();
@@ -40,7 +54,7 @@ class PostgresDelivery {
   std::size_t position_conflicts() const { return positions_.conflicts(); }
   std::uint64_t field_conflicts() const { return field_conflicts_; }
   // Lines set aside by this delivery, by reason; not those the chunks brought along.
-  std::map<std::string, std::uint64_t> set_aside() const;
+  const std::map<std::string, std::uint64_t>& set_aside() const { return set_aside_; }
 
  private:
   // Why an event is not written.
@@ -54,18 +68,35 @@ class PostgresDelivery {
     RecordOutcomes outcomes;
     std::vector<DeadLetter> dead;
     std::size_t kept = 0;
-    std::size_t last_kept = 0;              // ordinal
-    std::vector<std::size_t> log_ordinals;  // of the fold's log rows
+    std::size_t last_kept = 0;  // ordinal
+    std::string missing_ahead;  // the table no partition of which is young enough for a row
+  };
+  struct Event {
+    std::size_t chunk, ordinal;
+    const RedactedEvent& event;
+    const Origin& origin;
+    ByteRange bytes;
+    Derived& derived;
   };
 
-  // Writes events [from, to), numbered through all chunks; the refused and covered ones are only counted.
+  // Calls `visit` with each event in [from, to), numbered through all chunks.
+  template <typename Visit>
+  PgOutcome<void> each_event(std::size_t from, std::size_t to, Visit&& visit);
+  // Calls `keep` with those that have something to write; counts the refused and covered ones.
+  template <typename Keep>
+  PgOutcome<void> each_kept(std::size_t from, std::size_t to, Pass& pass, Keep&& keep);
   PgOutcome<void> write_events(std::size_t from, std::size_t to);
-  Pass fold_events(std::size_t from, std::size_t to);
+  PgOutcome<void> write_facts(std::size_t from, std::size_t to, Pass& pass);
+  PgOutcome<void> write_lines(std::size_t from, std::size_t to, Pass& pass);
   // The event is set aside from the next pass on.
   void refuse(std::size_t ordinal, const PgError& error);
-  // Events whose log_events row is there already are duplicates from the next pass on; gives how many.
-  PgOutcome<std::size_t> refuse_stored(const Pass& pass);
-  PgOutcome<void> write_dead_letters();
+  // Events whose log_events row is there already are duplicates from the next pass on; gives how many. `only_ends`:
+  // looks at the first and the last of each chunk.
+  PgOutcome<std::size_t> refuse_stored(std::size_t from, std::size_t to, bool only_ends);
+  // Facts go ahead of their lines: where the line is there, so were they, and only their position is gone.
+  PgOutcome<void> refuse_facts_of_stored_lines(std::size_t events);
+  // Counts in set_aside_ those that were not there.
+  PgOutcome<void> write_dead_letters(const std::vector<DeadLetter>& letters, bool count);
   PgOutcome<void> write_dirty_days();
   void add_corrupt(const Chunk& chunk);
 
@@ -73,14 +104,15 @@ class PostgresDelivery {
   const PostgresTarget target_;
   const std::span<const SequencedChunk> chunks_;
   const bool maybe_delivered_;
-  PostgresFold& fold_;
+  const TableSet tables_;
+  PostgresMemory& memory_;
   PostgresWriter writer_;
   PostgresPositions positions_;
   std::vector<std::size_t> first_of_chunk_;  // ordinal of each chunk's first event, and one for the end
   std::map<std::size_t, Refusal> refusals_;  // by ordinal
   RecordOutcomes outcomes_;
-  std::vector<DeadLetter> dead_;  // first those the chunks brought along, `brought_` of them
-  std::size_t brought_ = 0;
+  std::vector<DeadLetter> dead_;
+  std::map<std::string, std::uint64_t> set_aside_;
   DirtyDays dirty_;
   std::uint64_t field_conflicts_ = 0;
 };

@@ -2,8 +2,6 @@
 
 #include <tuple>
 
-#include "sinks/postgres_log_row.h"
-
 namespace runtail {
 namespace {
 
@@ -17,10 +15,6 @@ std::string_view known(std::string_view word, std::initializer_list<std::string_
 
 std::string_view job_of(const RedactedEvent& event, const Origin& origin) {
   return event.fields.has(Field::kJobId) ? event.fields.text(Field::kJobId) : origin.default_job_id;
-}
-
-Uuid event_id_of(const Derived& derived, const Origin& origin) {
-  return derived.run ? derived.run->event_id : origin.ids->at(origin.offset);
 }
 
 // Which success is the later one; the rest of the key only settles equal times.
@@ -54,8 +48,6 @@ void PostgresFold::clear(const Horizons& horizons) {
   observations.clear();
   results.clear();
   datasets.clear();
-  log_rows.clear();
-  log_keys.clear();
 }
 
 bool PostgresFold::place(Table table, const Horizon& horizon, TimePoint at) {
@@ -68,12 +60,7 @@ bool PostgresFold::place(Table table, const Horizon& horizon, TimePoint at) {
   return true;
 }
 
-void PostgresFold::add(const RedactedEvent& event, const Origin& origin, std::string_view stream, Derived& derived) {
-  if (derived.has(Table::kLogEvents) && place(Table::kLogEvents, horizons_.log_events, event.ts)) {
-    const Uuid id = event_id_of(derived, origin);
-    append_log_row(log_rows, event, id, derived, origin, stream, settings_, kinds_);
-    log_keys.emplace_back(id, event.ts);
-  }
+void PostgresFold::add(const RedactedEvent& event, const Origin& origin, Derived& derived) {
   bool run_stored = false;
   if (derived.run) {
     // A fact older than the months kept creates nothing, whatever is known of its run: a backfill does not bring back

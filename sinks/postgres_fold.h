@@ -1,5 +1,4 @@
-// A batch of events folded to at most one row for each target key (two would be SQLSTATE 21000), and the log_events
-// rows beside them. No I/O.
+// Facts of a batch of events, folded to at most one row for each target key (two would be SQLSTATE 21000). No I/O.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +12,6 @@
 #include "core/run_state.h"
 #include "core/sink.h"
 #include "derive/deriver.h"
-#include "sinks/postgres_copy.h"
 
 namespace runtail {
 
@@ -74,14 +72,12 @@ struct DatasetRow {
 
 class PostgresFold {
  public:
-  // `kinds` as in Redactor::kinds(). Both outlive this.
-  PostgresFold(const DeriverSettings& settings, const std::vector<std::string>& kinds)
-      : settings_(settings), kinds_(kinds) {}
+  explicit PostgresFold(const DeriverSettings& settings) : settings_(settings) {}  // outlives this
 
   void clear(const Horizons& horizons);
-  // Counts each record of the event as applied or expired. A time above the partitions makes missing_ahead() name the
-  // table; then nothing of this fold may be written.
-  void add(const RedactedEvent& event, const Origin& origin, std::string_view stream, Derived& derived);
+  // Counts each record of the event but its log_events row as applied or expired. A time above the partitions makes
+  // missing_ahead() name the table; then nothing of this fold may be written.
+  void add(const RedactedEvent& event, const Origin& origin, Derived& derived);
 
   const RecordOutcomes& outcomes() const { return outcomes_; }
   const std::string& missing_ahead() const { return missing_ahead_; }
@@ -95,8 +91,6 @@ class PostgresFold {
   std::map<std::pair<Uuid, TimePoint>, DqObservation> observations;
   std::map<std::pair<Uuid, TimePoint>, DqResult> results;
   std::map<Uuid, DatasetRow> datasets;
-  CopyRows log_rows;
-  std::vector<std::pair<Uuid, TimePoint>> log_keys;  // of log_rows, in the same order
 
  private:
   void add_run(RunFact& fact, bool task);
@@ -106,7 +100,6 @@ class PostgresFold {
   bool place(Table table, const Horizon& horizon, TimePoint at);
 
   const DeriverSettings& settings_;
-  const std::vector<std::string>& kinds_;
   Horizons horizons_;
   RecordOutcomes outcomes_;
   std::string missing_ahead_;

@@ -21,11 +21,12 @@ struct File {
 
 }  // namespace
 
-PgOutcome<void> PostgresPositions::advance(PgConnection& connection, const PostgresStatements& sql,
+PgOutcome<void> PostgresPositions::advance(PgConnection& connection, const PositionStatements& sql,
                                            std::span<const SequencedChunk> chunks, const std::string& agent_id,
                                            TimePoint now) {
   missing_.assign(chunks.size(), {});
   asked_.clear();
+  new_.assign(chunks.size(), false);
   std::map<FileIdentity, File> files;
   for (const SequencedChunk& each : chunks) {
     const Chunk& chunk = each.chunk;
@@ -54,8 +55,8 @@ PgOutcome<void> PostgresPositions::advance(PgConnection& connection, const Postg
   JsonRows rows;
   for (const auto& [identity, file] : files) put_file(rows, identity, file);
   const std::optional<std::string> params[] = {rows.take()};
-  if (auto made = connection.query(sql.insert_files, params); !made) return made.error();
-  auto locked = connection.query(sql.lock_files, params);
+  if (auto made = connection.query(sql.insert, params); !made) return made.error();
+  auto locked = connection.query(sql.lock, params);
   if (!locked) return locked.error();
   if (static_cast<std::size_t>(locked->rows()) != files.size()) {
     return PgError{"40001", "a position was removed while it was being locked"};
@@ -65,7 +66,7 @@ PgOutcome<void> PostgresPositions::advance(PgConnection& connection, const Postg
   for (auto& [identity, file] : files) {
     const auto covered = CoveredRanges::parse(locked->text(row, 3));
     if (!covered || locked->text(row, 0) != identity.stream || locked->text(row, 1) != to_hex(identity.file_key)) {
-      return PgError{"XX000", "source_files: unexpected row for stream " + identity.stream};
+      return PgError{"XX000", "positions: unexpected row for stream " + identity.stream};
     }
     file.covered = *covered;
     ++row;
@@ -74,6 +75,7 @@ PgOutcome<void> PostgresPositions::advance(PgConnection& connection, const Postg
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const Chunk& chunk = chunks[i].chunk;
     File& file = files.at(chunk.file);
+    new_[i] = file.covered.empty();
     CoveredRanges have = file.covered;
     for (const ByteRange& range : file.missing.ranges()) have.add(range);
     missing_[i] = have.missing_of(chunk.covers);
@@ -89,7 +91,7 @@ PgOutcome<void> PostgresPositions::advance(PgConnection& connection, const Postg
   }
   if (moving == 0) return {};
   const std::optional<std::string> advances[] = {rows.take()};
-  auto advanced = connection.query(sql.advance_files, advances);
+  auto advanced = connection.query(sql.advance, advances);
   if (!advanced) return advanced.error();
   if (advanced->affected() != moving) return PgError{"40001", "positions moved under a lock"};
   return {};

@@ -217,7 +217,7 @@ PostgresStatements::PostgresStatements(std::string_view schema_name) {
   const std::string schema = quote_identifier(schema_name);
   const auto in_schema = [&](std::string sql) { return replace_all(std::move(sql), "{{schema}}", schema); };
 
-  insert_files = in_schema(R"(
+  line_positions.insert = in_schema(R"(
 INSERT INTO {{schema}}.source_files
   (stream, file_key, generation, covered, confirm, first_seen_at, last_advanced_at, covers_until, agent_id)
 SELECT stream, file_key, generation, '{}', confirm, first_seen_at, now_at, covers_until, agent_id
@@ -225,15 +225,26 @@ FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation in
   first_seen_at timestamptz, now_at timestamptz, covers_until timestamptz, agent_id text)
 ORDER BY stream COLLATE "C", file_key, generation
 ON CONFLICT DO NOTHING)");
-  lock_files = in_schema(R"(
+  fact_positions.insert = in_schema(R"(
+INSERT INTO {{schema}}.source_facts (stream, file_key, generation, covered, last_advanced_at, covers_until)
+SELECT stream, file_key, generation, '{}', now_at, covers_until
+FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation integer, now_at timestamptz,
+  covers_until timestamptz)
+ORDER BY stream COLLATE "C", file_key, generation
+ON CONFLICT DO NOTHING)");
+  for (auto& [table, lock] :
+       {std::pair("source_files", &line_positions.lock), {"source_facts", &fact_positions.lock}}) {
+    *lock = replace_all(in_schema(R"(
 SELECT s.stream, encode(s.file_key, 'hex'), s.generation, s.covered
-FROM {{schema}}.source_files s
+FROM {{schema}}.{{table}} s
 WHERE (s.stream, s.file_key, s.generation) IN (
   SELECT stream, file_key, generation
   FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation integer))
 ORDER BY s.stream, s.file_key, s.generation
-FOR UPDATE)");
-  advance_files = in_schema(R"(
+FOR UPDATE)"),
+                        "{{table}}", table);
+  }
+  line_positions.advance = in_schema(R"(
 UPDATE {{schema}}.source_files s SET
   covered = s.covered + f.missing::int8multirange,
   confirm = CASE WHEN f.upper > coalesce(upper(s.covered), 0) THEN f.confirm ELSE s.confirm END,
@@ -243,6 +254,15 @@ UPDATE {{schema}}.source_files s SET
   agent_id = f.agent_id
 FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation integer, missing text, upper bigint,
   confirm bytea, first_seen_at timestamptz, now_at timestamptz, covers_until timestamptz, agent_id text)
+WHERE s.stream = f.stream AND s.file_key = f.file_key AND s.generation = f.generation
+  AND NOT s.covered && f.missing::int8multirange)");
+  fact_positions.advance = in_schema(R"(
+UPDATE {{schema}}.source_facts s SET
+  covered = s.covered + f.missing::int8multirange,
+  last_advanced_at = greatest(s.last_advanced_at, f.now_at),
+  covers_until = greatest(s.covers_until, f.covers_until)
+FROM json_to_recordset($1::json) AS f(stream text, file_key bytea, generation integer, missing text,
+  now_at timestamptz, covers_until timestamptz)
 WHERE s.stream = f.stream AND s.file_key = f.file_key AND s.generation = f.generation
   AND NOT s.covered && f.missing::int8multirange)");
 
@@ -396,7 +416,8 @@ SELECT id, at, stream, file_key, generation, byte_offset, byte_length, reason, s
 FROM json_to_recordset($1::json) AS f(id uuid, at timestamptz, stream text, file_key bytea, generation integer,
   byte_offset bigint, byte_length bigint, reason text, sqlstate text, target_table text, body text, agent_id text)
 ORDER BY id
-ON CONFLICT DO NOTHING)");
+ON CONFLICT DO NOTHING
+RETURNING reason)");
   insert_dirty = in_schema(R"(
 INSERT INTO {{schema}}.summary_dirty (job_id, environment, day, since)
 SELECT job_id, environment, day, since

@@ -7,11 +7,16 @@
 
 namespace runtail {
 
+// Makes, locks and advances rows of a table of positions.
+struct PositionStatements {
+  std::string insert, lock, advance;
+};
+
 struct PostgresStatements {
   explicit PostgresStatements(std::string_view schema);
 
-  // Positions.
-  std::string insert_files, lock_files, advance_files;
+  // Positions of lines (source_files) and of run facts (source_facts).
+  PositionStatements line_positions, fact_positions;
   // Jobs and runs.
   std::string insert_jobs, insert_run_ids, lock_run_ids, move_run_ids, read_runs, upsert_runs;
   std::string upsert_attempts, set_exit, upsert_tasks, set_retry_of, insert_state_changes;

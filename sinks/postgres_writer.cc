@@ -62,7 +62,7 @@ PgOutcome<PgResult> PostgresWriter::run(const std::string& statement, std::strin
   return connection_.query(statement, params);
 }
 
-PgOutcome<void> PostgresWriter::write(PostgresFold& fold, DirtyDays& dirty) {
+PgOutcome<void> PostgresWriter::write(const PostgresFold& fold, DirtyDays& dirty) {
   if (!fold.jobs.empty()) {
     if (auto done = run(sql_.insert_jobs, job_rows(fold, now_)); !done) return done.error();
   }
@@ -81,7 +81,7 @@ PgOutcome<void> PostgresWriter::write(PostgresFold& fold, DirtyDays& dirty) {
   if (!fold.datasets.empty()) {
     if (auto done = run(sql_.upsert_datasets, dataset_rows(fold)); !done) return done.error();
   }
-  return copy_lines(fold);
+  return {};
 }
 
 PgOutcome<void> PostgresWriter::write_runs(const PostgresFold& fold, OldRuns& old_runs, DirtyDays& dirty) {
@@ -226,14 +226,6 @@ PgOutcome<void> PostgresWriter::write_quality(const PostgresFold& fold) {
   if (!fold.observations.empty()) {
     if (auto done = run(sql_.insert_observations, observation_rows(fold)); !done) return done.error();
   }
-  return {};
-}
-
-PgOutcome<void> PostgresWriter::copy_lines(PostgresFold& fold) {
-  if (fold.log_rows.rows() == 0) return {};
-  if (auto begun = connection_.copy_begin(sql_.copy_log_events); !begun) return begun.error();
-  if (auto sent = connection_.copy_write(fold.log_rows.finish()); !sent) return sent.error();
-  if (auto ended = connection_.copy_end(); !ended) return ended.error();
   return {};
 }
 

@@ -26,7 +26,7 @@ class PostgresWriter {
 
   // After an error the transaction can only be rolled back, to a savepoint or whole. `dirty` gets the days whose runs
   // changed, the days runs came from included; after an error it holds too many at most.
-  PgOutcome<void> write(PostgresFold& fold, DirtyDays& dirty);
+  PgOutcome<void> write(const PostgresFold& fold, DirtyDays& dirty);
 
  private:
   // A run as it was before this transaction wrote it.
@@ -45,7 +45,6 @@ class PostgresWriter {
   PgOutcome<void> write_retries(const PostgresFold& fold, const OldRuns& old_runs);
   PgOutcome<void> write_state_changes(const PostgresFold& fold, const OldRuns& old_runs);
   PgOutcome<void> write_quality(const PostgresFold& fold);
-  PgOutcome<void> copy_lines(PostgresFold& fold);
 
   PgConnection& connection_;
   const PostgresStatements& sql_;

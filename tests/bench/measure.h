@@ -24,6 +24,7 @@ inline double cpu_seconds() {
 struct Figure {
   std::string name;
   double lines = 0, bytes = 0, wall_s = 0, cpu_s = 0;
+  double server_cpu_s = 0;  // where a server works for it
   double lines_per_s() const { return lines / wall_s; }
   double cpu_per_million() const { return cpu_s / lines * 1e6; }
 };
@@ -34,7 +35,7 @@ Figure measure(std::string name, double lines, double bytes, Work&& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return {std::move(name), lines, bytes, wall, cpu_seconds() - cpu};
+  return {std::move(name), lines, bytes, wall, cpu_seconds() - cpu, 0};
 }
 
 inline void print(const Figure& figure, const std::string& note = {}) {

@@ -117,7 +117,8 @@ TEST_F(PostgresFoldTest, UpsertsInAnyOrderAndBatchEqualTheFoldOfAllFacts) {
     History history(seed() + static_cast<std::uint64_t>(round));
     SCOPED_TRACE("seed " + std::to_string(seed()) + " round " + std::to_string(round));
     rows(
-        "TRUNCATE source_files, run_ids, job_runs, run_attempts, task_runs, run_state_changes, log_events, "
+        "TRUNCATE source_files, source_facts, run_ids, job_runs, run_attempts, task_runs, run_state_changes, "
+        "log_events, "
         "dataset_status, dead_letters CASCADE");
     const std::size_t lines = by_scale<std::size_t>(1500, 4000);
     LogFile files[2] = {LogFile("agent-1/a"), LogFile("agent-1/b", 8)};
@@ -125,8 +126,7 @@ TEST_F(PostgresFoldTest, UpsertsInAnyOrderAndBatchEqualTheFoldOfAllFacts) {
 
     // All facts at once.
     const DeriverSettings own = settings();
-    const std::vector<std::string> no_kinds;
-    PostgresFold all(own, no_kinds);
+    PostgresFold all(own);
     const Horizon always{from_micros(0), *parse_rfc3339("2200-01-01T00:00:00Z")};
     all.clear({always, always, always, always});
     std::map<Uuid, std::int32_t> first_attempts;
@@ -134,7 +134,7 @@ TEST_F(PostgresFoldTest, UpsertsInAnyOrderAndBatchEqualTheFoldOfAllFacts) {
       const EventIds ids(file.identity());
       file.each_event(0, file.lines(), [&](const RedactedEvent& event, const Derived& derived, std::size_t line) {
         Derived copy = derived;
-        all.add(event, {&ids, file.offset(line), file.identity().stream, 4}, file.identity().stream, copy);
+        all.add(event, {&ids, file.offset(line), file.identity().stream, 4}, copy);
         auto [at, fresh] = first_attempts.try_emplace(derived.run->run_id, derived.run->attempt);
         if (!fresh) at->second = std::min(at->second, derived.run->attempt);
       });
@@ -152,7 +152,7 @@ TEST_F(PostgresFoldTest, UpsertsInAnyOrderAndBatchEqualTheFoldOfAllFacts) {
     }
     std::shuffle(chunks.begin(), chunks.end(), history.random());
     std::size_t retries = 0;
-    PostgresSink sinks[2] = {make_sink(config()), make_sink(config())};
+    BothLanes sinks[2] = {make_sink(config()), make_sink(config())};
     for (std::size_t from = 0; from < chunks.size();) {
       const std::size_t to = std::min(chunks.size(), from + 1 + history.below(12));
       deliver(sinks[history.below(2)],
