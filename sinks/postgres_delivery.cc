@@ -64,10 +64,15 @@ PgOutcome<void> PostgresDelivery::write() {
     }
   }
   first_of_chunk_.push_back(events);
-  if (!lines) {
+  if (lines) {
+    for (const SequencedChunk& each : chunks_) staged_ = staged_ || memory_.position_lost.contains(each.chunk.file);
+  } else {
     if (auto done = refuse_facts_of_stored_lines(events); !done) return done.error();
   }
   if (auto done = write_events(0, events); !done) return done.error();
+  if (staged_ && outcomes_.duplicate[Table::kLogEvents] == 0) {
+    for (const SequencedChunk& each : chunks_) memory_.position_lost.erase(each.chunk.file);
+  }
   if (auto done = write_dead_letters(brought, false); !done) return done.error();
   if (auto done = write_dead_letters(dead_, true); !done) return done.error();
   return write_dirty_days();
@@ -94,10 +99,10 @@ PgOutcome<void> PostgresDelivery::write_events(std::size_t from, std::size_t to)
 
     if (verdict == PgVerdict::kParentGone && std::exchange(once_more, false)) continue;
     if (verdict == PgVerdict::kDuplicateRow) {
-      auto found = refuse_stored(from, to, false);
-      if (!found) return found.error();
-      // Another writer's row, seen by the index and not yet by us.
-      if (*found == 0) return PgError{"40001", error.message};
+      // Only lines are inserted without asking first: their position was lost, the rows were not.
+      if (target_.lane != PostgresLane::kLines || staged_) return PgError{"40001", error.message};
+      staged_ = true;
+      for (const SequencedChunk& each : chunks_) memory_.position_lost.insert(each.chunk.file);
       continue;
     }
     if (pass.kept == 1) {
@@ -129,7 +134,7 @@ PgOutcome<void> PostgresDelivery::write_facts(std::size_t from, std::size_t to, 
 }
 
 PgOutcome<void> PostgresDelivery::write_lines(std::size_t from, std::size_t to, Pass& pass) {
-  PostgresLines lines(connection_, target_.sql.copy_log_events, memory_.rows);
+  PostgresLines lines(connection_, target_.sql, staged_, memory_.rows);
   const Horizon& horizon = target_.horizons.log_events;
   auto added = each_kept(from, to, pass, [&](const Event& each) -> PgOutcome<void> {
     if (horizon.before(each.event.ts)) {
@@ -145,7 +150,12 @@ PgOutcome<void> PostgresDelivery::write_lines(std::size_t from, std::size_t to, 
                      target_.deriver.settings(), target_.kinds);
   });
   if (!added) return added.error();
-  return lines.end();
+  auto stored = lines.end();
+  if (!stored) return stored.error();
+  const std::uint64_t there = pass.outcomes.applied[Table::kLogEvents] - static_cast<std::uint64_t>(*stored);
+  pass.outcomes.applied[Table::kLogEvents] -= there;
+  pass.outcomes.duplicate[Table::kLogEvents] += there;
+  return {};
 }
 
 template <typename Visit>
@@ -209,14 +219,14 @@ void PostgresDelivery::refuse(std::size_t ordinal, const PgError& error) {
   refusals_[ordinal] = {false, dead_letter_reason(error), error.sqlstate, error.table_name};
 }
 
-PgOutcome<std::size_t> PostgresDelivery::refuse_stored(std::size_t from, std::size_t to, bool only_ends) {
+PgOutcome<std::size_t> PostgresDelivery::refuse_stored(std::size_t events, bool only_ends) {
   struct Key {
     std::size_t chunk, ordinal;
     Uuid id;
     TimePoint ts;
   };
   std::vector<Key> keys;
-  auto gathered = each_event(from, to, [&](const Event& each, bool covered) -> PgOutcome<void> {
+  auto gathered = each_event(0, events, [&](const Event& each, bool covered) -> PgOutcome<void> {
     if (covered || !each.derived.has(Table::kLogEvents)) return {};
     const bool third = keys.size() >= 2 && keys[keys.size() - 2].chunk == each.chunk;
     if (only_ends && third) keys.pop_back();
@@ -248,14 +258,14 @@ PgOutcome<void> PostgresDelivery::refuse_facts_of_stored_lines(std::size_t event
     if (positions_.was_new(i) || memory_.position_lost.contains(file)) doubtful.insert(file);
   }
   if (doubtful.empty()) return {};
-  auto found = refuse_stored(0, events, true);
+  auto found = refuse_stored(events, true);
   if (!found) return found.error();
   if (*found == 0) {
     for (const FileIdentity& file : doubtful) memory_.position_lost.erase(file);
     return {};
   }
   memory_.position_lost.merge(doubtful);
-  if (auto all = refuse_stored(0, events, false); !all) return all.error();
+  if (auto all = refuse_stored(events, false); !all) return all.error();
   return {};
 }
 

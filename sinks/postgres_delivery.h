@@ -90,9 +90,9 @@ class PostgresDelivery {
   PgOutcome<void> write_lines(std::size_t from, std::size_t to, Pass& pass);
   // The event is set aside from the next pass on.
   void refuse(std::size_t ordinal, const PgError& error);
-  // Events whose log_events row is there already are duplicates from the next pass on; gives how many. `only_ends`:
+  // Facts whose line's log_events row is there already are duplicates from now on; gives how many. `only_ends`:
   // looks at the first and the last of each chunk.
-  PgOutcome<std::size_t> refuse_stored(std::size_t from, std::size_t to, bool only_ends);
+  PgOutcome<std::size_t> refuse_stored(std::size_t events, bool only_ends);
   // Facts go ahead of their lines: where the line is there, so were they, and only their position is gone.
   PgOutcome<void> refuse_facts_of_stored_lines(std::size_t events);
   // Counts in set_aside_ those that were not there.
@@ -110,6 +110,7 @@ class PostgresDelivery {
   PostgresPositions positions_;
   std::vector<std::size_t> first_of_chunk_;  // ordinal of each chunk's first event, and one for the end
   std::map<std::size_t, Refusal> refusals_;  // by ordinal
+  bool staged_ = false;                      // lines that are there already are passed over
   RecordOutcomes outcomes_;
   std::vector<DeadLetter> dead_;
   std::map<std::string, std::uint64_t> set_aside_;

@@ -14,7 +14,11 @@ PgOutcome<void> PostgresLines::add(const RedactedEvent& event, const Derived& de
                                    std::string_view stream, const DeriverSettings& settings,
                                    const std::vector<std::string>& kinds) {
   if (!begun_) {
-    if (auto begun = connection_.copy_begin(copy_statement_); !begun) return begun.error();
+    if (staged_) {
+      if (auto made = connection_.exec(sql_.make_stage); !made) return made.error();
+    }
+    auto begun = connection_.copy_begin(staged_ ? sql_.copy_stage : sql_.copy_log_events);
+    if (!begun) return begun.error();
     begun_ = true;
   }
   append_log_row(rows_, event, event_id_of(derived, origin), derived, origin, stream, settings, kinds);
@@ -24,11 +28,15 @@ PgOutcome<void> PostgresLines::add(const RedactedEvent& event, const Derived& de
   return {};
 }
 
-PgOutcome<void> PostgresLines::end() {
-  if (!begun_) return {};
+PgOutcome<std::int64_t> PostgresLines::end() {
+  if (!begun_) return 0;
   if (auto sent = connection_.copy_write(rows_.finish()); !sent) return sent.error();
-  if (auto ended = connection_.copy_end(); !ended) return ended.error();
-  return {};
+  auto ended = connection_.copy_end();
+  if (!ended || !staged_) return ended;
+  auto inserted = connection_.exec(sql_.insert_from_stage);
+  if (!inserted) return inserted.error();
+  if (auto dropped = connection_.exec(sql_.drop_stage); !dropped) return dropped.error();
+  return inserted->affected();
 }
 
 }  // namespace runtail

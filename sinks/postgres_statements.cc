@@ -404,8 +404,13 @@ ON CONFLICT (id) DO UPDATE SET
     ORDER BY s.at DESC NULLS LAST, s.status DESC NULLS LAST LIMIT 1),
   last_event_at = greatest(t.last_event_at, excluded.last_event_at))");
 
-  copy_log_events =
-      in_schema("COPY {{schema}}.log_events (" + std::string(log_event_columns()) + ") FROM STDIN (FORMAT binary)");
+  const std::string columns(log_event_columns());
+  copy_log_events = in_schema("COPY {{schema}}.log_events (" + columns + ") FROM STDIN (FORMAT binary)");
+  make_stage = in_schema("CREATE TEMP TABLE runtail_lines (LIKE {{schema}}.log_events) ON COMMIT DROP");
+  copy_stage = "COPY pg_temp.runtail_lines (" + columns + ") FROM STDIN (FORMAT binary)";
+  insert_from_stage = in_schema("INSERT INTO {{schema}}.log_events (" + columns + ") SELECT " + columns +
+                                " FROM pg_temp.runtail_lines ON CONFLICT DO NOTHING");
+  drop_stage = "DROP TABLE pg_temp.runtail_lines";
   find_log_events = in_schema(R"(
 SELECT f.n FROM json_to_recordset($1::json) AS f(n integer, id uuid, ts timestamptz)
 JOIN {{schema}}.log_events e ON e.event_id = f.id AND e.ts = f.ts)");
