@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <random>
+#include <thread>
 
 #include "agent/counters.h"
 #include "core/words.h"
@@ -26,28 +27,42 @@ DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& 
       on_delivered_(std::move(on_delivered)),
       state_prefix_("c/" + std::string(sink.name()) + "/"),
       mark_key_("n/" + std::string(sink.name())),
-      metrics_(settings.max_series),
-      cursor_(buffer.cursor(sink.name()).value_or(Cursor{})) {
+      metrics_(settings.max_series) {
+  main_.cursor_name = sink.name();
+  ahead_.cursor_name = std::string(sink.name()) + std::string(kAheadSuffix);
+  main_.cursor = buffer.cursor(main_.cursor_name).value_or(Cursor{});
+  ahead_.cursor = buffer.cursor(ahead_.cursor_name).value_or(Cursor{});
   published_.publish(restore_counters(buffer_, state_prefix_, metrics_));
-  mark_ = buffer_.get(mark_key_).value_or("");
-  sink_.resume(mark_);
+  main_.mark = buffer_.get(mark_key_).value_or("");
+  sink_.resume(main_.mark);
   skip_what_left();
-  maybe_delivered_ = cursor_.intent > cursor_.delivered.sequence;
-  show();
+  main_.maybe_delivered = main_.cursor.intent > main_.cursor.delivered.sequence;
+  if (sink_.ahead_tables() != 0) {
+    if (ahead_.cursor.delivered.sequence < main_.cursor.delivered.sequence)
+      ahead_.cursor.delivered = main_.cursor.delivered;
+    ahead_.maybe_delivered = ahead_.cursor.intent > ahead_.cursor.delivered.sequence;
+    ahead_runs_ = ahead_.maybe_delivered || ahead_.cursor.delivered.sequence > main_.cursor.delivered.sequence;
+  }
+  check_balance();
 }
 
 // The sink is new, or was not configured for a while: what it lacks and is kept no longer is lost for it.
 void DeliveryLoop::skip_what_left() {
   const Watermark left = buffer_.before_oldest();
-  if (left.sequence <= cursor_.delivered.sequence) return;
+  if (left.sequence <= main_.cursor.delivered.sequence) return;
   for (std::size_t i = 0; i < kTableCount; ++i) {
     const auto table = static_cast<Table>(i);
-    const std::uint64_t records = left.records[table] - cursor_.delivered.records[table];
-    if (records == 0 || (sink_.tables() & set_of(table)) == 0) continue;
+    const Stream& had =
+        sink_.ahead_tables() & set_of(table) && ahead_.cursor.delivered.sequence > main_.cursor.delivered.sequence
+            ? ahead_
+            : main_;
+    if (had.cursor.delivered.sequence >= left.sequence) continue;
+    const std::uint64_t records = left.records[table] - had.cursor.delivered.records[table];
+    if (records == 0) continue;
     metrics_.add(Metric::kRecordsTotal, {sink_.name(), to_string(table), to_string(RecordOutcome::kExpired)},
                  static_cast<double>(records));
   }
-  cursor_.delivered = left;
+  main_.cursor.delivered = left;
 }
 
 std::vector<StateEntry> DeliveryLoop::marked(const std::string& mark) const {
@@ -55,121 +70,172 @@ std::vector<StateEntry> DeliveryLoop::marked(const std::string& mark) const {
   return {{mark_key_, mark}};
 }
 
-void DeliveryLoop::run(std::stop_token stop, const std::function<void(bool, const std::string&)>& log) {
-  struct Ended {
-    DeliveryLoop& loop;
-    ~Ended() {
-      const std::lock_guard lock(loop.mutex_);
-      loop.ended_ = true;
-    }
-  } const ended{*this};
+void DeliveryLoop::run(std::stop_token stop, const Log& log) {
+  std::jthread ahead;
+  if (sink_.ahead_tables() != 0) ahead = std::jthread([&] { run_ahead(stop, log); });
   auto last_work = std::chrono::steady_clock::now();
   std::optional<std::chrono::steady_clock::time_point> stop_seen;
   while (true) {
     const bool stopping = stop.stop_requested();
     if (stopping && !stop_seen) stop_seen = std::chrono::steady_clock::now();
     if (stop_seen && std::chrono::steady_clock::now() - *stop_seen > kDrainAtStop) return;
-    if (step(log)) {
+    const Step step = step_main(log);
+    if (step == Step::kDelivered) {
       last_work = std::chrono::steady_clock::now();
       continue;
     }
-    const bool failing = backoff_.count() > 0;
-    const bool more_comes = settings_.behind && !settings_.behind->has_ended() && limit() < buffer_.appended().sequence;
-    if (stopping && (failing || !more_comes)) return;
+    const bool failed = step == Step::kFailed;
     std::unique_lock lock(mutex_);
-    // A failure waits its time out; with nothing to do, the next append wakes us.
-    const auto ready = [&] { return !failing && work_; };
+    // A failure waits its time out; with nothing to do, the next append or delivery ahead wakes us.
+    const auto ready = [&] { return !failed && (work_ || (stopping && !ahead_runs_)); };
     if (stopping) {
+      if (failed || !ahead_runs_) return;
       woken_.wait_until(lock, *stop_seen + kDrainAtStop, ready);
     } else {
-      woken_.wait_for(lock, stop, failing ? backoff_ : settings_.idle_timeout, ready);
+      woken_.wait_for(lock, stop, failed ? main_.backoff : settings_.idle_timeout, ready);
     }
     work_ = false;
+    const bool idle = !failed && !ahead_runs_ && std::chrono::steady_clock::now() - last_work >= settings_.idle_timeout;
     lock.unlock();
-    if (!failing && std::chrono::steady_clock::now() - last_work >= settings_.idle_timeout) sink_.idle();
+    // Only this thread sets the other one going, so nobody else is in the sink.
+    if (idle) sink_.idle();
   }
 }
 
-Sequence DeliveryLoop::limit() const {
-  return settings_.behind ? settings_.behind->delivered() : std::numeric_limits<Sequence>::max();
-}
-
-bool DeliveryLoop::step(const std::function<void(bool, const std::string&)>& log) {
-  const auto fail = [&](const std::string& reason, std::chrono::milliseconds wait, bool is_error) {
-    // Jitter keeps a fleet from knocking at the same moment.
-    static thread_local std::minstd_rand random(std::random_device{}());
-    backoff_ = std::chrono::milliseconds(wait.count() / 2 +
-                                         static_cast<std::int64_t>(random() % static_cast<unsigned>(wait.count() + 1)));
-    bool is_news = false;
+void DeliveryLoop::run_ahead(std::stop_token stop, const Log& log) {
+  std::optional<std::chrono::steady_clock::time_point> stop_seen;
+  while (true) {
     {
-      const std::lock_guard lock(mutex_);
-      is_news = status_.reason != reason;
-      status_.up = false;
-      status_.reason = reason;
+      std::unique_lock lock(mutex_);
+      if (!woken_.wait(lock, stop, [&] { return ahead_runs_; })) {
+        ahead_gone_ = true;
+        return;
+      }
     }
-    if (is_news) log(is_error, "sink " + std::string(sink_.name()) + ": " + reason);
-    return false;
-  };
+    if (stop.stop_requested() && !stop_seen) stop_seen = std::chrono::steady_clock::now();
+    const bool late = stop_seen && std::chrono::steady_clock::now() - *stop_seen > kDrainAtStop;
+    const Step step = late ? Step::kFailed : step_ahead(log);
+    std::unique_lock lock(mutex_);
+    work_ = true;
+    if (step == Step::kFailed && stop_seen) ahead_runs_ = false;
+    woken_.notify_all();
+    if (step == Step::kFailed && !stop_seen) woken_.wait_for(lock, stop, ahead_.backoff, [] { return false; });
+  }
+}
 
-  Result<std::vector<SequencedChunk>> chunks{};
-  const Sequence last = limit();
-  if (last > cursor_.delivered.sequence) {
-    chunks = buffer_.read_after(cursor_.delivered.sequence, settings_.batch_lines_max);
-    const Sequence whole = maybe_delivered_ && last < cursor_.intent ? 0 : last;
-    if (chunks) std::erase_if(*chunks, [&](const SequencedChunk& each) { return each.sequence > whole; });
+DeliveryLoop::Step DeliveryLoop::step_main(const Log& log) {
+  TableSet tables = kAllTables;
+  Sequence limit = std::numeric_limits<Sequence>::max();
+  const Sequence delivered = main_.cursor.delivered.sequence;
+  if (const TableSet ahead_tables = sink_.ahead_tables(); ahead_tables != 0) {
+    const Watermark appended = buffer_.appended();
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t lines = appended.records[Table::kLogEvents] - main_.cursor.delivered.records[Table::kLogEvents];
+    if (!ahead_runs_ && !ahead_gone_ && !main_.maybe_delivered && lines > settings_.batch_lines_max) {
+      if (ahead_.cursor.delivered.sequence < delivered) ahead_.cursor.delivered = main_.cursor.delivered;
+      ahead_runs_ = ahead_.cursor.delivered.sequence < appended.sequence;
+      if (ahead_runs_) woken_.notify_all();
+    }
+    if (ahead_runs_ || ahead_.cursor.delivered.sequence > delivered) {
+      tables &= ~ahead_tables;
+      limit = ahead_.cursor.delivered.sequence;
+    }
   }
+  if (limit <= delivered || (main_.maybe_delivered && limit < main_.cursor.intent)) return Step::kNothing;
+
+  auto chunks = buffer_.read_after(delivered, settings_.batch_lines_max);
   if (!chunks) {
-    if (chunks.error().code != ErrorCode::kCorrupt) return fail(chunks.error().message, kLongestBackoff, true);
+    if (chunks.error().code != ErrorCode::kCorrupt)
+      return fail(main_, chunks.error().message, kLongestBackoff, true, log);
     // A damaged chunk cannot be delivered by anyone. Its range stays open in source_files: a replay of the file fills
-    // it. Said once: every sink meets it, one of them takes its lines.
-    if (sink_.tables() & set_of(Table::kLogEvents)) {
-      log(true, chunks.error().message +
-                    "; it is skipped and counted in runtail_dead_letters_total{reason=\"corrupt_chunk\"}");
-      metrics_.add(Metric::kDeadLettersTotal, {"corrupt_chunk"}, 1);
-    }
-    ++cursor_.delivered.sequence;
-    return true;
+    // it.
+    log(true,
+        chunks.error().message + "; it is skipped and counted in runtail_dead_letters_total{reason=\"corrupt_chunk\"}");
+    const std::lock_guard lock(mutex_);
+    metrics_.add(Metric::kDeadLettersTotal, {"corrupt_chunk"}, 1);
+    ++main_.cursor.delivered.sequence;
+    return Step::kDelivered;
   }
-  if (maybe_delivered_) {
+  std::erase_if(*chunks, [&](const SequencedChunk& each) { return each.sequence > limit; });
+  const Step step = deliver(main_, std::move(*chunks), tables, log);
+  if (step == Step::kDelivered) on_delivered_();
+  return step;
+}
+
+DeliveryLoop::Step DeliveryLoop::step_ahead(const Log& log) {
+  auto chunks = buffer_.read_after(ahead_.cursor.delivered.sequence, settings_.batch_lines_max);
+  if (!chunks) {
+    if (chunks.error().code != ErrorCode::kCorrupt)
+      return fail(ahead_, chunks.error().message, kLongestBackoff, true, log);
+    const std::lock_guard lock(mutex_);
+    ++ahead_.cursor.delivered.sequence;  // the main stream says so
+    return Step::kDelivered;
+  }
+  const Step step = deliver(ahead_, std::move(*chunks), sink_.ahead_tables(), log);
+  if (step != Step::kNothing) return step;
+  const std::lock_guard lock(mutex_);
+  ahead_runs_ = false;
+  return step;
+}
+
+DeliveryLoop::Step DeliveryLoop::deliver(Stream& stream, std::vector<SequencedChunk> chunks, TableSet tables,
+                                         const Log& log) {
+  if (stream.maybe_delivered) {
     // The delivery whose answer is missing is repeated alone, as it was.
-    std::erase_if(*chunks, [&](const SequencedChunk& each) { return each.sequence > cursor_.intent; });
-    if (chunks->empty() && last >= cursor_.intent) {
-      maybe_delivered_ = false;
-      return true;
+    std::erase_if(chunks, [&](const SequencedChunk& each) { return each.sequence > stream.cursor.intent; });
+    if (chunks.empty()) {
+      stream.maybe_delivered = false;
+      return Step::kDelivered;
     }
   }
-  if (chunks->empty()) {
-    backoff_ = std::chrono::milliseconds(0);
-    show();
-    return false;
+  if (chunks.empty()) {
+    stream.backoff = std::chrono::milliseconds(0);
+    return Step::kNothing;
   }
-  std::string mark = sink_.mark();
-  if (cursor_.intent != chunks->back().sequence || mark != mark_) {
-    cursor_.intent = chunks->back().sequence;
-    if (const auto kept = buffer_.put_cursor(sink_.name(), cursor_, marked(mark), !mark.empty()); !kept)
-      return fail(kept.error().message, kLongestBackoff, true);
-    mark_ = std::move(mark);
+  std::string mark = &stream == &main_ ? sink_.mark() : "";
+  if (stream.cursor.intent != chunks.back().sequence || mark != stream.mark) {
+    stream.cursor.intent = chunks.back().sequence;
+    if (const auto kept = buffer_.put_cursor(stream.cursor_name, stream.cursor, marked(mark), !mark.empty()); !kept)
+      return fail(stream, kept.error().message, kLongestBackoff, true, log);
+    stream.mark = std::move(mark);
   }
-  const Delivery answer = sink_.deliver(*chunks, maybe_delivered_);
+  const Delivery answer = sink_.deliver(chunks, stream.maybe_delivered, tables);
   switch (answer.status) {
     case Delivery::Status::kDelivered:
-      settle(*chunks, answer);
-      return true;
+      settle(stream, chunks, answer);
+      return Step::kDelivered;
     case Delivery::Status::kRetry:
-      maybe_delivered_ = maybe_delivered_ || answer.unknown;
-      return fail(answer.reason, std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff), false);
+      stream.maybe_delivered = stream.maybe_delivered || answer.unknown;
+      return fail(stream, answer.reason, std::clamp(stream.backoff * 2, kFirstBackoff, kLongestBackoff), false, log);
     case Delivery::Status::kOperator:
-      return fail(answer.reason, kOperatorBackoff, true);
+      return fail(stream, answer.reason, kOperatorBackoff, true, log);
   }
-  return false;
+  return Step::kFailed;
 }
 
-void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Delivery& delivered) {
+DeliveryLoop::Step DeliveryLoop::fail(Stream& stream, const std::string& reason, std::chrono::milliseconds wait,
+                                      bool is_error, const Log& log) {
+  // Jitter keeps a fleet from knocking at the same moment.
+  static thread_local std::minstd_rand random(std::random_device{}());
+  stream.backoff = std::chrono::milliseconds(
+      wait.count() / 2 + static_cast<std::int64_t>(random() % static_cast<unsigned>(wait.count() + 1)));
+  bool is_news = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_news = main_.reason != reason && ahead_.reason != reason;
+    stream.reason = reason;
+  }
+  if (is_news) log(is_error, "sink " + std::string(sink_.name()) + ": " + reason);
+  return Step::kFailed;
+}
+
+void DeliveryLoop::settle(Stream& stream, const std::vector<SequencedChunk>& chunks, const Delivery& delivered) {
   const RecordOutcomes& outcomes = delivered.outcomes;
-  maybe_delivered_ = false;
-  backoff_ = std::chrono::milliseconds(0);
-  cursor_.delivered.sequence = chunks.back().sequence;
-  for (const SequencedChunk& each : chunks) cursor_.delivered.records += each.chunk.records;
+  stream.maybe_delivered = false;
+  stream.backoff = std::chrono::milliseconds(0);
+  const std::lock_guard lock(mutex_);
+  stream.cursor.delivered.sequence = chunks.back().sequence;
+  for (const SequencedChunk& each : chunks) stream.cursor.delivered.records += each.chunk.records;
   const std::pair<const RecordCounts*, RecordOutcome> parts[] = {
       {&outcomes.applied, RecordOutcome::kApplied},
       {&outcomes.duplicate, RecordOutcome::kDuplicate},
@@ -186,27 +252,32 @@ void DeliveryLoop::settle(const std::vector<SequencedChunk>& chunks, const Deliv
   for (const auto& [reason, letters] : delivered.set_aside)
     metrics_.add(Metric::kDeadLettersTotal, {reason}, static_cast<double>(letters));
   std::vector<Series> changed = metrics_.take_changed();
-  mark_ = sink_.mark();
-  std::vector<StateEntry> entries = marked(mark_);
+  if (&stream == &main_) stream.mark = sink_.mark();
+  std::vector<StateEntry> entries = marked(stream.mark);
   for (const Series& series : changed) entries.push_back({state_prefix_ + series_key(series), encode_series(series)});
   // Losing this write only repeats the delivery, which finds its ranges covered.
-  (void)buffer_.put_cursor(sink_.name(), cursor_, entries);
-  const TimePoint now = clock_.now();
-  {
-    const std::lock_guard lock(mutex_);
-    status_.up = true;
-    status_.reason.clear();
-    status_.last_success_at = now;
-  }
+  (void)buffer_.put_cursor(stream.cursor_name, stream.cursor, entries);
+  stream.reason.clear();
+  up_ = true;
+  last_success_at_ = clock_.now();
   published_.publish(std::move(changed));
-  published_.set(Metric::kSinkLastSuccess, {sink_.name()}, static_cast<double>(to_micros(now)) / 1e6);
-  show();
-  on_delivered_();
+  published_.set(Metric::kSinkLastSuccess, {sink_.name()}, static_cast<double>(to_micros(*last_success_at_)) / 1e6);
+  check_balance();
+}
+
+RecordCounts DeliveryLoop::delivered_records() const {
+  RecordCounts out = main_.cursor.delivered.records;
+  if (ahead_.cursor.delivered.sequence <= main_.cursor.delivered.sequence) return out;
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    if (sink_.ahead_tables() >> i & 1) out.by_table[i] = ahead_.cursor.delivered.records.by_table[i];
+  }
+  return out;
 }
 
 // The balance: running totals of delivered chunks on one side, outcomes on the other.
-void DeliveryLoop::show() {
-  std::uint64_t imbalance = 0;
+void DeliveryLoop::check_balance() {
+  imbalance_ = 0;
+  const RecordCounts records = delivered_records();
   for (std::size_t i = 0; i < kTableCount; ++i) {
     double outcomes = 0;
     for (const RecordOutcome outcome :
@@ -215,13 +286,9 @@ void DeliveryLoop::show() {
           metrics_.value(Metric::kRecordsTotal, {sink_.name(), to_string(static_cast<Table>(i)), to_string(outcome)});
     }
     const auto settled = static_cast<std::uint64_t>(outcomes);
-    const std::uint64_t delivered = cursor_.delivered.records.of(sink_.tables()).by_table[i];
-    imbalance += settled > delivered ? settled - delivered : delivered - settled;
+    const std::uint64_t delivered = records.by_table[i];
+    imbalance_ += settled > delivered ? settled - delivered : delivered - settled;
   }
-  const std::lock_guard lock(mutex_);
-  delivered_records_ = cursor_.delivered.records;
-  delivered_ = cursor_.delivered.sequence;
-  imbalance_ = imbalance;
 }
 
 void DeliveryLoop::wake() {
@@ -229,33 +296,24 @@ void DeliveryLoop::wake() {
     const std::lock_guard lock(mutex_);
     work_ = true;
   }
-  woken_.notify_one();
+  woken_.notify_all();
 }
 
 DeliveryStatus DeliveryLoop::status() const {
-  const RecordCounts appended = buffer_.appended().records;
-  const DeliveryStatus ahead = settings_.behind ? settings_.behind->status() : DeliveryStatus{};
+  RecordCounts pending = buffer_.appended().records;
   const std::lock_guard lock(mutex_);
-  DeliveryStatus now = status_;
-  if (!ahead.reason.empty()) {
-    now.up = false;
-    now.reason = ahead.reason;
-  }
-  RecordCounts pending = appended;
-  pending -= delivered_records_;
-  pending = pending.of(sink_.tables());
+  DeliveryStatus now;
+  now.reason = main_.reason.empty() ? ahead_.reason : main_.reason;
+  now.up = up_ && now.reason.empty();
+  now.last_success_at = last_success_at_;
+  pending -= delivered_records();
   for (const std::uint64_t records : pending.by_table) now.records_pending += records;
   return now;
 }
 
-bool DeliveryLoop::has_ended() const {
-  const std::lock_guard lock(mutex_);
-  return ended_;
-}
-
 Sequence DeliveryLoop::delivered() const {
   const std::lock_guard lock(mutex_);
-  return delivered_;
+  return main_.cursor.delivered.sequence;
 }
 
 std::uint64_t DeliveryLoop::imbalance() const {

@@ -1,9 +1,14 @@
-// Takes chunks from the buffer to one sink, in order, at its own pace; keeps the cursor and the records ledger.
+// Takes chunks from the buffer to one sink, in order, at its own pace; keeps the cursors and the records ledger.
+//
+// Chunks are delivered whole, one batch after the other. Once more than a batch waits, a sink that can is given two
+// streams of them by two threads: the records of Sink::ahead_tables() (run facts) go ahead to the end of the buffer,
+// the others (log lines) follow. So the state of a run never waits behind a day of lines, and both go at full speed.
 #pragma once
 
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -21,18 +26,19 @@ struct DeliveryStatus {
   std::optional<TimePoint> last_success_at;
 };
 
-class DeliveryLoop;
-
 struct DeliverySettings {
   std::uint64_t batch_lines_max = 5000;
   std::uint32_t max_series = 2000;
   std::chrono::milliseconds idle_timeout{30'000};  // then Sink::idle()
-  // Chunks wait here until this one has delivered them. Outlives the loop; null: nothing goes ahead.
-  const DeliveryLoop* behind = nullptr;
 };
+
+// Names the second cursor of a sink.
+inline constexpr std::string_view kAheadSuffix = "/ahead";
 
 class DeliveryLoop {
  public:
+  using Log = std::function<void(bool is_error, const std::string& message)>;
+
   // A sink without a cursor begins at the oldest chunk kept; records that left before count as expired. `on_delivered`
   // is called after each delivery, by the thread of run().
   DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& published, const Clock& clock,
@@ -40,28 +46,41 @@ class DeliveryLoop {
 
   // Until stop is asked for; then what is in the buffer already is still delivered for up to 3 s. `log` gets what a
   // person should read, once per change.
-  void run(std::stop_token stop, const std::function<void(bool is_error, const std::string& message)>& log);
-  // run() has returned. Threads: any.
-  bool has_ended() const;
-  // Something was appended, or the loop ahead of this one came further or ended. Threads: any.
+  void run(std::stop_token stop, const Log& log);
+  // Something was appended. Threads: any.
   void wake();
   // Threads: any.
   DeliveryStatus status() const;
-  // The last chunk delivered. Threads: any.
+  // The last chunk of which everything is delivered. Threads: any.
   Sequence delivered() const;
   // Records delivered without exactly one outcome; 0 unless we are wrong. Threads: any.
   std::uint64_t imbalance() const;
 
  private:
-  // One batch. False: nothing to do, or a failure (then wait_ is how long to wait).
-  bool step(const std::function<void(bool, const std::string&)>& log);
-  // The last chunk this loop may deliver now.
-  Sequence limit() const;
-  void settle(const std::vector<SequencedChunk>& chunks, const Delivery& delivered);
+  // One stream of deliveries.
+  struct Stream {
+    std::string cursor_name;
+    Cursor cursor;
+    std::string mark;  // of the sink, as last kept; "" for what goes ahead
+    bool maybe_delivered = false;
+    std::chrono::milliseconds backoff{0};  // 0: the last delivery worked
+    std::string reason;                    // why it did not
+  };
+  enum class Step { kDelivered, kNothing, kFailed };
+
+  // Whole chunks, or what was not sent ahead.
+  Step step_main(const Log& log);
+  Step step_ahead(const Log& log);
+  void run_ahead(std::stop_token stop, const Log& log);
+  Step deliver(Stream& stream, std::vector<SequencedChunk> chunks, TableSet tables, const Log& log);
+  Step fail(Stream& stream, const std::string& reason, std::chrono::milliseconds wait, bool is_error, const Log& log);
+  void settle(Stream& stream, const std::vector<SequencedChunk>& chunks, const Delivery& delivered);
   void skip_what_left();
   // The sink's mark as it is durable, empty for a sink without.
   std::vector<StateEntry> marked(const std::string& mark) const;
-  void show();
+  // Of both streams. mutex_ is held here and below.
+  RecordCounts delivered_records() const;
+  void check_balance();
 
   DurableBuffer& buffer_;        // not owned, outlives this
   Sink& sink_;                   // not owned, outlives this
@@ -70,19 +89,16 @@ class DeliveryLoop {
   const DeliverySettings settings_;
   const std::function<void()> on_delivered_;
   const std::string state_prefix_, mark_key_;
-  MetricTable metrics_;
-  Cursor cursor_;
-  std::string mark_;  // as last kept
-  bool maybe_delivered_ = false;
-  std::chrono::milliseconds backoff_{0};
 
-  mutable std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;  // guards all below; a stream is changed by its own thread only
   std::condition_variable_any woken_;
-  bool work_ = false;
-  DeliveryStatus status_;  // without records_pending
-  bool ended_ = false;
-  Sequence delivered_ = 0;
-  RecordCounts delivered_records_;
+  bool work_ = false;        // for the main stream
+  bool ahead_runs_ = false;  // set by the main stream, cleared by the other one when it has reached the end
+  bool ahead_gone_ = false;  // its thread has ended
+  Stream main_, ahead_;      // ahead_ counts for nothing where it is behind
+  MetricTable metrics_;
+  std::optional<TimePoint> last_success_at_;
+  bool up_ = false;
   std::uint64_t imbalance_ = 0;
 };
 

@@ -89,13 +89,10 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   }
   if (lost) engine->pipeline_->metrics().add(Metric::kBufferLostTotal, {}, 1);
   if (!local) {
-    DeliverySettings settings{config.postgres.batch_rows_max, config.metrics.max_series, config.postgres.idle_timeout};
-    for (const PostgresLane lane : {PostgresLane::kRunFacts, PostgresLane::kLines}) {
-      auto postgres = std::make_unique<PostgresSink>(lane, config.postgres, deriver, engine->kinds_, engine->clock_);
-      engine->postgres_.push_back(postgres.get());
-      engine->add_destination(std::move(postgres), settings);
-      settings.behind = engine->destinations_.back()->loop.get();
-    }
+    auto postgres = std::make_unique<PostgresSink>(config.postgres, deriver, engine->kinds_, engine->clock_);
+    engine->postgres_ = postgres.get();
+    engine->add_destination(std::move(postgres),
+                            {config.postgres.batch_rows_max, config.metrics.max_series, config.postgres.idle_timeout});
   }
   if (!config.ndjson.path.empty()) {
     DeliverySettings settings;
@@ -110,13 +107,15 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   if (!sources) return sources.error();
   engine->intake_ = std::make_unique<Intake>(
       config, std::move(*sources), *engine->buffer_, *engine->pipeline_, engine->clock_, published,
-      [self] { self->wake_destinations(); }, [self] { return self->delivered_everywhere(); });
+      [self] {
+        for (const auto& each : self->destinations_) each->loop->wake();
+      },
+      [self] { return self->delivered_everywhere(); });
   for (const auto& each : engine->destinations_) {
-    each->thread = std::jthread([self, destination = each.get()](std::stop_token token) {
+    each->thread = std::jthread([destination = each.get()](std::stop_token token) {
       destination->loop->run(
           token, [](bool is_error, const std::string& message) { is_error ? log_error(message) : log_warn(message); });
       destination->ended = true;
-      self->wake_destinations();
     });
   }
   engine->intake_thread_ = std::jthread([self](std::stop_token token) {
@@ -137,21 +136,19 @@ void Engine::add_destination(std::unique_ptr<Sink> sink, const DeliverySettings&
   destination->loop =
       std::make_unique<DeliveryLoop>(*buffer_, *destination->sink, published_, clock_, settings, [this] {
         // The local history is let go by size and age instead.
-        if (!postgres_.empty()) buffer_->release(delivered_everywhere());
-        wake_destinations();
+        if (postgres_) buffer_->release(delivered_everywhere());
       });
   destinations_.push_back(std::move(destination));
-}
-
-void Engine::wake_destinations() {
-  for (const auto& each : destinations_) each->loop->wake();
 }
 
 // Its cursor stays, for the day it is configured again.
 void Engine::log_absent_sinks() const {
   for (const StateEntry& entry : buffer_->scan("s/")) {
     const std::string_view name = std::string_view(entry.key).substr(2);
-    const auto is_it = [&](const auto& each) { return each->sink->name() == name; };
+    const auto is_it = [&](const auto& each) {
+      return name.starts_with(each->sink->name()) &&
+             (name.size() == each->sink->name().size() || name.ends_with(kAheadSuffix));
+    };
     if (std::any_of(destinations_.begin(), destinations_.end(), is_it)) continue;
     log_warn("sink " + std::string(name) + " is not configured any more: the buffer keeps nothing for it");
   }
@@ -251,10 +248,8 @@ void Engine::refresh(TimePoint now) {
     published_.set(Metric::kSinkUp, {each->sink->name()}, status.up ? 1 : 0);
     published_.set(Metric::kRecordsPending, {each->sink->name()}, static_cast<double>(status.records_pending));
   }
-  if (!postgres_.empty()) {
-    std::uint64_t conflicts = 0;
-    for (const PostgresSink* lane : postgres_) conflicts += lane->position_conflicts();
-    published_.set(Metric::kPositionConflictsTotal, {}, static_cast<double>(conflicts));
+  if (postgres_) {
+    published_.set(Metric::kPositionConflictsTotal, {}, static_cast<double>(postgres_->position_conflicts()));
   }
   published_.set(Metric::kStalled, {}, stalled ? 1 : 0);
 }
@@ -281,7 +276,7 @@ std::string Engine::describe(TimePoint now) const {
     }
     out += '\n';
   }
-  if (postgres_.empty()) out += "history is kept in the buffer directory\n";
+  if (!postgres_) out += "history is kept in the buffer directory\n";
   out += "buffer: " + std::to_string(buffer_->bytes_on_disk() >> 10) + " of " +
          std::to_string(buffer_->bytes_max() >> 10) + " KiB" + (buffer_->has_room() ? "" : "; full: sources wait") +
          '\n';

@@ -58,8 +58,6 @@ class Engine {
 
   Engine(const Config& config, PublishedMetrics& published);
   void add_destination(std::unique_ptr<Sink> sink, const DeliverySettings& settings);
-  // There may be something to deliver.
-  void wake_destinations();
   void log_absent_sinks() const;
   // How far every sink has come; the largest number without any.
   Sequence delivered_everywhere() const;
@@ -71,7 +69,7 @@ class Engine {
   std::vector<std::string> kinds_;
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<std::unique_ptr<Destination>> destinations_;  // does not change once the threads run
-  std::vector<const PostgresSink*> postgres_;               // some of them; empty: history is local
+  const PostgresSink* postgres_ = nullptr;                  // one of them; null: history is local
   std::unique_ptr<Intake> intake_;
   std::jthread intake_thread_;
 

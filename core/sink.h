@@ -11,7 +11,8 @@
 
 namespace runtail {
 
-// What became of the records of one delivery, by table; the four add up to what was handed over of the sink's tables.
+// What became of the records of one delivery, by table; the four add up to what was handed over of the tables asked
+// for.
 struct RecordOutcomes {
   RecordCounts applied, duplicate, expired, dead_lettered;
   RecordOutcomes& operator+=(const RecordOutcomes& other);
@@ -31,16 +32,19 @@ struct Delivery {
   std::map<std::string, std::uint64_t> set_aside = {};
 };
 
-// A destination. One call at a time, from one thread. Idempotent: after a crash the same chunks come again.
+// A destination. One call at a time, from one thread, but for deliver(). Idempotent: after a crash the same chunks come
+// again.
 class Sink {
  public:
   virtual ~Sink() = default;
   virtual std::string_view name() const = 0;
-  // Whose records it takes; the others are no business of its ledger.
-  virtual TableSet tables() const { return kAllTables; }
-  // `chunks` are in order of sequence and belong to the caller. `maybe_delivered`: an earlier call with these chunks
-  // ended without an answer (or the agent died in it), so ranges found covered count as applied, not as duplicates.
-  virtual Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) = 0;
+  // Tables whose records can go ahead of the others; none: all go together.
+  virtual TableSet ahead_tables() const { return 0; }
+  // Writes the records of `tables`: all of them, or under load ahead_tables() from a second thread while the first one
+  // writes the others of chunks whose records went ahead before. `chunks` are in order of sequence and belong to the
+  // caller. `maybe_delivered`: an earlier call with these chunks ended without an answer (or the agent died in it), so
+  // ranges found covered count as applied, not as duplicates.
+  virtual Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered, TableSet tables) = 0;
   // For a destination that cannot be asked what it has: where the next delivery begins there. Taken before each
   // delivery, durable before it starts, and given to the next process by resume(). "": not needed.
   virtual std::string mark() { return {}; }

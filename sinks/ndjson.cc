@@ -200,7 +200,7 @@ Result<void> NdjsonSink::look_at_path() {
   return {};
 }
 
-Delivery NdjsonSink::deliver(std::span<const SequencedChunk> chunks, bool) {
+Delivery NdjsonSink::deliver(std::span<const SequencedChunk> chunks, bool, TableSet) {
   Delivery delivery;
   const auto written = path_ == "-" ? write_to_stdout(chunks) : write_lines(chunks);
   if (!written) {

@@ -36,7 +36,7 @@ class NdjsonSink final : public Sink {
   NdjsonSink& operator=(const NdjsonSink&) = delete;
 
   std::string_view name() const override { return "ndjson"; }
-  Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) override;
+  Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered, TableSet tables) override;
   std::string mark() override;
   void resume(std::string_view mark) override;
   // Lets go of the file: a rotated one can be removed then.

@@ -52,31 +52,36 @@ std::string begin_statement(const PostgresConfig& config) {
 
 }  // namespace
 
-struct PostgresSink::State {
-  PgConnection connection;
+struct PostgresSink::Link {
+  std::optional<PgConnection> connection;
   Horizons horizons;
 };
 
 struct PostgresSink::Memory {
-  Memory(const PostgresConfig& config, const DeriverSettings& settings) : sql(config.schema), delivery(settings) {}
+  Memory(const PostgresConfig& config, const DeriverSettings& settings)
+      : sql(config.schema), facts(settings), lines(settings) {}
   const PostgresStatements sql;
-  PostgresMemory delivery;
+  // One thread at a time is at each: facts are written with their lines, or ahead of them, never both.
+  PostgresMemory facts, lines;
 };
 
-PostgresSink::PostgresSink(PostgresLane lane, PostgresConfig config, DeriverSettings settings,
-                           std::vector<std::string> kinds, Clock& clock)
-    : lane_(lane),
-      config_(std::move(config)),
+PostgresSink::PostgresSink(PostgresConfig config, DeriverSettings settings, std::vector<std::string> kinds,
+                           Clock& clock)
+    : config_(std::move(config)),
       deriver_(std::move(settings)),
       kinds_(std::move(kinds)),
       clock_(clock),
-      memory_(std::make_unique<Memory>(config_, deriver_.settings())) {}
+      memory_(std::make_unique<Memory>(config_, deriver_.settings())),
+      main_(std::make_unique<Link>()),
+      ahead_(std::make_unique<Link>()) {}
 
 PostgresSink::~PostgresSink() = default;
 
-std::optional<Delivery> PostgresSink::connect() {
-  if (state_ && state_->connection.is_alive()) return std::nullopt;
-  state_.reset();
+bool PostgresSink::connected() const { return main_->connection || ahead_->connection; }
+
+std::optional<Delivery> PostgresSink::connect(Link& link) {
+  if (link.connection && link.connection->is_alive()) return std::nullopt;
+  link.connection.reset();
   PgOptions options;
   options.connect_timeout = config_.connect_timeout;
   options.answer_timeout = config_.statement_timeout + config_.connect_timeout;
@@ -93,30 +98,41 @@ std::optional<Delivery> PostgresSink::connect() {
   }
   auto horizons = read_horizons(*connection, config_.schema);
   if (!horizons) return refused(horizons.error());
-  state_ = std::make_unique<State>(State{std::move(*connection), *horizons});
+  link.connection.emplace(std::move(*connection));
+  link.horizons = *horizons;
   return std::nullopt;
 }
 
-Delivery PostgresSink::deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) {
+Delivery PostgresSink::deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered, TableSet tables) {
   if (chunks.empty())
     return {.status = Delivery::Status::kDelivered, .reason = {}, .unknown = false, .outcomes = {}, .set_aside = {}};
   last_used_ = clock_.now();
-  if (auto failure = connect()) return *failure;
-  if (auto delivery = attempt(chunks, maybe_delivered)) return *delivery;
+  Link& link = tables == ahead_tables() ? *ahead_ : *main_;
+  if (auto failure = connect(link)) return *failure;
+  if (auto delivery = attempt(link, chunks, maybe_delivered, tables)) return *delivery;
   // With the partitions as they are now.
-  if (auto delivery = attempt(chunks, maybe_delivered)) return *delivery;
+  if (auto delivery = attempt(link, chunks, maybe_delivered, tables)) return *delivery;
   return refused(Delivery::Status::kRetry, "write to PostgreSQL: partitions change while rows are written");
 }
 
-std::optional<Delivery> PostgresSink::attempt(std::span<const SequencedChunk> chunks, bool maybe_delivered) {
-  PgConnection& connection = state_->connection;
-  const PostgresTarget target{lane_, memory_->sql, deriver_, kinds_, state_->horizons, clock_.now()};
-  PostgresDelivery delivery(connection, target, chunks, maybe_delivered, memory_->delivery);
+std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const SequencedChunk> chunks, bool maybe_delivered,
+                                              TableSet tables) {
+  PgConnection& connection = *link.connection;
+  Delivery delivered;
+  delivered.status = Delivery::Status::kDelivered;
+  std::uint64_t position_conflicts = 0, field_conflicts = 0;
   PgOutcome<void> written{};
-  if (auto begun = connection.exec(begin_statement(config_)); !begun) {
-    written = begun.error();
-  } else {
+  if (auto begun = connection.exec(begin_statement(config_)); !begun) written = begun.error();
+  for (const PostgresLane lane : {PostgresLane::kRunFacts, PostgresLane::kLines}) {
+    if (!written || (tables & tables_of(lane)) == 0) continue;
+    const PostgresTarget target{lane, memory_->sql, deriver_, kinds_, link.horizons, clock_.now()};
+    PostgresDelivery delivery(connection, target, chunks, maybe_delivered,
+                              lane == PostgresLane::kLines ? memory_->lines : memory_->facts);
     written = delivery.write();
+    delivered.outcomes += delivery.outcomes();
+    for (const auto& [reason, count] : delivery.set_aside()) delivered.set_aside[reason] += count;
+    position_conflicts += delivery.position_conflicts();
+    field_conflicts += delivery.field_conflicts();
   }
   if (written) {
     auto committed = connection.exec("COMMIT");
@@ -125,34 +141,36 @@ std::optional<Delivery> PostgresSink::attempt(std::span<const SequencedChunk> ch
       Delivery lost = refused(committed.error(), config_.schema);
       lost.status = Delivery::Status::kRetry;
       lost.unknown = true;
-      state_.reset();
+      link.connection.reset();
       return lost;
     }
-    position_conflicts_ += delivery.position_conflicts();
-    field_conflicts_ += delivery.field_conflicts();
-    return Delivery{Delivery::Status::kDelivered, {}, false, delivery.outcomes(), delivery.set_aside()};
+    position_conflicts_ += position_conflicts;
+    field_conflicts_ += field_conflicts;
+    return delivered;
   }
 
   const PgError error = written.error();
   if (!connection.exec("ROLLBACK")) {
-    state_.reset();
+    link.connection.reset();
     return refused(error, config_.schema);
   }
   if (judge(error) == PgVerdict::kPartitionMissing) {
     auto horizons = read_horizons(connection, config_.schema);
     if (!horizons) return refused(horizons.error());
-    if (*horizons != state_->horizons) {
-      state_->horizons = *horizons;
+    if (*horizons != link.horizons) {
+      link.horizons = *horizons;
       return std::nullopt;
     }
   }
   // A pooler's lost statement, or a server that turned read-only: a new connection may lead elsewhere.
-  if (error.sqlstate == "26000" || error.sqlstate == "42P05" || error.sqlstate == "25006") state_.reset();
+  if (error.sqlstate == "26000" || error.sqlstate == "42P05" || error.sqlstate == "25006") link.connection.reset();
   return refused(error, config_.schema);
 }
 
 void PostgresSink::idle() {
-  if (state_ && clock_.now() - last_used_ >= config_.idle_timeout) state_.reset();
+  if (clock_.now() - last_used_.load() < config_.idle_timeout) return;
+  main_->connection.reset();
+  ahead_->connection.reset();
 }
 
 }  // namespace runtail

@@ -51,7 +51,7 @@ std::unique_ptr<DurableBuffer> fill_buffer(const BenchOptions& options, const st
   return std::move(*buffer);
 }
 
-// Delivers all that is in the buffer, as the agent does: a loop for each lane, run facts ahead of lines.
+// Delivers all that is in the buffer, as the agent does.
 void deliver_all(DurableBuffer& buffer, const std::string& database) {
   SystemClock clock;
   PublishedMetrics published;
@@ -60,21 +60,15 @@ void deliver_all(DurableBuffer& buffer, const std::string& database) {
   const std::vector<std::string> kinds = Redactor::make({})->kinds();
   DeliverySettings settings;
   settings.batch_lines_max = config.batch_rows_max;
-  PostgresSink facts(PostgresLane::kRunFacts, config, {}, kinds, clock);
-  PostgresSink lines(PostgresLane::kLines, config, {}, kinds, clock);
+  PostgresSink sink(config, {}, kinds, clock);
   std::mutex mutex;
   std::condition_variable done;
-  DeliveryLoop* lines_loop = nullptr;
-  DeliveryLoop facts_loop(buffer, facts, published, clock, settings, [&] { lines_loop->wake(); });
-  settings.behind = &facts_loop;
-  DeliveryLoop loop(buffer, lines, published, clock, settings, [&] {
+  DeliveryLoop loop(buffer, sink, published, clock, settings, [&] {
     const std::lock_guard lock(mutex);
     done.notify_one();
   });
-  lines_loop = &loop;
   const auto log = [](bool, const std::string& message) { give_up(message); };
-  std::jthread facts_thread([&](std::stop_token stop) { facts_loop.run(stop, log); });
-  std::jthread lines_thread([&](std::stop_token stop) { loop.run(stop, log); });
+  std::jthread thread([&](std::stop_token stop) { loop.run(stop, log); });
   std::unique_lock lock(mutex);
   done.wait(lock, [&] { return loop.delivered() == buffer.appended().sequence; });
 }

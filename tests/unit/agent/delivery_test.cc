@@ -19,7 +19,7 @@ class Recorder final : public Sink {
  public:
   explicit Recorder(const DurableBuffer& buffer) : buffer_(buffer) {}
   std::string_view name() const override { return "recorder"; }
-  Delivery deliver(std::span<const SequencedChunk> chunks, bool) override {
+  Delivery deliver(std::span<const SequencedChunk> chunks, bool, TableSet) override {
     kept_marks.push_back(buffer_.get("n/recorder").value_or(""));
     if (std::exchange(refusals, std::max(refusals - 1, 0)) > 0) return {};
     Delivery delivery;

@@ -44,7 +44,7 @@ class Ndjson : public testing::Test {
   // As the delivery does it. Gives the mark from before.
   std::string deliver(NdjsonSink& sink, std::size_t from, std::size_t to) const {
     const std::string mark = sink.mark();
-    const Delivery delivery = sink.deliver(lines(from, to), false);
+    const Delivery delivery = sink.deliver(lines(from, to), false, kAllTables);
     EXPECT_EQ(delivery.status, Delivery::Status::kDelivered) << delivery.reason;
     return mark;
   }
@@ -84,7 +84,7 @@ TEST_F(Ndjson, EveryRecordOfAChunkCountsAsApplied) {
   NdjsonSink sink = make();
   sink.mark();
   const auto chunks = lines(0, 4);
-  const Delivery delivery = sink.deliver(chunks, false);
+  const Delivery delivery = sink.deliver(chunks, false, kAllTables);
   RecordCounts all;
   for (const SequencedChunk& each : chunks) all += each.chunk.records;
   EXPECT_EQ(delivery.outcomes.applied, all);
@@ -220,12 +220,12 @@ TEST_F(Ndjson, BytesOfOthersBehindACrashStayAndOurLinesBeginOnTheirOwn) {
 TEST_F(Ndjson, AMissingDirectoryIsNamedWithItsRemedyAndTriedAgain) {
   NdjsonSink sink(directory / "not" / "there", {});
   EXPECT_EQ(sink.mark(), "");
-  const Delivery refused = sink.deliver(lines(0, 1), false);
+  const Delivery refused = sink.deliver(lines(0, 1), false, kAllTables);
   EXPECT_EQ(refused.status, Delivery::Status::kRetry);
   EXPECT_THAT(refused.reason, HasSubstr("not/there: No such file or directory; make its directory"));
   std::filesystem::create_directory(directory / "not");
   sink.mark();
-  EXPECT_EQ(sink.deliver(lines(0, 1), false).status, Delivery::Status::kDelivered);
+  EXPECT_EQ(sink.deliver(lines(0, 1), false, kAllTables).status, Delivery::Status::kDelivered);
 }
 
 TEST_F(Ndjson, AFileAnotherProcessWritesIsLeftAlone) {
@@ -234,7 +234,7 @@ TEST_F(Ndjson, AFileAnotherProcessWritesIsLeftAlone) {
   ASSERT_EQ(flock(other, LOCK_EX), 0);
   NdjsonSink sink = make();
   sink.mark();
-  EXPECT_THAT(sink.deliver(lines(0, 1), false).reason, HasSubstr("give each agent its own ndjson.path"));
+  EXPECT_THAT(sink.deliver(lines(0, 1), false, kAllTables).reason, HasSubstr("give each agent its own ndjson.path"));
   EXPECT_EQ(text(), "");
   close(other);
 }
@@ -243,7 +243,7 @@ TEST_F(Ndjson, ADeviceOrFifoIsNoPlaceForLines) {
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   NdjsonSink sink = make();
   sink.mark();
-  EXPECT_THAT(sink.deliver(lines(0, 1), false).reason, HasSubstr("is no regular file"));
+  EXPECT_THAT(sink.deliver(lines(0, 1), false, kAllTables).reason, HasSubstr("is no regular file"));
 }
 
 // The system's limit on file sizes stands for a full disk: the write stops in the middle.
@@ -272,7 +272,7 @@ TEST_F(Ndjson, AWriteThatStopsInTheMiddleLeavesWholeLinesAndIsRepeated) {
   {
     const SizeLimit limit(before.size() + 100);
     sink.mark();
-    const Delivery refused = sink.deliver(lines(1, 4), false);
+    const Delivery refused = sink.deliver(lines(1, 4), false, kAllTables);
     EXPECT_EQ(refused.status, Delivery::Status::kRetry);
     EXPECT_THAT(refused.reason, HasSubstr("write " + path.string() + ": File too large"));
     EXPECT_EQ(text(), before);
@@ -289,7 +289,7 @@ TEST_F(Ndjson, StdoutGetsTheLinesAndNeedsNoMark) {
   dup2(fd, STDOUT_FILENO);
   NdjsonSink sink("-", {});
   const std::string mark = sink.mark();
-  const Delivery delivery = sink.deliver(lines(0, 4), false);
+  const Delivery delivery = sink.deliver(lines(0, 4), false, kAllTables);
   dup2(saved, STDOUT_FILENO);
   close(fd);
   close(saved);

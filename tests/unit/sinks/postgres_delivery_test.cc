@@ -33,7 +33,7 @@ LogFile example() {
 
 TEST_F(PostgresSinkTest, OneRunInEightLinesGivesTheRowsOfTheDataPage) {
   const LogFile file = example();
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks_of(file, {0, 1}));
   EXPECT_EQ(one("SELECT scheduled_at, scheduled_stated FROM run_ids"), "2026-03-01 00:00:02+00|f");
   EXPECT_EQ(one("SELECT tableoid::regclass FROM job_runs"), "job_runs_2026_03");
@@ -69,18 +69,17 @@ TEST_F(PostgresSinkTest, OneRunInEightLinesGivesTheRowsOfTheDataPage) {
 
 TEST_F(PostgresSinkTest, TheSameChunksAgainChangeNothing) {
   const auto chunks = chunks_of(example(), {0, 3, 8});
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   EXPECT_EQ(deliver(sink, chunks).applied, records_of(chunks));
   const auto before = everything();
   EXPECT_EQ(deliver(sink, chunks).duplicate, records_of(chunks));
   EXPECT_EQ(everything(), before);
-  EXPECT_EQ(sink.facts.position_conflicts(), 2u);
-  EXPECT_EQ(sink.lines.position_conflicts(), 2u);
+  EXPECT_EQ(sink->position_conflicts(), 4u);  // of lines and of facts
 }
 
 TEST_F(PostgresSinkTest, AfterALostAnswerWhatIsCoveredCountsAsApplied) {
   const auto chunks = chunks_of(example(), {0, 8});
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks);
   EXPECT_EQ(deliver(sink, chunks, true).applied, records_of(chunks));
 }
@@ -91,7 +90,7 @@ TEST_F(PostgresSinkTest, OtherChunkBordersGiveTheSameRows) {
   file.add(run_line("2026-03-01T00:07:00Z", R"("records_loaded":5)"),
            [](RedactedEvent& event) { event.stored = false; });
   file.add(run_line("2026-03-01T00:08:00Z", R"("records_loaded":7)"));
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks_of(file, {0, 3, 5}));
   deliver(sink, chunks_of(file, {2, 4, 9}));
   deliver(sink, chunks_of(file, {0, 10}));
@@ -99,14 +98,14 @@ TEST_F(PostgresSinkTest, OtherChunkBordersGiveTheSameRows) {
   look_ = connect(new_database());
   PostgresConfig other = config();
   other.url = PostgresCluster::shared().conninfo(one("SELECT current_database()"));
-  BothLanes fresh = make_sink(other);
+  DrivenSink fresh = make_sink(other);
   deliver(fresh, chunks_of(file, {0, 10}));
   EXPECT_EQ(everything(), overlapped);
 }
 
 TEST_F(PostgresSinkTest, AHoleIsFilledAndTheEndKeepsItsConfirmation) {
   const LogFile file = example();
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks_of(file, {0, 1}));
   deliver(sink, chunks_of(file, {5, 8}));
   EXPECT_EQ(one("SELECT covered, get_byte(confirm, 0) FROM source_files"),
@@ -128,7 +127,7 @@ TEST_F(PostgresSinkTest, TwoSinksRacingOnTheSameChunksWriteThemOnce) {
   for (std::size_t i = 0; i < 300; i += 30) batches.push_back(chunks_of(file, {i, i + 10, i + 20, i + 30}));
   RecordOutcomes outcomes[2];
   const auto race = [&](RecordOutcomes& sum) {
-    BothLanes sink(config(), settings(), {}, clock_);
+    DrivenSink sink(config(), settings(), {}, clock_);
     for (const auto& batch : batches) {
       Delivery delivery;
       // A deadlock or a conflict is a retry, not a failure.
@@ -154,7 +153,7 @@ TEST_F(PostgresSinkTest, WhatIsOlderThanTheTablesHorizonCreatesNothing) {
   file.add(run_line("2025-06-01T00:00:00Z", R"("event":"run.started")"));  // a month, but no day any more
   file.add(run_line("2026-03-01T00:00:00Z", R"("event":"run.finished","status":"success")"));
   const auto chunks = chunks_of(file, {0, 3});
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   const RecordOutcomes outcomes = deliver(sink, chunks);
   EXPECT_EQ(outcomes.expired[Table::kLogEvents], 2u);
   EXPECT_EQ(outcomes.expired[Table::kJobRuns], 1u);
@@ -167,7 +166,7 @@ TEST_F(PostgresSinkTest, AStatedScheduleOutsideTheMonthsCountsAsNotStated) {
   LogFile file;
   file.add(run_line("2026-03-01T00:00:00Z", R"("event":"run.started","scheduled_at":"2019-01-01T00:00:00Z")"));
   file.add(run_line("2026-03-01T00:00:01Z", R"("event":"run.queued","scheduled_at":"2040-01-01T00:00:00Z")"));
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks_of(file, {0, 2}));
   EXPECT_EQ(one("SELECT scheduled_at, scheduled_stated FROM run_ids"), "2026-03-01 00:00:00+00|f");
 }
@@ -176,7 +175,7 @@ TEST_F(PostgresSinkTest, AnEventFarAheadOfNowIsSetAside) {
   LogFile file;
   file.add(run_line("2026-03-04T12:00:01Z", R"("msg":"two days and a second ahead")"));
   file.add(run_line("2026-03-04T11:59:59Z", R"("msg":"just not")"));
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   const RecordOutcomes outcomes = deliver(sink, chunks_of(file, {0, 2}));
   EXPECT_EQ(outcomes.dead_lettered[Table::kLogEvents], 1u);
   EXPECT_EQ(outcomes.dead_lettered[Table::kJobRuns], 1u);
@@ -184,7 +183,10 @@ TEST_F(PostgresSinkTest, AnEventFarAheadOfNowIsSetAside) {
   EXPECT_EQ(one("SELECT message FROM log_events"), "just not");
 }
 
-TEST_F(PostgresSinkTest, PoisonRowsAreSetAsideAndTheirNeighboursStay) {
+class TogetherAndApart : public PostgresSinkTest, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Facts, TogetherAndApart, testing::Bool());
+
+TEST_P(TogetherAndApart, PoisonRowsAreSetAsideAndTheirNeighboursStay) {
   std::string wide_job;  // beyond what an index takes, and not to be compressed
   std::uint32_t random = 1;
   for (int i = 0; i < 12000; ++i) {
@@ -209,7 +211,8 @@ TEST_F(PostgresSinkTest, PoisonRowsAreSetAsideAndTheirNeighboursStay) {
     }
   }
   const auto chunks = chunks_of(file, {0, 10, 40});
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
+  sink.apart = GetParam();
   const RecordOutcomes outcomes = deliver(sink, chunks);
   // A bad fact does not take its line along, nor a bad line its fact.
   EXPECT_EQ(outcomes.applied[Table::kLogEvents], 39u);
@@ -223,9 +226,10 @@ TEST_F(PostgresSinkTest, PoisonRowsAreSetAsideAndTheirNeighboursStay) {
   EXPECT_EQ(one("SELECT covered FROM source_files"), "{[0," + std::to_string(file.offset(40)) + ")}");
 }
 
-TEST_F(PostgresSinkTest, RowsWhosePositionWasLostAreDuplicates) {
+TEST_P(TogetherAndApart, RowsWhosePositionWasLostAreDuplicates) {
   const auto chunks = chunks_of(example(), {0, 5});
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
+  sink.apart = GetParam();
   deliver(sink, chunks);
   rows("DELETE FROM source_files; DELETE FROM source_facts");
   RecordOutcomes outcomes;
@@ -246,7 +250,7 @@ TEST_F(PostgresSinkTest, LettersOfTheChunkItselfAreStoredOnce) {
   letter.reason = "too_long";
   letter.body = std::string("a\0b\xFF", 4);
   chunks[0].chunk.dead_letters.push_back(letter);
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks);
   deliver(sink, chunks);
   EXPECT_EQ(one("SELECT reason, byte_length, body, agent_id FROM dead_letters"),
@@ -262,7 +266,7 @@ TEST_F(PostgresSinkTest, ARetryFindsItsPredecessorInEitherOrder) {
   };
   LogFile file;
   file.add(line("third", 3)).add(line("first", 1)).add(line("second", 2)).add(line("third", 1));
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks_of(file, {0, 1}));
   deliver(sink, chunks_of(file, {1, 2}));
   const std::string sql =
@@ -283,7 +287,7 @@ TEST_F(PostgresSinkTest, AReportedCheckGivesDefinitionResultAndTheRunsVerdict) {
   };
   file.add(run_line("2026-03-01T00:00:01Z", check("not_null", "pass")));
   file.add(run_line("2026-03-01T00:00:02Z", check("unique", "warn")));
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   const RecordOutcomes outcomes = deliver(sink, chunks_of(file, {0, 2}));
   EXPECT_EQ(outcomes.applied[Table::kDqCheckResults], 2u);
   EXPECT_THAT(rows("SELECT type, status, metric, value, threshold, table_name, column_name FROM dq_check_results "
@@ -305,7 +309,7 @@ TEST_F(PostgresSinkTest, ALineKeepsItsFieldsAndJsonThatTheServerWouldRefuseIsNeu
              event.counts = {{0, 2}};
              event.redaction_state = RedactionState::kMasked;
            });
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   deliver(sink, chunks_of(file, {0, 1}));
   EXPECT_EQ(
       one("SELECT ts, level, message, service, environment, job_id, run_id, attempt, outcome, source, http_status "
@@ -324,7 +328,7 @@ TEST_F(PostgresSinkTest, ASampledLineGivesFactsAndNoLogRow) {
   LogFile file;
   file.add(run_line("2026-03-01T00:00:01Z", R"("msg":"m","records_loaded":5)"),
            [](RedactedEvent& event) { event.stored = false; });
-  BothLanes sink = make_sink(config());
+  DrivenSink sink = make_sink(config());
   const RecordOutcomes outcomes = deliver(sink, chunks_of(file, {0, 1}));
   EXPECT_EQ(outcomes.applied[Table::kLogEvents], 0u);
   EXPECT_THAT(rows("SELECT 1 FROM log_events"), IsEmpty());

@@ -145,37 +145,35 @@ inline RecordCounts records_of(const std::vector<SequencedChunk>& chunks) {
   return sum;
 }
 
-// As the agent's two loops drive them: facts first, then lines; what was delivered is not delivered again.
-class BothLanes {
+// A sink as the agent drives it: together, or with facts going ahead; what was delivered is not delivered again.
+class DrivenSink {
  public:
-  BothLanes(const PostgresConfig& config, const DeriverSettings& settings, const std::vector<std::string>& kinds,
-            Clock& clock)
-      : facts(PostgresLane::kRunFacts, config, settings, kinds, clock),
-        lines(PostgresLane::kLines, config, settings, kinds, clock) {}
+  DrivenSink(const PostgresConfig& config, const DeriverSettings& settings, const std::vector<std::string>& kinds,
+             Clock& clock)
+      : sink_(config, settings, kinds, clock) {}
+
+  bool apart = false;
 
   Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered) {
-    if (!delivered_facts_) {
-      const Delivery delivery = facts.deliver(chunks, maybe_delivered);
+    if (!apart && !ahead_) return sink_.deliver(chunks, maybe_delivered, kAllTables);
+    if (!ahead_) {
+      const Delivery delivery = sink_.deliver(chunks, maybe_delivered, sink_.ahead_tables());
       if (delivery.status != Delivery::Status::kDelivered) return delivery;
-      delivered_facts_ = delivery;
+      ahead_ = delivery;
     }
-    Delivery delivery = lines.deliver(chunks, maybe_delivered);
+    Delivery delivery = sink_.deliver(chunks, maybe_delivered, kAllTables & ~sink_.ahead_tables());
     if (delivery.status != Delivery::Status::kDelivered) return delivery;
-    delivery.outcomes += delivered_facts_->outcomes;
-    for (const auto& [reason, count] : delivered_facts_->set_aside) delivery.set_aside[reason] += count;
-    delivered_facts_.reset();
+    delivery.outcomes += ahead_->outcomes;
+    for (const auto& [reason, count] : ahead_->set_aside) delivery.set_aside[reason] += count;
+    ahead_.reset();
     return delivery;
   }
-  void idle() {
-    facts.idle();
-    lines.idle();
-  }
-  bool connected() const { return facts.connected() || lines.connected(); }
-
-  PostgresSink facts, lines;
+  PostgresSink& operator*() { return sink_; }
+  PostgresSink* operator->() { return &sink_; }
 
  private:
-  std::optional<Delivery> delivered_facts_;
+  PostgresSink sink_;
+  std::optional<Delivery> ahead_;
 };
 
 class PostgresSinkTest : public testing::Test {
@@ -187,10 +185,10 @@ class PostgresSinkTest : public testing::Test {
     out.url = url_;
     return out;
   }
-  BothLanes make_sink(const PostgresConfig& config) { return BothLanes(config, settings(), {"email"}, clock_); }
+  DrivenSink make_sink(const PostgresConfig& config) { return DrivenSink(config, settings(), {"email"}, clock_); }
 
   // Delivered, and each record has exactly one outcome.
-  RecordOutcomes deliver(BothLanes& sink, const std::vector<SequencedChunk>& chunks, bool maybe_delivered = false) {
+  RecordOutcomes deliver(DrivenSink& sink, const std::vector<SequencedChunk>& chunks, bool maybe_delivered = false) {
     const Delivery delivery = sink.deliver(chunks, maybe_delivered);
     EXPECT_EQ(delivery.status, Delivery::Status::kDelivered) << delivery.reason;
     RecordCounts sum = delivery.outcomes.applied;

@@ -152,10 +152,12 @@ TEST_F(PostgresFoldTest, UpsertsInAnyOrderAndBatchEqualTheFoldOfAllFacts) {
     }
     std::shuffle(chunks.begin(), chunks.end(), history.random());
     std::size_t retries = 0;
-    BothLanes sinks[2] = {make_sink(config()), make_sink(config())};
+    DrivenSink sinks[2] = {make_sink(config()), make_sink(config())};
     for (std::size_t from = 0; from < chunks.size();) {
       const std::size_t to = std::min(chunks.size(), from + 1 + history.below(12));
-      deliver(sinks[history.below(2)],
+      DrivenSink& sink = sinks[history.below(2)];
+      sink.apart = history.one_in(2);
+      deliver(sink,
               {chunks.begin() + static_cast<std::ptrdiff_t>(from), chunks.begin() + static_cast<std::ptrdiff_t>(to)});
       from = to;
     }
