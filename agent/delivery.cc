@@ -136,7 +136,7 @@ DeliveryLoop::Step DeliveryLoop::step_main(const Log& log) {
       ahead_runs_ = ahead_.cursor.delivered.sequence < appended.sequence;
       if (ahead_runs_) woken_.notify_all();
     }
-    if (ahead_runs_ || ahead_.cursor.delivered.sequence > delivered) {
+    if (ahead_runs_ || ahead_.maybe_delivered || ahead_.cursor.delivered.sequence > delivered) {
       tables &= ~ahead_tables;
       limit = ahead_.cursor.delivered.sequence;
     }
@@ -184,6 +184,7 @@ DeliveryLoop::Step DeliveryLoop::deliver(Stream& stream, std::vector<SequencedCh
     // The delivery whose answer is missing is repeated alone, as it was.
     std::erase_if(chunks, [&](const SequencedChunk& each) { return each.sequence > stream.cursor.intent; });
     if (chunks.empty()) {
+      const std::lock_guard lock(mutex_);
       stream.maybe_delivered = false;
       return Step::kDelivered;
     }
@@ -205,7 +206,10 @@ DeliveryLoop::Step DeliveryLoop::deliver(Stream& stream, std::vector<SequencedCh
       settle(stream, chunks, answer);
       return Step::kDelivered;
     case Delivery::Status::kRetry:
-      stream.maybe_delivered = stream.maybe_delivered || answer.unknown;
+      if (answer.unknown) {
+        const std::lock_guard lock(mutex_);
+        stream.maybe_delivered = true;
+      }
       return fail(stream, answer.reason, std::clamp(stream.backoff * 2, kFirstBackoff, kLongestBackoff), false, log);
     case Delivery::Status::kOperator:
       return fail(stream, answer.reason, kOperatorBackoff, true, log);
@@ -231,9 +235,9 @@ DeliveryLoop::Step DeliveryLoop::fail(Stream& stream, const std::string& reason,
 
 void DeliveryLoop::settle(Stream& stream, const std::vector<SequencedChunk>& chunks, const Delivery& delivered) {
   const RecordOutcomes& outcomes = delivered.outcomes;
-  stream.maybe_delivered = false;
   stream.backoff = std::chrono::milliseconds(0);
   const std::lock_guard lock(mutex_);
+  stream.maybe_delivered = false;
   stream.cursor.delivered.sequence = chunks.back().sequence;
   for (const SequencedChunk& each : chunks) stream.cursor.delivered.records += each.chunk.records;
   const std::pair<const RecordCounts*, RecordOutcome> parts[] = {

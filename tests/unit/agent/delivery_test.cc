@@ -4,8 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <mutex>
+#include <random>
+#include <set>
 #include <thread>
 
+#include "tests/support/scale.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
 
@@ -140,6 +145,123 @@ TEST_F(DeliveryTest, AMarkIsDurableBeforeItsDeliveryAndGivenToTheNextLife) {
   second.has_mark = true;
   deliver(second);
   EXPECT_EQ(second.resumed, "begins behind 1");
+}
+
+// Run facts may go ahead; now and then a delivery fails, or its answer is lost, or it is the last thing a process does.
+class TwoStreams final : public Sink {
+ public:
+  explicit TwoStreams(std::uint64_t seed) : random_(seed) {}
+  std::string_view name() const override { return "two"; }
+  TableSet ahead_tables() const override { return kAllTables & ~set_of(Table::kLogEvents); }
+  Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered, TableSet tables) override {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t luck = random_() % 8;
+    Delivery delivery;
+    if (luck == 0) return delivery;
+    for (const SequencedChunk& each : chunks) {
+      for (const Table table : {Table::kLogEvents, Table::kJobRuns}) {
+        if ((tables & set_of(table)) == 0) continue;
+        std::set<Sequence>& has = table == Table::kLogEvents ? lines : facts;
+        const bool fresh = has.insert(each.sequence).second;
+        const RecordCounts records = each.chunk.records.of(set_of(table));
+        (fresh || maybe_delivered ? delivery.outcomes.applied : delivery.outcomes.duplicate) += records;
+        // Facts first: where a line is, its facts are.
+        if (table == Table::kLogEvents && !facts.contains(each.sequence) && (tables & ahead_tables()) == 0)
+          lines_before_facts = true;
+      }
+      apart = apart || tables != kAllTables;
+    }
+    if (luck == 1) {
+      delivery.unknown = true;
+      delivery.outcomes = {};
+      return delivery;
+    }
+    delivery.status = Delivery::Status::kDelivered;
+    return delivery;
+  }
+
+  std::set<Sequence> lines, facts;
+  bool lines_before_facts = false, apart = false;
+
+ private:
+  std::mutex mutex_;
+  std::mt19937_64 random_;
+};
+
+TEST_F(DeliveryTest, FactsGoAheadUnderLoadAndEachRecordHasOneOutcomeOverFailuresAndLives) {
+  std::mt19937_64 random(seed());
+  SCOPED_TRACE("seed " + std::to_string(seed()));
+  TwoStreams sink(seed());
+  std::uint64_t appended = 0;
+  for (int life = 0; life < by_scale(20, 200); ++life) {
+    DeliverySettings settings;
+    settings.batch_lines_max = 4;
+    DeliveryLoop loop(*buffer, sink, published, clock, settings, [] {});
+    std::jthread thread([&](std::stop_token stop) { loop.run(stop, [](bool, const std::string&) {}); });
+    for (std::uint64_t chunks = random() % 60; chunks > 0; --chunks) {
+      Commit commit;
+      commit.chunks.emplace_back();
+      commit.chunks.back().lines = 1;
+      commit.chunks.back().records[Table::kLogEvents] = 1;
+      commit.chunks.back().records[Table::kJobRuns] = 2;
+      ASSERT_TRUE(buffer->append(commit));
+      ++appended;
+      loop.wake();
+    }
+    // Stopped at once, or when all is there; what is stopped drains for some seconds, or not at all.
+    if (random() % 2 == 0) {
+      EXPECT_TRUE(wait_until([&] { return loop.delivered() == appended; }));
+      EXPECT_TRUE(wait_until([&] { return loop.status().records_pending == 0; }));
+    }
+    thread.request_stop();
+    thread.join();
+    EXPECT_EQ(loop.imbalance(), 0u);
+  }
+  TwoStreams* last = &sink;
+  DeliveryLoop loop(*buffer, *last, published, clock, {}, [] {});
+  std::jthread thread([&](std::stop_token stop) { loop.run(stop, [](bool, const std::string&) {}); });
+  EXPECT_TRUE(wait_until([&] { return loop.delivered() == appended; }));
+  thread.request_stop();
+  thread.join();
+  EXPECT_EQ(sink.lines.size(), appended);
+  EXPECT_EQ(sink.facts.size(), appended);
+  EXPECT_FALSE(sink.lines_before_facts);
+  EXPECT_TRUE(sink.apart);
+  EXPECT_EQ(loop.imbalance(), 0u);
+  EXPECT_EQ(loop.status().records_pending, 0u);
+  EXPECT_EQ(records("applied"), static_cast<double>(3 * appended));
+  EXPECT_EQ(records("duplicate"), 0);
+}
+
+TEST_F(DeliveryTest, AStuckLineDoesNotHoldBackTheFactsBehindIt) {
+  class StuckLines final : public Sink {
+   public:
+    std::string_view name() const override { return "stuck"; }
+    TableSet ahead_tables() const override { return kAllTables & ~set_of(Table::kLogEvents); }
+    Delivery deliver(std::span<const SequencedChunk> chunks, bool, TableSet tables) override {
+      Delivery delivery;
+      if (tables & set_of(Table::kLogEvents)) {
+        delivery.reason = "no room";
+        return delivery;
+      }
+      delivery.status = Delivery::Status::kDelivered;
+      for (const SequencedChunk& each : chunks) delivery.outcomes.applied += each.chunk.records.of(tables);
+      facts_until = chunks.back().sequence;
+      return delivery;
+    }
+    std::atomic<Sequence> facts_until{0};
+  } sink;
+  append(20);
+  DeliverySettings settings;
+  settings.batch_lines_max = 4;
+  DeliveryLoop loop(*buffer, sink, published, clock, settings, [] {});
+  std::jthread thread([&](std::stop_token stop) { loop.run(stop, [](bool, const std::string&) {}); });
+  EXPECT_TRUE(wait_until([&] { return sink.facts_until == 20; }));
+  EXPECT_TRUE(wait_until([&] { return loop.status().reason == "no room"; }));
+  EXPECT_EQ(loop.delivered(), 0u);
+  EXPECT_FALSE(loop.status().up);
+  EXPECT_EQ(loop.status().records_pending, 20u);
+  EXPECT_EQ(loop.imbalance(), 0u);
 }
 
 }  // namespace
