@@ -14,6 +14,8 @@ namespace {
 constexpr std::chrono::milliseconds kFirstBackoff{50}, kLongestBackoff{5'000}, kOperatorBackoff{30'000};
 // SIGTERM has to be out within 8 s, and orchestrators kill after 10: what is durable can wait for the next start.
 constexpr std::chrono::seconds kDrainAtStop{3};
+// What goes ahead begins with a part of a batch, as the lines behind wait for it, and doubles.
+constexpr std::uint64_t kFirstAhead = 8;
 
 }  // namespace
 
@@ -41,6 +43,7 @@ DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& 
     if (ahead_.cursor.delivered.sequence < main_.cursor.delivered.sequence)
       ahead_.cursor.delivered = main_.cursor.delivered;
     ahead_.maybe_delivered = ahead_.cursor.intent > ahead_.cursor.delivered.sequence;
+    ahead_lines_ = settings_.batch_lines_max;
     ahead_runs_ = ahead_.maybe_delivered || ahead_.cursor.delivered.sequence > main_.cursor.delivered.sequence;
   }
   check_balance();
@@ -134,6 +137,7 @@ DeliveryLoop::Step DeliveryLoop::step_main(const Log& log) {
     if (!ahead_runs_ && !ahead_gone_ && !main_.maybe_delivered && lines > settings_.batch_lines_max) {
       if (ahead_.cursor.delivered.sequence < delivered) ahead_.cursor.delivered = main_.cursor.delivered;
       ahead_runs_ = ahead_.cursor.delivered.sequence < appended.sequence;
+      ahead_lines_ = std::max<std::uint64_t>(settings_.batch_lines_max / kFirstAhead, 1);
       if (ahead_runs_) woken_.notify_all();
     }
     if (ahead_runs_ || ahead_.maybe_delivered || ahead_.cursor.delivered.sequence > delivered) {
@@ -163,7 +167,7 @@ DeliveryLoop::Step DeliveryLoop::step_main(const Log& log) {
 }
 
 DeliveryLoop::Step DeliveryLoop::step_ahead(const Log& log) {
-  auto chunks = buffer_.read_after(ahead_.cursor.delivered.sequence, settings_.batch_lines_max);
+  auto chunks = buffer_.read_after(ahead_.cursor.delivered.sequence, ahead_lines_);
   if (!chunks) {
     if (chunks.error().code != ErrorCode::kCorrupt)
       return fail(ahead_, chunks.error().message, kLongestBackoff, true, log);
@@ -172,6 +176,7 @@ DeliveryLoop::Step DeliveryLoop::step_ahead(const Log& log) {
     return Step::kDelivered;
   }
   const Step step = deliver(ahead_, std::move(*chunks), sink_.ahead_tables(), log);
+  if (step == Step::kDelivered) ahead_lines_ = std::min(2 * ahead_lines_, settings_.batch_lines_max);
   if (step != Step::kNothing) return step;
   const std::lock_guard lock(mutex_);
   ahead_runs_ = false;

@@ -92,10 +92,11 @@ class DeliveryLoop {
 
   mutable std::mutex mutex_;  // guards all below; a stream is changed by its own thread only
   std::condition_variable_any woken_;
-  bool work_ = false;        // for the main stream
-  bool ahead_runs_ = false;  // set by the main stream, cleared by the other one when it has reached the end
-  bool ahead_gone_ = false;  // its thread has ended
-  Stream main_, ahead_;      // ahead_ counts for nothing where it is behind
+  bool work_ = false;              // for the main stream
+  bool ahead_runs_ = false;        // set by the main stream, cleared by the other one when it has reached the end
+  bool ahead_gone_ = false;        // its thread has ended
+  std::uint64_t ahead_lines_ = 1;  // of its next batch; with whoever has ahead_runs_ in hand
+  Stream main_, ahead_;            // ahead_ counts for nothing where it is behind
   MetricTable metrics_;
   std::optional<TimePoint> last_success_at_;
   bool up_ = false;
