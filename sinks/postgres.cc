@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "schema/applied.h"
 #include "schema/partitions.h"
 #include "schema/pg.h"
 #include "sinks/postgres_delivery.h"
+#include "sinks/postgres_start.h"
 #include "sinks/postgres_verdict.h"
 
 namespace runtail {
@@ -96,6 +98,11 @@ std::optional<Delivery> PostgresSink::connect(Link& link) {
         "write to PostgreSQL: the server is a standby; waiting until it is promoted or postgres.url leads to "
         "the primary");
   }
+  // Asked here first, so that a missing right and a missing table are told apart.
+  const std::string versions = quote_identifier(config_.schema) + ".schema_migrations";
+  auto readable = connection->exec("SELECT FROM " + versions + " LIMIT 0");
+  if (!readable && readable.error().sqlstate == "42501") return refused(readable.error(), config_.schema);
+  if (auto there = check_tables(*connection, config_.schema, written_tables()); !there) return refused(there.error());
   auto horizons = read_horizons(*connection, config_.schema);
   if (!horizons) return refused(horizons.error());
   link.connection.emplace(std::move(*connection));

@@ -10,7 +10,6 @@ namespace runtail {
 namespace {
 
 constexpr std::size_t kErrorMessageBytesMax = 2048;
-constexpr std::int16_t kColumnCount = 43;
 
 void put_text(CopyRows& rows, const FieldSet& fields, Field field) { rows.text_or_null(fields.text(field)); }
 
@@ -69,19 +68,58 @@ void put_counts(CopyRows& rows, const RedactedEvent& event, const std::vector<st
 
 }  // namespace
 
-std::string_view log_event_columns() {
-  return "event_id, ts, level, message, service, environment, org_id, project_id, user_id, ip, job_id, run_id, "
-         "task_run_id, attempt, phase, dataset, table_name, duration_ms, records_extracted, records_loaded, "
-         "error_category, error_code, error_type, error_message, error_stack, http_status, route, method, outcome, "
-         "source, correlation_id, request_id, trace_id, span_id, context, raw_text, redacted, pii_safe, "
-         "redaction_counts, redaction_state, ruleset, stream, agent_id";
+std::span<const LogEventColumn> log_event_columns() {
+  static constexpr LogEventColumn kColumns[] = {{"event_id", "uuid"},
+                                                {"ts", "timestamptz"},
+                                                {"level", "text"},
+                                                {"message", "text"},
+                                                {"service", "text"},
+                                                {"environment", "text"},
+                                                {"org_id", "text"},
+                                                {"project_id", "text"},
+                                                {"user_id", "text"},
+                                                {"ip", "text"},
+                                                {"job_id", "text"},
+                                                {"run_id", "uuid"},
+                                                {"task_run_id", "uuid"},
+                                                {"attempt", "integer"},
+                                                {"phase", "text"},
+                                                {"dataset", "text"},
+                                                {"table_name", "text"},
+                                                {"duration_ms", "bigint"},
+                                                {"records_extracted", "bigint"},
+                                                {"records_loaded", "bigint"},
+                                                {"error_category", "text"},
+                                                {"error_code", "text"},
+                                                {"error_type", "text"},
+                                                {"error_message", "text"},
+                                                {"error_stack", "text"},
+                                                {"http_status", "integer"},
+                                                {"route", "text"},
+                                                {"method", "text"},
+                                                {"outcome", "text"},
+                                                {"source", "text"},
+                                                {"correlation_id", "text"},
+                                                {"request_id", "text"},
+                                                {"trace_id", "text"},
+                                                {"span_id", "text"},
+                                                {"context", "jsonb"},
+                                                {"raw_text", "text"},
+                                                {"redacted", "boolean"},
+                                                {"pii_safe", "boolean"},
+                                                {"redaction_counts", "jsonb"},
+                                                {"redaction_state", "text"},
+                                                {"ruleset", "text"},
+                                                {"stream", "text"},
+                                                {"agent_id", "text"}};
+  return kColumns;
 }
 
 void append_log_row(CopyRows& rows, const RedactedEvent& event, const Uuid& event_id, const Derived& derived,
                     const Origin& origin, std::string_view stream, const DeriverSettings& settings,
                     const std::vector<std::string>& kinds) {
   const FieldSet& fields = event.fields;
-  rows.begin_row(kColumnCount);
+  rows.begin_row(static_cast<std::int16_t>(log_event_columns().size()));
   rows.uuid(event_id);
   rows.time(event.ts);
   rows.text(to_string(event.level));

@@ -1,6 +1,7 @@
 // One log_events row, as binary COPY takes it.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -10,8 +11,11 @@
 
 namespace runtail {
 
+struct LogEventColumn {
+  std::string_view name, type;
+};
 // In the order append_log_row() writes them.
-std::string_view log_event_columns();
+std::span<const LogEventColumn> log_event_columns();
 
 // `kinds` names RedactionCount::kind.
 void append_log_row(CopyRows& rows, const RedactedEvent& event, const Uuid& event_id, const Derived& derived,

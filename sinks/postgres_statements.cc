@@ -404,9 +404,14 @@ ON CONFLICT (id) DO UPDATE SET
     ORDER BY s.at DESC NULLS LAST, s.status DESC NULLS LAST LIMIT 1),
   last_event_at = greatest(t.last_event_at, excluded.last_event_at))");
 
-  const std::string columns(log_event_columns());
+  std::string columns, stage;
+  for (const LogEventColumn& column : log_event_columns()) {
+    columns += (columns.empty() ? "" : ", ") + std::string(column.name);
+    stage += (stage.empty() ? "" : ", ") + std::string(column.name) + ' ' + std::string(column.type);
+  }
   copy_log_events = in_schema("COPY {{schema}}.log_events (" + columns + ") FROM STDIN (FORMAT binary)");
-  make_stage = in_schema("CREATE TEMP TABLE runtail_lines (LIKE {{schema}}.log_events) ON COMMIT DROP");
+  // Not LIKE log_events: that asks for the right to read it, and the writer has none.
+  make_stage = "CREATE TEMP TABLE runtail_lines (" + stage + ") ON COMMIT DROP";
   copy_stage = "COPY pg_temp.runtail_lines (" + columns + ") FROM STDIN (FORMAT binary)";
   insert_from_stage = in_schema("INSERT INTO {{schema}}.log_events (" + columns + ") SELECT " + columns +
                                 " FROM pg_temp.runtail_lines ON CONFLICT DO NOTHING");

@@ -1,3 +1,4 @@
+DROP TABLE {{schema}}.source_facts;
 DROP TABLE {{schema}}.audit_events;
 DROP TABLE {{schema}}.access_log;
 DROP TABLE {{schema}}.service_heartbeats;

@@ -108,6 +108,7 @@ class RolesTest : public testing::Test {
 constexpr const char* kTables[] = {"schema_migrations",
                                    "identity_key",
                                    "source_files",
+                                   "source_facts",
                                    "dead_letters",
                                    "etl_jobs",
                                    "run_ids",

@@ -83,6 +83,8 @@ TEST_F(TablesTest, ColumnsHaveTheirTypes) {
       "service_heartbeats: id u!, service t!, instance t, environment t, version t, git_sha t, status t!, "
       "started_at ts, uptime_seconds d, agent_id t, config_digest t, lag_bytes n, lag_seconds d, buffer_bytes n, "
       "details j!, last_seen_at ts!",
+      "source_facts: stream t!, file_key bytea!, generation i!, covered int8multirange!, last_advanced_at ts!, "
+      "covers_until ts!",
       "source_files: stream t!, file_key bytea!, generation i!, covered int8multirange!, confirm bytea!, "
       "first_seen_at ts!, last_advanced_at ts!, covers_until ts!, agent_id t!",
       "spans: id u!, ts ts!, span_id t!, trace_id t!, parent_span_id t, name t, span_type t, kind t, service t, "
@@ -196,6 +198,8 @@ TEST_F(TablesTest, IndexesAreThere) {
       "schema_migrations (version) unique",
       "service_heartbeats (id) unique",
       "service_heartbeats (service, instance) unique",
+      "source_facts (last_advanced_at)",
+      "source_facts (stream, file_key, generation) unique",
       "source_files (last_advanced_at)",
       "source_files (stream, file_key, generation) unique",
       "spans (id, ts) unique",
