@@ -186,7 +186,7 @@ DeliveryLoop::Step DeliveryLoop::step_ahead(const Log& log) {
 DeliveryLoop::Step DeliveryLoop::deliver(Stream& stream, std::vector<SequencedChunk> chunks, TableSet tables,
                                          const Log& log) {
   if (stream.maybe_delivered) {
-    // The delivery whose answer is missing is repeated alone, as it was.
+    // The delivery whose answer is missing is repeated alone.
     std::erase_if(chunks, [&](const SequencedChunk& each) { return each.sequence > stream.cursor.intent; });
     if (chunks.empty()) {
       const std::lock_guard lock(mutex_);
@@ -199,8 +199,10 @@ DeliveryLoop::Step DeliveryLoop::deliver(Stream& stream, std::vector<SequencedCh
     return Step::kNothing;
   }
   std::string mark = &stream == &main_ ? sink_.mark() : "";
-  if (stream.cursor.intent != chunks.back().sequence || mark != stream.mark) {
-    stream.cursor.intent = chunks.back().sequence;
+  const Sequence last = chunks.back().sequence;
+  const Sequence intent = stream.maybe_delivered ? std::max(stream.cursor.intent, last) : last;
+  if (stream.cursor.intent != intent || mark != stream.mark) {
+    stream.cursor.intent = intent;
     if (const auto kept = buffer_.put_cursor(stream.cursor_name, stream.cursor, marked(mark), !mark.empty()); !kept)
       return fail(stream, kept.error().message, kLongestBackoff, true, log);
     stream.mark = std::move(mark);
@@ -242,8 +244,9 @@ void DeliveryLoop::settle(Stream& stream, const std::vector<SequencedChunk>& chu
   const RecordOutcomes& outcomes = delivered.outcomes;
   stream.backoff = std::chrono::milliseconds(0);
   const std::lock_guard lock(mutex_);
-  stream.maybe_delivered = false;
   stream.cursor.delivered.sequence = chunks.back().sequence;
+  // It may have been repeated in smaller parts.
+  stream.maybe_delivered = stream.maybe_delivered && chunks.back().sequence < stream.cursor.intent;
   for (const SequencedChunk& each : chunks) stream.cursor.delivered.records += each.chunk.records;
   const std::pair<const RecordCounts*, RecordOutcome> parts[] = {
       {&outcomes.applied, RecordOutcome::kApplied},

@@ -9,9 +9,12 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <sstream>
 #include <vector>
+
+#include "core/digest.h"
 
 namespace runtail {
 namespace {
@@ -230,7 +233,13 @@ struct PgConnection::Impl {
   ConnectionPtr connection;
   std::chrono::milliseconds answer_timeout;
   std::size_t copy_unflushed = 0;
-  std::mutex mutex;  // guards the socket between interrupt() and close()
+  bool prepare = false;
+  struct Statement {
+    std::string name;
+    bool prepared = false;
+  };
+  std::map<std::string, Statement, std::less<>> asked;  // by text
+  std::mutex mutex;                                     // guards the socket between interrupt() and close()
 
   SteadyTime deadline() const { return std::chrono::steady_clock::now() + answer_timeout; }
 
@@ -298,6 +307,24 @@ struct PgConnection::Impl {
     if (!last) return give_up("no answer from the server");
     return std::move(*last);
   }
+
+  // The name to ask `sql` by, nullptr to ask it as it is.
+  PgOutcome<const char*> prepared(const std::string& sql) {
+    if (!prepare) return nullptr;
+    const auto [at, first] = asked.try_emplace(sql);
+    Statement& statement = at->second;
+    if (first) return nullptr;
+    if (!statement.prepared) {
+      const Bytes32 digest = sha256(sql);
+      statement.name = "runtail_" + to_hex(std::span(digest).first(8));
+      if (!PQsendPrepare(connection.get(), statement.name.c_str(), sql.c_str(), 0, nullptr)) {
+        return give_up(one_line(PQerrorMessage(connection.get())));
+      }
+      if (auto done = finish(); !done) return done.error();
+      statement.prepared = true;
+    }
+    return statement.name.c_str();
+  }
 };
 
 PgConnection::PgConnection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -322,6 +349,7 @@ PgOutcome<PgConnection> PgConnection::connect(const std::string& conninfo, const
       auto impl = std::make_unique<Impl>();
       impl->connection = std::move(*connection);
       impl->answer_timeout = options.answer_timeout;
+      impl->prepare = options.prepare;
       return PgConnection(std::move(impl));
     }
     // What a server said tells more than the silence of another.
@@ -343,8 +371,14 @@ PgOutcome<PgResult> PgConnection::query(const std::string& sql, std::span<const 
   std::vector<const char*> values;
   values.reserve(params.size());
   for (const auto& param : params) values.push_back(param ? param->c_str() : nullptr);
-  if (!PQsendQueryParams(impl_->connection.get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
-                         nullptr, nullptr, 0)) {
+  const auto count = static_cast<int>(values.size());
+  auto statement = impl_->prepared(sql);
+  if (!statement) return statement.error();
+  const int sent =
+      *statement
+          ? PQsendQueryPrepared(impl_->connection.get(), *statement, count, values.data(), nullptr, nullptr, 0)
+          : PQsendQueryParams(impl_->connection.get(), sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0);
+  if (!sent) {
     return impl_->give_up(one_line(PQerrorMessage(impl_->connection.get())));
   }
   return impl_->finish();

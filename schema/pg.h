@@ -1,5 +1,6 @@
 // A PostgreSQL connection: thin ownership over libpq, whose headers stay in pg.cc.
-// Safe behind PgBouncer in transaction mode: statements are unnamed, settings are the caller's SET LOCAL.
+// Safe behind PgBouncer in transaction mode: settings are the caller's SET LOCAL, statements are unnamed unless
+// PgOptions::prepare says otherwise.
 // Errors are values, and hold no DETAIL: that may carry the values of a row. Nothing here throws or logs.
 #pragma once
 
@@ -73,6 +74,10 @@ struct PgOptions {
   // Longest silence of the server while something is asked of it; after it the connection is given up. Stands behind
   // statement_timeout, which a frozen server does not keep: choose it longer.
   std::chrono::milliseconds answer_timeout{60000};
+  // query() prepares what it is asked a second time: the server plans it once, which for tables with many partitions is
+  // most of the work. A pooler in transaction mode answers 26000 or 42P05: connect again without. The name holds a digest
+  // of the statement, so a name that is there already means the same statement, whoever prepared it.
+  bool prepare = false;
   // File with the password, read at each connect; a last newline is no part of it. Empty: libpq's own ways.
   std::filesystem::path password_file;
 };

@@ -88,6 +88,7 @@ std::optional<Delivery> PostgresSink::connect(Link& link) {
   options.connect_timeout = config_.connect_timeout;
   options.answer_timeout = config_.statement_timeout + config_.connect_timeout;
   options.password_file = config_.password_file;
+  options.prepare = prepare_;
   auto connection = PgConnection::connect(config_.url, options);
   if (!connection) return refused(connection.error(), config_.schema);
   auto recovering = connection->is_in_recovery();
@@ -169,8 +170,11 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
       return std::nullopt;
     }
   }
-  // A pooler's lost statement, or a server that turned read-only: a new connection may lead elsewhere.
-  if (error.sqlstate == "26000" || error.sqlstate == "42P05" || error.sqlstate == "25006") link.connection.reset();
+  // Behind a pooler that gives each transaction another session, prepared statements are lost or there already.
+  const bool pooled = error.sqlstate == "26000" || error.sqlstate == "42P05";
+  if (pooled) prepare_ = false;
+  // A server that turned read-only: a new connection may lead elsewhere.
+  if (pooled || error.sqlstate == "25006") link.connection.reset();
   return refused(error, config_.schema);
 }
 

@@ -52,6 +52,7 @@ class PostgresSink final : public Sink {
   Clock& clock_;
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<Link> main_, ahead_;
+  std::atomic<bool> prepare_{true};  // statements, until a pooler is seen
   std::atomic<TimePoint> last_used_{};
   std::atomic<std::uint64_t> position_conflicts_{0};
   std::atomic<std::uint64_t> field_conflicts_{0};

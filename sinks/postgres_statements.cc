@@ -292,8 +292,8 @@ WHERE r.run_id = f.run_id)");
   read_runs = in_schema(R"(
 SELECT j.run_id, j.job_id, coalesce(j.environment, ''), j.status, j.state_attempt, j.state_rank,
   (extract(epoch FROM j.state_at) * 1000000)::bigint, j.state_event, j.correlation_id
-FROM {{schema}}.run_ids r JOIN {{schema}}.job_runs j ON j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
-WHERE r.run_id = ANY($1::uuid[]))");
+FROM {{schema}}.job_runs j
+WHERE j.run_id = ANY($1::uuid[]) AND j.scheduled_at BETWEEN $2::timestamptz AND $3::timestamptz)");
   upsert_runs = upsert_sql(schema, runs());
   upsert_attempts = upsert_sql(schema, attempts());
   // The run has no stamp for its exit values: they are those of its highest attempt that has any.

@@ -86,12 +86,12 @@ PgOutcome<void> PostgresWriter::write(const PostgresFold& fold, DirtyDays& dirty
 
 PgOutcome<void> PostgresWriter::write_runs(const PostgresFold& fold, OldRuns& old_runs, DirtyDays& dirty) {
   const std::string rows = run_rows(fold);
-  auto old_days = place_runs(fold, rows);
-  if (!old_days) return old_days.error();
-  auto read = read_runs(fold);
+  auto places = place_runs(fold, rows);
+  if (!places) return places.error();
+  auto read = read_runs(fold, *places);
   if (!read) return read.error();
   old_runs = std::move(*read);
-  for (const auto& [run_id, old] : old_runs) dirty.emplace(old.job_id, old.environment, (*old_days)[run_id]);
+  for (const auto& [run_id, old] : old_runs) dirty.emplace(old.job_id, old.environment, places->at(run_id).day_before);
   // scheduled_at is taken from run_ids in this later statement, after the guard has decided.
   auto written = run(sql_.upsert_runs, rows);
   if (!written) return written.error();
@@ -101,24 +101,25 @@ PgOutcome<void> PostgresWriter::write_runs(const PostgresFold& fold, OldRuns& ol
   return {};
 }
 
-PgOutcome<std::map<Uuid, std::string>> PostgresWriter::place_runs(const PostgresFold& fold, const std::string& rows) {
+PgOutcome<std::map<Uuid, PostgresWriter::Place>> PostgresWriter::place_runs(const PostgresFold& fold,
+                                                                            const std::string& rows) {
   // Inserting first, then locking all in order of key: whoever waits, waits in the same order.
   if (auto made = run(sql_.insert_run_ids, rows); !made) return made.error();
   auto locked = run(sql_.lock_run_ids, run_array(fold));
   if (!locked) return locked.error();
-  std::map<Uuid, std::string> days;
+  std::map<Uuid, Place> places;
   JsonRows moves;
   for (int row = 0; row < locked->rows(); ++row) {
     const Uuid run_id = uuid_of(locked->text(row, 0));
     const TimePoint old_at = from_micros(locked->integer(row, 1));
     const bool old_stated = locked->boolean(row, 2);
-    days[run_id] = locked->text(row, 3);
     // A stated time beats a derived one; of two of a kind the earlier stays.
     const RunState& state = fold.runs.at(run_id).state;
     const bool stated = state.scheduled_stated.has_value();
     const TimePoint at = stated == old_stated ? std::min(old_at, state.scheduled_at())
                          : stated             ? state.scheduled_at()
                                               : old_at;
+    places[run_id] = {std::string(locked->text(row, 3)), at};
     if (at == old_at && (old_stated || !stated)) continue;
     moves.begin_row();
     moves.uuid("run_id", run_id);
@@ -128,11 +129,19 @@ PgOutcome<std::map<Uuid, std::string>> PostgresWriter::place_runs(const Postgres
   if (!moves.empty()) {
     if (auto moved = run(sql_.move_run_ids, moves.take()); !moved) return moved.error();
   }
-  return days;
+  return places;
 }
 
-PgOutcome<PostgresWriter::OldRuns> PostgresWriter::read_runs(const PostgresFold& fold) {
-  auto rows = run(sql_.read_runs, run_array(fold));
+PgOutcome<PostgresWriter::OldRuns> PostgresWriter::read_runs(const PostgresFold& fold,
+                                                             const std::map<Uuid, Place>& places) {
+  // With the times, the server plans for the months they lie in, not for all there are.
+  TimePoint first = TimePoint::max(), last = TimePoint::min();
+  for (const auto& [run_id, place] : places) {
+    first = std::min(first, place.scheduled_at);
+    last = std::max(last, place.scheduled_at);
+  }
+  const std::optional<std::string> params[] = {run_array(fold), to_rfc3339(first), to_rfc3339(last)};
+  auto rows = connection_.query(sql_.read_runs, params);
   if (!rows) return rows.error();
   OldRuns out;
   for (int row = 0; row < rows->rows(); ++row) {

@@ -38,9 +38,14 @@ class PostgresWriter {
 
   PgOutcome<PgResult> run(const std::string& statement, std::string param);
   PgOutcome<void> write_runs(const PostgresFold& fold, OldRuns& old_runs, DirtyDays& dirty);
-  // Moves runs to their scheduled_at; gives the day each had before.
-  PgOutcome<std::map<Uuid, std::string>> place_runs(const PostgresFold& fold, const std::string& rows);
-  PgOutcome<OldRuns> read_runs(const PostgresFold& fold);
+  // Where the row of a run lies.
+  struct Place {
+    std::string day_before;
+    TimePoint scheduled_at;
+  };
+  // Moves runs to their scheduled_at.
+  PgOutcome<std::map<Uuid, Place>> place_runs(const PostgresFold& fold, const std::string& rows);
+  PgOutcome<OldRuns> read_runs(const PostgresFold& fold, const std::map<Uuid, Place>& places);
   PgOutcome<void> write_exits(const PostgresFold& fold);
   PgOutcome<void> write_retries(const PostgresFold& fold, const OldRuns& old_runs);
   PgOutcome<void> write_state_changes(const PostgresFold& fold, const OldRuns& old_runs);

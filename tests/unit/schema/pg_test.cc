@@ -51,6 +51,24 @@ TEST_F(PgTest, QueryGivesTextNullAndNumbers) {
   EXPECT_TRUE(rows->boolean(0, 3));
 }
 
+TEST_F(PgTest, WhatIsAskedASecondTimeIsPreparedOnlyWhereTold) {
+  PgOptions options;
+  options.prepare = true;
+  auto preparing = must_connect(conninfo_, options);
+  const std::string often = "SELECT $1::int + 1", once = "SELECT $1::int + 2";
+  const std::optional<std::string> params[] = {"41"};
+  for (PgConnection* connection : {&preparing, &connection_}) {
+    for (int time = 0; time < 3; ++time) EXPECT_EQ(connection->query(often, params)->integer(0, 0), 42);
+    EXPECT_EQ(connection->query(once, params)->integer(0, 0), 43);
+  }
+  const std::string look = "SELECT string_agg(statement, ';') FROM pg_prepared_statements";
+  EXPECT_EQ(preparing.exec(look)->text(0, 0), often);
+  EXPECT_TRUE(connection_.exec(look)->is_null(0, 0));
+  // As behind a pooler: another session, where nobody prepared it.
+  EXPECT_TRUE(preparing.exec("DEALLOCATE ALL"));
+  EXPECT_EQ(preparing.query(often, params).error().sqlstate, "26000");
+}
+
 TEST_F(PgTest, NamesItselfAndAsksForUtf8) {
   auto rows = connection_.exec("SELECT current_setting('application_name'), current_setting('client_encoding')");
   ASSERT_TRUE(rows);
