@@ -108,6 +108,12 @@ TEST_F(HostileFile, OneThatShrinksWhileItIsReadNeitherStopsNorSwellsTheAgent) {
     return text;
   };
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  // One cut for certain behind what was read; where the others fall is left to luck.
+  log.append(block());
+  ASSERT_TRUE(wait_until([&] { return scene.lag() == 0; })) << scene.agent.log();
+  fs::resize_file(log.path(), 0);
+  ASSERT_TRUE(wait_until([&] { return scene.agent.metric("runtail_truncations_unaccounted_total") >= 1; }))
+      << scene.agent.log();
   const int rounds = by_scale(10, 100);
   for (int round = 0; round < rounds; ++round) {
     for (int i = 0; i < 20; ++i) log.append(block());
@@ -146,7 +152,6 @@ TEST_F(HostileFile, OneThatShrinksWhileItIsReadNeitherStopsNorSwellsTheAgent) {
   EXPECT_LE(scene.sql.number("SELECT count(*) FROM observability.log_events WHERE message IS NULL OR message !~ "
                              "'^(shrinks [0-9]+|seq=[0-9]+ some text|last of it)$'"),
             rounds);
-  EXPECT_GE(scene.agent.metric("runtail_truncations_unaccounted_total"), 1);
   EXPECT_EQ(scene.agent.metric("runtail_ledger_imbalance"), 0);
   EXPECT_LE(rss, kRssMaxKib);
 }
