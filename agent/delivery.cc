@@ -4,6 +4,7 @@
 #include <limits>
 #include <random>
 #include <thread>
+#include <tuple>
 
 #include "agent/counters.h"
 #include "core/words.h"
@@ -11,7 +12,9 @@
 namespace runtail {
 namespace {
 
-constexpr std::chrono::milliseconds kFirstBackoff{50}, kLongestBackoff{5'000}, kOperatorBackoff{30'000};
+constexpr std::chrono::milliseconds kFirstBackoff{50}, kLongestBackoff{5'000};
+// Where a person must act: soon again, as it may be a deployment still under way, then seldom.
+constexpr std::chrono::milliseconds kFirstOperatorBackoff{1'000}, kOperatorBackoff{30'000};
 // SIGTERM has to be out within 8 s, and orchestrators kill after 10: what is durable can wait for the next start.
 constexpr std::chrono::seconds kDrainAtStop{3};
 // What goes ahead begins with a part of a batch, as the lines behind wait for it, and doubles.
@@ -210,7 +213,7 @@ DeliveryLoop::Step DeliveryLoop::deliver(Stream& stream, std::vector<SequencedCh
   const Delivery answer = sink_.deliver(chunks, stream.maybe_delivered, tables);
   switch (answer.status) {
     case Delivery::Status::kDelivered:
-      settle(stream, chunks, answer);
+      settle(stream, chunks, answer, log);
       return Step::kDelivered;
     case Delivery::Status::kRetry:
       if (answer.unknown) {
@@ -219,7 +222,8 @@ DeliveryLoop::Step DeliveryLoop::deliver(Stream& stream, std::vector<SequencedCh
       }
       return fail(stream, answer.reason, std::clamp(stream.backoff * 2, kFirstBackoff, kLongestBackoff), false, log);
     case Delivery::Status::kOperator:
-      return fail(stream, answer.reason, kOperatorBackoff, true, log);
+      return fail(stream, answer.reason, std::clamp(stream.backoff * 2, kFirstOperatorBackoff, kOperatorBackoff), true,
+                  log);
   }
   return Step::kFailed;
 }
@@ -235,12 +239,14 @@ DeliveryLoop::Step DeliveryLoop::fail(Stream& stream, const std::string& reason,
     const std::lock_guard lock(mutex_);
     is_news = main_.reason != reason && ahead_.reason != reason;
     stream.reason = reason;
+    ahead_failed_last_ = &stream == &ahead_;
   }
   if (is_news) log(is_error, "sink " + std::string(sink_.name()) + ": " + reason);
   return Step::kFailed;
 }
 
-void DeliveryLoop::settle(Stream& stream, const std::vector<SequencedChunk>& chunks, const Delivery& delivered) {
+void DeliveryLoop::settle(Stream& stream, const std::vector<SequencedChunk>& chunks, const Delivery& delivered,
+                          const Log& log) {
   const RecordOutcomes& outcomes = delivered.outcomes;
   stream.backoff = std::chrono::milliseconds(0);
   const std::lock_guard lock(mutex_);
@@ -269,7 +275,10 @@ void DeliveryLoop::settle(Stream& stream, const std::vector<SequencedChunk>& chu
   for (const Series& series : changed) entries.push_back({state_prefix_ + series_key(series), encode_series(series)});
   // Losing this write only repeats the delivery, which finds its ranges covered.
   (void)buffer_.put_cursor(stream.cursor_name, stream.cursor, entries);
+  const bool was_down = !stream.reason.empty();
   stream.reason.clear();
+  if (was_down && main_.reason.empty() && ahead_.reason.empty())
+    log(false, "sink " + std::string(sink_.name()) + " delivers again");
   up_ = true;
   last_success_at_ = clock_.now();
   published_.publish(std::move(changed));
@@ -315,7 +324,8 @@ DeliveryStatus DeliveryLoop::status() const {
   RecordCounts pending = buffer_.appended().records;
   const std::lock_guard lock(mutex_);
   DeliveryStatus now;
-  now.reason = main_.reason.empty() ? ahead_.reason : main_.reason;
+  const auto& [news, older] = ahead_failed_last_ ? std::tie(ahead_, main_) : std::tie(main_, ahead_);
+  now.reason = news.reason.empty() ? older.reason : news.reason;
   now.up = up_ && now.reason.empty();
   now.last_success_at = last_success_at_;
   pending -= delivered_records();

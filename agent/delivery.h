@@ -74,7 +74,7 @@ class DeliveryLoop {
   void run_ahead(std::stop_token stop, const Log& log);
   Step deliver(Stream& stream, std::vector<SequencedChunk> chunks, TableSet tables, const Log& log);
   Step fail(Stream& stream, const std::string& reason, std::chrono::milliseconds wait, bool is_error, const Log& log);
-  void settle(Stream& stream, const std::vector<SequencedChunk>& chunks, const Delivery& delivered);
+  void settle(Stream& stream, const std::vector<SequencedChunk>& chunks, const Delivery& delivered, const Log& log);
   void skip_what_left();
   // The sink's mark as it is durable, empty for a sink without.
   std::vector<StateEntry> marked(const std::string& mark) const;
@@ -92,11 +92,12 @@ class DeliveryLoop {
 
   mutable std::mutex mutex_;  // guards all below; a stream is changed by its own thread only
   std::condition_variable_any woken_;
-  bool work_ = false;              // for the main stream
-  bool ahead_runs_ = false;        // set by the main stream, cleared by the other one when it has reached the end
-  bool ahead_gone_ = false;        // its thread has ended
-  std::uint64_t ahead_lines_ = 1;  // of its next batch; with whoever has ahead_runs_ in hand
-  Stream main_, ahead_;            // ahead_ counts for nothing where it is behind
+  bool work_ = false;               // for the main stream
+  bool ahead_runs_ = false;         // set by the main stream, cleared by the other one when it has reached the end
+  bool ahead_gone_ = false;         // its thread has ended
+  std::uint64_t ahead_lines_ = 1;   // of its next batch; with whoever has ahead_runs_ in hand
+  bool ahead_failed_last_ = false;  // whose reason is the news, where both have one
+  Stream main_, ahead_;             // ahead_ counts for nothing where it is behind
   MetricTable metrics_;
   std::optional<TimePoint> last_success_at_;
   bool up_ = false;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -133,11 +134,19 @@ bool read_hosts(const std::string& conninfo, std::vector<Host>& hosts) {
                                                                          &PQconninfoFree);
   if (!options) return false;
   std::vector<std::string> names, addresses, ports;
+  bool names_service = std::getenv("PGSERVICE") != nullptr;
   for (const PQconninfoOption* option = options.get(); option->keyword; ++option) {
     if (!std::strcmp(option->keyword, "host")) names = split_commas(option->val);
     if (!std::strcmp(option->keyword, "hostaddr")) addresses = split_commas(option->val);
     if (!std::strcmp(option->keyword, "port")) ports = split_commas(option->val);
+    if (!std::strcmp(option->keyword, "service")) names_service = names_service || option->val;
   }
+  // libpq fills the gaps itself, but would try several hosts in one go; a service's hosts only libpq knows.
+  if (names.empty() && addresses.empty() && !names_service) {
+    names = split_commas(std::getenv("PGHOST"));
+    addresses = split_commas(std::getenv("PGHOSTADDR"));
+  }
+  if (ports.empty() && !names_service) ports = split_commas(std::getenv("PGPORT"));
   hosts.resize(std::max({names.size(), addresses.size(), std::size_t{1}}));
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     if (i < names.size()) hosts[i].host = names[i];
@@ -200,10 +209,10 @@ PgOutcome<std::string> read_password(const std::filesystem::path& path) {
 }  // namespace
 
 Error to_error(const PgError& error, std::string_view context) {
-  static constexpr std::string_view kPassing[] = {"08", "40001", "40P01", "53", "55P03", "57", "25006", "58"};
+  static constexpr std::string_view kPassing[] = {"40001", "40P01", "53", "55P03", "57", "25006", "58"};
   const bool passing =
-      error.sqlstate.empty() || std::any_of(std::begin(kPassing), std::end(kPassing),
-                                            [&](auto prefix) { return error.sqlstate.starts_with(prefix); });
+      error.is_connection_failure() || std::any_of(std::begin(kPassing), std::end(kPassing),
+                                                   [&](auto prefix) { return error.sqlstate.starts_with(prefix); });
   std::string message = std::string(context) + ": " + error.message;
   if (!error.sqlstate.empty()) message += " (SQLSTATE " + error.sqlstate + ")";
   return {passing ? ErrorCode::kUnavailable : ErrorCode::kInvalidInput, std::move(message)};

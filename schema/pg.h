@@ -30,9 +30,11 @@ struct PgError {
   std::string table_name;
   std::string schema_name;
 
-  // No answer, or the server is going away: what the last statement did is unknown, the connection is of no more use.
+  // No answer, or the server ended the session (25P03, 25P04: its time limits of a transaction): what the last
+  // statement did is unknown, the connection is of no more use.
   bool is_connection_failure() const {
-    return sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("57P");
+    return sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("57P") || sqlstate == "25P03" ||
+           sqlstate == "25P04";
   }
 };
 

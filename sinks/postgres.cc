@@ -6,6 +6,7 @@
 #include "schema/partitions.h"
 #include "schema/pg.h"
 #include "sinks/postgres_delivery.h"
+#include "sinks/postgres_schema.h"
 #include "sinks/postgres_start.h"
 #include "sinks/postgres_verdict.h"
 
@@ -21,7 +22,15 @@ Delivery refused(Delivery::Status status, std::string reason) {
 
 Delivery refused(const PgError& error, const std::string& schema) {
   const bool passing = judge(error) == PgVerdict::kRetry || judge(error) == PgVerdict::kParentGone;
-  return refused(passing ? Delivery::Status::kRetry : Delivery::Status::kOperator, explain(error, schema));
+  return refused(passing ? Delivery::Status::kRetry : Delivery::Status::kOperator,
+                 "write to PostgreSQL: " + explain(error, schema));
+}
+
+// By a server that can be asked why.
+Delivery refused(PgConnection& connection, const PgError& error, const std::string& schema) {
+  Delivery delivery = refused(error, schema);
+  if (is_about_schema(error)) delivery.reason += "; " + schema_fault(connection, schema);
+  return delivery;
 }
 
 Delivery refused(const Error& error) {
@@ -39,17 +48,28 @@ Result<Horizons> read_horizons(PgConnection& connection, const std::string& sche
     const auto found = bounds->find(table);
     if (found == bounds->end()) {
       return Error{ErrorCode::kInvalidInput,
-                   "table " + schema + '.' + table + " is missing or has no partitions; run: runtail migrate"};
+                   "table " + schema + '.' + table + " has no partitions; run: runtail migrate --maintain"};
     }
     *horizon = {found->second.from, found->second.to};
   }
   return out;
 }
 
+// Longer than any statement may take: after it a connection is dead.
+std::chrono::milliseconds answer_timeout(const PostgresConfig& config) {
+  return config.statement_timeout + config.connect_timeout;
+}
+
 std::string begin_statement(const PostgresConfig& config) {
+  // Should we vanish, the server would hold our locks for as long as it waits for us, two hours by its defaults. It too
+  // gives up after answer_timeout(): a transaction in which nothing is asked, and by probes a COPY that does not go on.
+  const std::chrono::milliseconds patience = answer_timeout(config);
+  const std::string probe = std::to_string(std::chrono::ceil<std::chrono::seconds>(patience / 3).count());
   return "BEGIN; SET LOCAL statement_timeout = " + std::to_string(config.statement_timeout.count()) +
          "; SET LOCAL lock_timeout = " + std::to_string(config.lock_timeout.count()) +
-         "; SET LOCAL synchronous_commit = on";
+         "; SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = " +
+         std::to_string(patience.count()) + "; SET LOCAL tcp_keepalives_idle = " + probe +
+         "; SET LOCAL tcp_keepalives_interval = " + probe + "; SET LOCAL tcp_keepalives_count = 2";
 }
 
 }  // namespace
@@ -86,7 +106,7 @@ std::optional<Delivery> PostgresSink::connect(Link& link) {
   link.connection.reset();
   PgOptions options;
   options.connect_timeout = config_.connect_timeout;
-  options.answer_timeout = config_.statement_timeout + config_.connect_timeout;
+  options.answer_timeout = answer_timeout(config_);
   options.password_file = config_.password_file;
   options.prepare = prepare_;
   auto connection = PgConnection::connect(config_.url, options);
@@ -96,8 +116,8 @@ std::optional<Delivery> PostgresSink::connect(Link& link) {
   if (*recovering) {
     return refused(
         Delivery::Status::kRetry,
-        "write to PostgreSQL: the server is a standby; waiting until it is promoted or postgres.url leads to "
-        "the primary");
+        "write to PostgreSQL: the server is a standby; waiting until it is promoted, or postgres.url leads to the "
+        "primary (of several hosts: target_session_attrs=read-write)");
   }
   // Asked here first, so that a missing right and a missing table are told apart.
   const std::string versions = quote_identifier(config_.schema) + ".schema_migrations";
@@ -174,8 +194,11 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
   const bool pooled = error.sqlstate == "26000" || error.sqlstate == "42P05";
   if (pooled) prepare_ = false;
   // A server that turned read-only: a new connection may lead elsewhere.
-  if (pooled || error.sqlstate == "25006") link.connection.reset();
-  return refused(error, config_.schema);
+  if (pooled || error.sqlstate == "25006") {
+    link.connection.reset();
+    return refused(error, config_.schema);
+  }
+  return refused(connection, error, config_.schema);
 }
 
 void PostgresSink::idle() {

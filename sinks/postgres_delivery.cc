@@ -74,8 +74,7 @@ PgOutcome<void> PostgresDelivery::write() {
     for (const SequencedChunk& each : chunks_) memory_.position_lost.erase(each.chunk.file);
   }
   if (auto done = write_dead_letters(brought, false); !done) return done.error();
-  if (auto done = write_dead_letters(dead_, true); !done) return done.error();
-  return write_dirty_days();
+  return write_dead_letters(dead_, true);
 }
 
 PgOutcome<void> PostgresDelivery::write_events(std::size_t from, std::size_t to) {
@@ -128,7 +127,10 @@ PgOutcome<void> PostgresDelivery::write_facts(std::size_t from, std::size_t to, 
   pass.missing_ahead = fold.missing_ahead();
   pass.outcomes += fold.outcomes();
   if (!pass.missing_ahead.empty() || pass.kept == 0) return {};
-  if (auto done = writer_.write(fold, dirty_); !done) return done.error();
+  DirtyDays dirty;
+  if (auto done = writer_.write(fold, dirty); !done) return done.error();
+  // Here, not once at the end: should a day be refused, it is the fault of one of these rows.
+  if (auto done = write_dirty_days(dirty); !done) return done.error();
   field_conflicts_ += fold.conflicts();
   return {};
 }
@@ -216,7 +218,13 @@ PgOutcome<void> PostgresDelivery::each_kept(std::size_t from, std::size_t to, Pa
 }
 
 void PostgresDelivery::refuse(std::size_t ordinal, const PgError& error) {
-  refusals_[ordinal] = {false, dead_letter_reason(error), error.sqlstate, error.table_name};
+  // Few errors name their table, and those of a partition name that.
+  std::string_view table = error.table_name;
+  for (const Table each : {Table::kJobRuns, Table::kDqObservations, Table::kDqCheckResults}) {
+    if (table.starts_with(std::string(to_string(each)) + "_2")) table = to_string(each);
+  }
+  if (target_.lane == PostgresLane::kLines) table = to_string(Table::kLogEvents);
+  refusals_[ordinal] = {false, dead_letter_reason(error), error.sqlstate, std::string(table)};
 }
 
 PgOutcome<std::size_t> PostgresDelivery::refuse_stored(std::size_t events, bool only_ends) {
@@ -315,10 +323,10 @@ PgOutcome<void> PostgresDelivery::write_dead_letters(const std::vector<DeadLette
   return {};
 }
 
-PgOutcome<void> PostgresDelivery::write_dirty_days() {
-  if (dirty_.empty()) return {};
+PgOutcome<void> PostgresDelivery::write_dirty_days(const DirtyDays& dirty) {
+  if (dirty.empty()) return {};
   JsonRows rows;
-  for (const auto& [job_id, environment, day] : dirty_) {
+  for (const auto& [job_id, environment, day] : dirty) {
     rows.begin_row();
     rows.stated_text("job_id", job_id);
     rows.stated_text("environment", environment);

@@ -97,7 +97,7 @@ class PostgresDelivery {
   PgOutcome<void> refuse_facts_of_stored_lines(std::size_t events);
   // Counts in set_aside_ those that were not there.
   PgOutcome<void> write_dead_letters(const std::vector<DeadLetter>& letters, bool count);
-  PgOutcome<void> write_dirty_days();
+  PgOutcome<void> write_dirty_days(const DirtyDays& dirty);
   void add_corrupt(const Chunk& chunk);
 
   PgConnection& connection_;
@@ -114,7 +114,6 @@ class PostgresDelivery {
   RecordOutcomes outcomes_;
   std::vector<DeadLetter> dead_;
   std::map<std::string, std::uint64_t> set_aside_;
-  DirtyDays dirty_;
   std::uint64_t field_conflicts_ = 0;
 };
 

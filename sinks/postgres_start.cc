@@ -47,7 +47,7 @@ Result<PostgresStart> read_start(const PostgresConfig& config, const std::string
   options.answer_timeout = config.statement_timeout + config.connect_timeout;
   options.password_file = config.password_file;
   auto connection = PgConnection::connect(config.url, options);
-  if (!connection) return start_error(connection.error(), config.schema, "connect");
+  if (!connection) return start_error(connection.error(), config.schema, "connect to PostgreSQL");
 
   // Asked here first, so that a missing schema and a missing right are told apart.
   const std::string key_table = quote_identifier(config.schema) + ".identity_key";
@@ -75,7 +75,7 @@ Result<PostgresStart> read_start(const PostgresConfig& config, const std::string
           "(SELECT f.stream FROM json_to_recordset($1::json) AS f(stream text)) OR agent_id = $2 "
           "ORDER BY stream, file_key, generation",
       params);
-  if (!found) return start_error(found.error(), config.schema, "read " + config.schema + ".source_files");
+  if (!found) return start_error(*connection, found.error(), config.schema, "read " + config.schema + ".source_files");
   for (int row = 0; row < found->rows(); ++row) {
     StoredPosition position;
     position.file.stream = found->text(row, 0);

@@ -11,19 +11,37 @@ bool starts_with_any(std::string_view state, std::initializer_list<std::string_v
                      [&](std::string_view prefix) { return state.starts_with(prefix); });
 }
 
+// The server was not reached, or not trusted: libpq's own words.
+std::string remedy_for_connection(std::string_view message) {
+  const auto says = [&](std::string_view words) { return message.find(words) != std::string_view::npos; };
+  if (says("does not match host name")) {
+    return "postgres.url must name the server as its certificate does (host=NAME, hostaddr=ADDRESS)";
+  }
+  if (says("certificate verify failed") || says("root certificate")) {
+    return "name the CA of the server's certificate in sslrootcert of postgres.url, or in PGSSLROOTCERT";
+  }
+  if (says("does not support SSL")) return "switch ssl on in the server, or choose another sslmode in postgres.url";
+  return {};
+}
+
 std::string remedy_for(const PgError& error, const std::string& schema) {
   const std::string_view state = error.sqlstate;
+  if (state.empty()) return remedy_for_connection(error.message);
   if (state.starts_with("28")) return "check the user of postgres.url, postgres.password_file and pg_hba.conf";
   if (state == "3D000") return "create the database, or mend its name in postgres.url; then run: runtail migrate";
-  if (state == "3F000" || state == "42P01" || state == "42703" || state == "42804") {
-    return "schema " + schema + " is missing or of another version; run: runtail migrate";
-  }
   if (state == "42501") return "grant the user of postgres.url the rights of the writer role on schema " + schema;
   if (state == "23514") return "run: runtail migrate --maintain";
   if (state.starts_with("XX")) return "the server reports damage or an internal error; see its log";
   if (state == "25006" || state == "25P02")
     return "the server is a standby or read-only; point postgres.url at the primary";
-  if (state.starts_with("53")) return "the server lacks memory, disk or free connections";
+  if (state == "53100") return "the disk of the database server is full; make room there";
+  if (state == "53300")
+    return "all connections of the server are taken; raise max_connections, or go through PgBouncer";
+  if (state.starts_with("53")) return "the server lacks memory or another resource; see its log";
+  if (state == "55P03") return "another session holds a lock the writer needs; see pg_locks and pg_stat_activity";
+  if (state == "57014") {
+    return "the server is slow or was told to cancel; see pg_stat_activity, or raise postgres.statement_timeout";
+  }
   return {};
 }
 
@@ -50,7 +68,7 @@ std::string_view dead_letter_reason(const PgError& error) {
 }
 
 std::string explain(const PgError& error, const std::string& schema) {
-  std::string text = "write to PostgreSQL: " + error.message;
+  std::string text = error.message;
   if (!error.sqlstate.empty()) text += " (SQLSTATE " + error.sqlstate + ')';
   const std::string remedy = remedy_for(error, schema);
   return remedy.empty() ? text : text + "; " + remedy;

@@ -21,8 +21,8 @@ PgVerdict judge(const PgError& error);
 // Reason of a dead letter for a row that is wrong: bad_value, constraint or too_large.
 std::string_view dead_letter_reason(const PgError& error);
 
-// "write to PostgreSQL: relation ... does not exist (SQLSTATE 42P01); run: runtail migrate". Names the remedy where
-// there is one to name.
+// "permission denied ... (SQLSTATE 42501); grant ...". Names the remedy where there is one to
+// name; of an error about the schema the database has to be asked: schema_fault().
 std::string explain(const PgError& error, const std::string& schema);
 
 // No partition of `table` holds the time of a row, in the words the server would use.

@@ -77,6 +77,7 @@ struct CommitProxy::Connection {
   std::string from_client, from_server;
   bool started = false;  // the start-up message, which has no type byte, went by
   bool swallow_commit = false;
+  bool advances_facts = false, advances_lines = false;  // in the open transaction
   ~Connection() {
     ::close(client);
     ::close(server);
@@ -130,16 +131,24 @@ void CommitProxy::run() {
   connections_.clear();
 }
 
+void CommitProxy::count_cut(const Connection& connection) {
+  if (!connection.advances_lines) ++cuts_of_facts_;
+  if (!connection.advances_facts) ++cuts_of_lines_;
+  ++cuts_;
+}
+
 bool CommitProxy::forward_from_client(Connection& connection) {
   if (!receive_some(connection.client, connection.from_client)) return false;
   std::string& bytes = connection.from_client;
   while (true) {
     const std::string_view message = first_message(bytes, connection.started ? 1 : 0);
     if (message.empty()) return true;
+    connection.advances_facts |= message.find(".source_facts") != message.npos;
+    connection.advances_lines |= message.find(".source_files") != message.npos;
     if (connection.started && is_commit(message)) {
       int before = 1, after = 2;
       if (armed_.compare_exchange_strong(before, 0)) {
-        ++cuts_;
+        count_cut(connection);
         return false;
       }
       if (armed_.compare_exchange_strong(after, 0)) connection.swallow_commit = true;
@@ -165,9 +174,10 @@ bool CommitProxy::forward_from_server(Connection& connection) {
     if (message[0] == 'C' && message.substr(5) == std::string_view("COMMIT", 7)) {
       ++commits_;
       if (connection.swallow_commit) {
-        ++cuts_;
+        count_cut(connection);
         return false;
       }
+      connection.advances_facts = connection.advances_lines = false;
     }
     if (!send_all(connection.client, message)) return false;
     bytes.erase(0, message.size());

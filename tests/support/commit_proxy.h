@@ -28,6 +28,9 @@ class CommitProxy {
   // The next COMMIT meets this; one at a time.
   void cut_next(Cut cut) { armed_ = cut == Cut::kBeforeServer ? 1 : 2; }
   int cuts() const { return cuts_; }
+  // Of those, in transactions that wrote run facts alone, and log lines alone.
+  int cuts_of_facts() const { return cuts_of_facts_; }
+  int cuts_of_lines() const { return cuts_of_lines_; }
   int commits() const { return commits_; }  // COMMITs the server answered
 
  private:
@@ -35,12 +38,13 @@ class CommitProxy {
   void run();
   bool forward_from_client(Connection& connection);  // false: the connection is over
   bool forward_from_server(Connection& connection);
+  void count_cut(const Connection& connection);
 
   const std::filesystem::path server_socket_;
   int listener_ = -1;
   int wake_[2] = {-1, -1};     // a pipe; closed to end the thread
   std::atomic<int> armed_{0};  // 0 nothing, 1 before, 2 after
-  std::atomic<int> cuts_{0}, commits_{0};
+  std::atomic<int> cuts_{0}, cuts_of_facts_{0}, cuts_of_lines_{0}, commits_{0};
   std::vector<std::unique_ptr<Connection>> connections_;  // of the thread
   std::thread thread_;
 };

@@ -56,7 +56,7 @@ void exec_or_throw(const std::string& conninfo, const std::string& sql) {
 }  // namespace
 
 PostgresCluster::PostgresCluster(const ClusterOptions& options)
-    : directory_(make_directory()), programs_(newest_programs()), fsync_(options.fsync) {
+    : directory_(make_directory()), programs_(newest_programs()), launcher_(options.launcher), fsync_(options.fsync) {
   if (::geteuid() == 0) {
     const passwd* owner = ::getpwnam("postgres");
     if (!owner || ::chown(directory_.c_str(), owner->pw_uid, owner->pw_gid) != 0) {
@@ -64,11 +64,16 @@ PostgresCluster::PostgresCluster(const ClusterOptions& options)
     }
   }
   const std::string data = directory_ / "data";
-  Command initdb;
-  initdb.argv = as_server_user(
-      {programs_ / "initdb", "-D", data, "-U", "runtail", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"});
-  initdb.directory = directory_;
-  must(run_to_end(initdb), "initdb");
+  Command make;
+  if (options.primary) {
+    make.argv = as_server_user({programs_ / "pg_basebackup", "-D", data, "-R", "--checkpoint=fast", "--no-sync", "-d",
+                                options.primary->conninfo()});
+  } else {
+    make.argv = as_server_user(
+        {programs_ / "initdb", "-D", data, "-U", "runtail", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"});
+  }
+  make.directory = directory_;
+  must(run_to_end(make), make.argv.back());
   std::ofstream conf(data + "/postgresql.conf", std::ios::app);
   conf << "listen_addresses = ''\nunix_socket_directories = '" << directory_.string() << "'\n";
   if (!options.fsync) {
@@ -98,7 +103,8 @@ PostgresCluster& PostgresCluster::shared() {
 
 std::vector<std::string> PostgresCluster::as_server_user(std::vector<std::string> argv) const {
   // setpriv becomes the server by exec, so the pid is the postmaster's. Should the test die, an immediate stop.
-  std::vector<std::string> all{"setpriv", "--pdeathsig", "QUIT"};
+  std::vector<std::string> all = launcher_;
+  all.insert(all.end(), {"setpriv", "--pdeathsig", "QUIT"});
   if (::geteuid() == 0) all.insert(all.end(), {"--reuid", "postgres", "--regid", "postgres", "--init-groups"});
   all.push_back("--");
   all.insert(all.end(), argv.begin(), argv.end());
@@ -129,6 +135,8 @@ void PostgresCluster::stop(Stop how) {
   process_->wait();
   process_.reset();
 }
+
+void PostgresCluster::promote() { exec_or_throw(conninfo(), "SELECT pg_promote()"); }
 
 pid_t PostgresCluster::pid() const { return process_ ? process_->pid() : -1; }
 

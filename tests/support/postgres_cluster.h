@@ -12,10 +12,15 @@
 
 namespace runtail::test {
 
+class PostgresCluster;
+
 struct ClusterOptions {
   // Off: commits survive the death of every process, but not of the machine. On: stock settings, for figures.
   bool fsync = false;
-  std::vector<std::string> conf;  // lines added to postgresql.conf, the last of a name wins
+  std::vector<std::string> conf = {};      // lines added to postgresql.conf, the last of a name wins
+  std::vector<std::string> launcher = {};  // before the server's command line; must exec it: {"nsenter", "--net=..."}
+  // Begin as a standby of this one: a copy of its data that follows it. It must outlive this, with wal_level = replica.
+  const PostgresCluster* primary = nullptr;
 };
 
 // Runs as the user postgres when the test runs as root (PostgreSQL refuses root), else as the test's own user.
@@ -35,6 +40,7 @@ class PostgresCluster {
   void start();                       // returns when it answers; harmless when it runs
   void stop(Stop how = Stop::kFast);  // returns when its last process is gone; harmless when it is stopped
   pid_t pid() const;                  // of the postmaster; -1 when stopped
+  void promote();                     // a standby becomes a primary; returns when it takes writes
 
   std::string conninfo(const std::string& database = "postgres") const;
   const std::filesystem::path& socket_directory() const { return directory_; }  // readable by every user
@@ -51,6 +57,7 @@ class PostgresCluster {
   std::filesystem::path directory_;  // its socket is here, its data in data/
   std::filesystem::path programs_;   // /usr/lib/postgresql/15/bin
   std::unique_ptr<ChildProcess> process_;
+  const std::vector<std::string> launcher_;
   const bool fsync_;
   bool template_made_ = false;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -12,21 +13,23 @@
 
 namespace runtail::test {
 
-inline AgentSetup tailing(const TempDir& directory, std::string postgres_url) {
+inline AgentSetup tailing(const TempDir& directory, std::string postgres_url,
+                          std::map<std::string, std::string> environment = {}) {
   AgentSetup setup;
   setup.directory = directory.path();
   setup.sources = {{"etl", (directory / "etl.log").string()}};
   setup.postgres_url = std::move(postgres_url);
+  setup.environment = std::move(environment);
   return setup;
 }
 
 struct Scene {
-  // `url`: how the agent reaches the database, if not by itself (a proxy between).
+  // `url`: how the agent reaches the database, if not by itself (a proxy between). `environment`: the agent's.
   explicit Scene(const std::string& database, PostgresCluster& cluster = PostgresCluster::shared(),
-                 const std::string& url = "")
+                 const std::string& url = "", std::map<std::string, std::string> environment = {})
       : sql(cluster.create_migrated_database(database)),
         log(directory / "etl.log"),
-        agent(tailing(directory, url.empty() ? cluster.conninfo(database) : url)) {}
+        agent(tailing(directory, url.empty() ? cluster.conninfo(database) : url, std::move(environment))) {}
 
   TempDir directory;
   Sql sql;

@@ -256,6 +256,9 @@ TEST(PgConnectTest, ASilentHostDoesNotHideTheNext) {
   options.connect_timeout = milliseconds(1000);
   const std::string both = silent + "," + PostgresCluster::shared().socket_directory().string();
   EXPECT_TRUE(PgConnection::connect("user=runtail dbname=postgres host=" + both, options));
+  ::setenv("PGHOST", both.c_str(), 1);
+  EXPECT_TRUE(PgConnection::connect("user=runtail dbname=postgres", options)) << "hosts of the environment";
+  ::unsetenv("PGHOST");
   ::close(listener);
 }
 
@@ -288,7 +291,8 @@ TEST(PgConnectTest, ThePasswordComesFromItsFileAtEachConnect) {
 
 TEST(PgErrorTest, TellsWhatMayPassFromWhatSomebodyMustMend) {
   const auto code = [](const char* state) { return to_error(PgError(state, "m"), "write").code; };
-  for (const char* state : {"", "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "25006", "58030"}) {
+  for (const char* state :
+       {"", "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "25006", "25P03", "58030"}) {
     EXPECT_EQ(code(state), ErrorCode::kUnavailable) << state;
   }
   for (const char* state : {"28P01", "3D000", "42501", "42P01", "22P02", "23514", "55000", "40002"}) {

@@ -98,8 +98,8 @@ TEST(PgVerdict, FollowsTheSqlstate) {
   EXPECT_EQ(verdict("23514"), PgVerdict::kPartitionMissing);
   EXPECT_EQ(verdict("23503", "fk"), PgVerdict::kParentGone);
   EXPECT_EQ(verdict("23505", "pk"), PgVerdict::kDuplicateRow);
-  for (const char* state :
-       {"", "08006", "40001", "40P01", "53100", "55P03", "57014", "57P01", "25006", "58030", "26000", "42P05"}) {
+  for (const char* state : {"", "08006", "40001", "40P01", "53100", "55P03", "57014", "57P01", "25006", "25P03",
+                            "25P04", "58030", "26000", "42P05"}) {
     EXPECT_EQ(verdict(state), PgVerdict::kRetry) << state;
   }
   for (const char* state : {"28P01", "3D000", "3F000", "42P01", "42501", "0A000", "XX001", "P0001"}) {
