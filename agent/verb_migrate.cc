@@ -17,7 +17,9 @@
 #include "schema/migrate.h"
 #include "schema/partitions.h"
 #include "schema/pg.h"
+#include "schema/retention.h"
 #include "schema/roles.h"
+#include "schema/summaries.h"
 
 namespace runtail {
 namespace {
@@ -82,8 +84,9 @@ void print_report(const std::string& schema, const MigrationReport& report, bool
   if (report.identity_key_made) std::printf("identity key: made\n");
 }
 
-int maintain(PgConnection& connection, const std::string& schema, const MigrationRequest& request) {
-  auto made = maintain_partitions(connection, schema, SystemClock().now(), request.lock_timeout);
+int make_partitions(PgConnection& connection, const std::string& schema, const MigrateOptions& options,
+                    const RetentionConfig& retention) {
+  auto made = maintain_partitions(connection, schema, SystemClock().now(), options.request.lock_timeout, retention);
   if (!made) return complain(made.error());
   if (made->empty()) {
     std::printf("partitions: all there\n");
@@ -93,7 +96,53 @@ int maintain(PgConnection& connection, const std::string& schema, const Migratio
   return kExitOk;
 }
 
-int up(PgConnection& connection, const std::string& schema, const MigrateOptions& options) {
+int remove_what_is_old(PgConnection& connection, const std::string& schema, const MigrateOptions& options,
+                       const RetentionConfig& retention) {
+  auto report = apply_retention(connection, schema, SystemClock().now(), options.request.lock_timeout, retention);
+  if (!report) return complain(report.error());
+  std::string removed;
+  if (!report->dropped.empty()) {
+    removed = std::to_string(report->dropped.size()) + " partitions dropped, the last one " + report->dropped.back();
+  }
+  for (const auto& [table, rows] : report->deleted) {
+    removed += (removed.empty() ? "" : ", ") + std::to_string(rows) + " rows of " + table + " deleted";
+  }
+  std::printf("retention: %s\n", removed.empty() ? "nothing to remove" : removed.c_str());
+  for (const std::string& stray : report->strays) {
+    std::printf("left alone: %s has the name of an old partition, but runtail did not detach it; drop or rename it\n",
+                stray.c_str());
+  }
+  for (const std::string& undone : report->undone) {
+    std::printf("left undone: %s; the next run goes on with it\n", undone.c_str());
+  }
+  return report->undone.empty() ? kExitOk : kExitIncomplete;
+}
+
+int compute_summaries(PgConnection& connection, const std::string& schema, const MigrateOptions& options) {
+  auto days = refresh_summaries(connection, schema, SystemClock().now(), options.request.lock_timeout);
+  if (!days) return complain(days.error());
+  if (*days == 0) {
+    std::printf("summaries: up to date\n");
+  } else {
+    std::printf("summaries: %lld days of jobs computed\n", static_cast<long long>(*days));
+  }
+  return kExitOk;
+}
+
+// One of the three that fails does not keep the others from their work.
+int maintain(PgConnection& connection, const std::string& schema, const MigrateOptions& options,
+             const RetentionConfig& retention) {
+  int exit_code = make_partitions(connection, schema, options, retention);
+  const auto then = [&](int code) {
+    if (exit_code == kExitOk) exit_code = code;
+  };
+  if (connection.is_alive()) then(remove_what_is_old(connection, schema, options, retention));
+  if (connection.is_alive()) then(compute_summaries(connection, schema, options));
+  return exit_code;
+}
+
+int up(PgConnection& connection, const std::string& schema, const MigrateOptions& options,
+       const RetentionConfig& retention) {
   MigrationRequest request = options.request;
   if (!options.identity_key_file.empty()) {
     auto read = read_identity_key_file(options.identity_key_file);
@@ -103,7 +152,7 @@ int up(PgConnection& connection, const std::string& schema, const MigrateOptions
   auto report = options.dry_run ? plan_migration(connection, schema, request) : migrate_up(connection, schema, request);
   if (!report) return complain(report.error());
   print_report(schema, *report, options.dry_run);
-  return options.dry_run ? kExitOk : maintain(connection, schema, request);
+  return options.dry_run ? kExitOk : make_partitions(connection, schema, options, retention);
 }
 
 int down(PgConnection& connection, const std::string& schema, const MigrateOptions& options) {
@@ -129,9 +178,9 @@ int migrate(const MigrateOptions& options) {
   if (options.print) return print_script(print_migrations(schema, options.request));
   auto connection = connect(config->postgres);
   if (!connection) return complain(connection.error());
-  if (options.maintain) return maintain(*connection, schema, options.request);
+  if (options.maintain) return maintain(*connection, schema, options, config->retention);
   if (options.down_to) return down(*connection, schema, options);
-  return up(*connection, schema, options);
+  return up(*connection, schema, options, config->retention);
 }
 
 // A duration as everywhere else: "500ms", "10s", "2m". Zero would be for ever.
@@ -168,7 +217,9 @@ void add_migrate_verb(CLI::App& app, int& exit_code) {
       verb->add_option("--down-to", options->down_to,
                        "Undo the versions above N; the data of their tables is deleted. 0 undoes all")
           ->type_name("N");
-  CLI::Option* maintain = verb->add_flag("--maintain", options->maintain, "Only make the partitions due today");
+  CLI::Option* maintain = verb->add_flag("--maintain", options->maintain,
+                                         "Daily upkeep instead: make the partitions due, remove what is older than the "
+                                         "settings retention.* keep it, compute the daily summaries");
   CLI::Option* adopt =
       verb->add_flag("--adopt", request.adopt, "Make the tables in a schema that holds tables of others already");
   CLI::Option* without =
@@ -207,13 +258,16 @@ void add_migrate_verb(CLI::App& app, int& exit_code) {
     print_roles->excludes(other);
   }
   verb->footer(
-      "Run it before the agents of a new version start, and once a day for the partitions (--maintain). Repeating it\n"
-      "is harmless, and so are two at once; after a failure the database is as before. Exit codes: 3 configuration,\n"
-      "rights or names that are taken, 4 database out of reach or busy, 5 the database holds migrations this runtail\n"
-      "does not know.\n"
+      "Run it before the agents of a new version start. Repeating it is harmless, and so are two at once; after a\n"
+      "failure the database is as before.\n"
+      "Run --maintain once a day, or every hour for fresher summaries, connected to PostgreSQL itself and not to a\n"
+      "pooler in transaction mode. Writers go on meanwhile. It says who holds what it waits for, and goes on next time.\n"
+      "Exit codes: 1 --maintain left something undone, 3 configuration, rights or names that are taken, 4 database out\n"
+      "of reach or busy, 5 the database holds migrations this runtail does not know.\n"
       "\n"
       "Examples:\n"
       "  runtail migrate --url postgresql://runtail_owner@db.internal/etl --roles runtail\n"
+      "  runtail migrate --maintain --url postgresql://runtail_upkeep@db.internal/etl\n"
       "  runtail migrate --print-roles runtail | psql -d etl\n"
       "  runtail migrate --print > schema.sql");
   verb->callback([options, &exit_code] { exit_code = migrate(*options); });

@@ -88,6 +88,19 @@ struct PostgresConfig {
   std::chrono::milliseconds idle_timeout{30000};
 };
 
+// How long `runtail migrate --maintain` keeps what is in Postgres; whole days, rounded up. What is older is dropped, and
+// creates nothing when it is read again.
+struct RetentionConfig {
+  // Runs with their attempts, tasks and state changes, data quality, alerts, daily summaries.
+  std::chrono::hours runs{24 * 400};
+  // Log lines, metric snapshots, traces, spans, document events.
+  std::chrono::hours lines{24 * 30};
+  // Chat messages, metric aggregates, dead letters, heartbeats of services that are silent.
+  std::chrono::hours messages{24 * 90};
+  // Who read and who changed what: six years.
+  std::chrono::hours audit{24 * 2192};
+};
+
 struct HttpConfig {
   // /metrics and health; no tailed data in them. "" switches the listener off.
   std::string listen = "0.0.0.0:9847";
@@ -167,6 +180,7 @@ struct Config {
   std::uint32_t line_bytes_max = 1 << 20;
   BufferConfig buffer;
   PostgresConfig postgres;
+  RetentionConfig retention;
   HttpConfig http;
   NdjsonConfig ndjson;
   RedactionConfig redaction;

@@ -4,10 +4,10 @@
 
 #include <chrono>
 #include <map>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "config/config.h"
 #include "core/result.h"
 #include "core/time.h"
 #include "schema/pg.h"
@@ -16,15 +16,17 @@ namespace runtail {
 
 enum class PartitionSpan { kDay, kWeek /* from Monday */, kMonth };
 
-// Partitions exist from `back` spans before today's to `ahead` spans after it, both included.
+// Partitions exist from `back` spans before today's to `ahead` spans after it, both included. Those that lie before
+// `kept` spans before today's are dropped; `kept` is larger than `back` where a table's past grows by itself.
 struct PartitionRule {
   const char* table;
   PartitionSpan span;
   int back;
   int ahead;
+  int kept;
 };
 // Of every table that may be there; optional ones may be missing from a schema.
-std::span<const PartitionRule> partition_rules();
+std::vector<PartitionRule> partition_rules(const RetentionConfig& retention = {});
 
 // Half-open, UTC.
 struct PartitionBounds {
@@ -39,14 +41,30 @@ struct Partition {
 };
 // Those the rule asks for at `now`, in order of time.
 std::vector<Partition> partitions_due(const PartitionRule& rule, TimePoint now);
+// The oldest one that is not dropped at `now`.
+Partition oldest_kept(const PartitionRule& rule, TimePoint now);
+
+struct ExistingPartition {
+  std::string table;
+  std::string name;
+  PartitionBounds bounds;
+  bool detaching = false;  // DETACH CONCURRENTLY is under way or was interrupted: no row goes into it any more
+};
+// Of one table, or of all; by table and time. Those without two time bounds are left out.
+PgOutcome<std::vector<ExistingPartition>> existing_partitions(PgConnection& connection, const std::string& schema,
+                                                              const std::optional<std::string>& table = {});
 
 // Makes the missing ones; repeating it is harmless, and so are two at once. Gives the names of those made; they belong
 // to whoever owns their table, which the user must be a member of. Tables that are missing, or partitioned by others
 // (hypertables), are passed over. One transaction a table, so what is made stays when the next one fails.
-// Takes no lock that readers or writers wait for longer than `lock_timeout`; kUnavailable then: call it again.
-// kNotFound: no table is there.
+// A table that bears the name of a missing partition (it was detached) is attached again with its rows. If that is
+// refused, or a detach that was interrupted cannot be ended yet, the others are made all the same and then the error
+// names it (kInvalidInput, kUnavailable).
+// Takes no lock that readers or writers wait for longer than `lock_timeout`; kUnavailable then, with the sessions that
+// hold the lock: call it again. kNotFound: no table is there.
 Result<std::vector<std::string>> maintain_partitions(PgConnection& connection, const std::string& schema, TimePoint now,
-                                                     std::chrono::milliseconds lock_timeout = std::chrono::seconds(5));
+                                                     std::chrono::milliseconds lock_timeout = std::chrono::seconds(5),
+                                                     const RetentionConfig& retention = {});
 
 // By table: from the oldest partition's lower bound to the newest one's upper bound. Rows before it are expired, rows
 // after it wait for partitions. A table without partitions is missing from the map.

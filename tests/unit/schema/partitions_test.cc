@@ -19,8 +19,8 @@ TimePoint at(const char* text) { return parse_rfc3339(text).value(); }
 
 PartitionBounds between(const char* from, const char* to) { return {at(from), at(to)}; }
 
-const PartitionRule& rule_of(std::string_view table) {
-  for (const PartitionRule& rule : partition_rules()) {
+PartitionRule rule_of(std::string_view table, const RetentionConfig& retention = {}) {
+  for (const PartitionRule& rule : partition_rules(retention)) {
     if (rule.table == table) return rule;
   }
   throw std::logic_error("no such table");

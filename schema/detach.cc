@@ -1,0 +1,190 @@
+#include "schema/detach.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "schema/lock_holders.h"
+#include "schema/migrate.h"
+#include "schema/partitions.h"
+
+namespace runtail {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Written on a table before it is detached: what bears it may be dropped. Never change it: old ones are in databases.
+constexpr char kToBeDropped[] = "runtail: to be dropped";
+
+// Writers queue behind a waiting lock, so it waits less than they notice, and less than the second after which
+// PostgreSQL looks for deadlocks: in one with a writer, it is this side that gives way.
+constexpr milliseconds kShortWait{400};
+constexpr milliseconds kPause{100};
+
+enum class Standing { kGone, kDetached, kDetaching, kAttached };
+
+struct Look {
+  Standing standing = Standing::kGone;
+  bool to_be_dropped = false;
+  bool has_keys = false;  // foreign keys, so that other tables are locked with it
+};
+
+PgOutcome<Look> look_at(PgConnection& connection, const std::string& schema, const std::string& partition) {
+  const std::optional<std::string> params[] = {schema, partition, kToBeDropped};
+  auto rows = connection.query(
+      "SELECT i.inhparent IS NOT NULL, coalesce(i.inhdetachpending, false), "
+      "coalesce(obj_description(c.oid, 'pg_class') = $3, false), "
+      "EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND c.oid IN (k.conrelid, k.confrelid)) "
+      "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+      "LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2",
+      params);
+  if (!rows) return rows.error();
+  if (rows->rows() == 0) return Look{};
+  const bool attached = rows->boolean(0, 0), detaching = rows->boolean(0, 1);
+  return Look{detaching  ? Standing::kDetaching
+              : attached ? Standing::kAttached
+                         : Standing::kDetached,
+              rows->boolean(0, 2), rows->boolean(0, 3)};
+}
+
+// A lock that was not to be had, an alert that refers to the partition by now, or another runtail that did the same step
+// at the same time: then the names are gone, or another partition of the table is being detached.
+bool passes(const PgError& error) {
+  for (const char* state : {"55P03", "40P01", "57014", "23503", "55000", "42P01"}) {
+    if (error.sqlstate == state) return true;
+  }
+  return false;
+}
+
+PgOutcome<void> exec(PgConnection& connection, const std::string& sql) {
+  auto done = connection.exec(sql);
+  if (!done) return done.error();
+  return {};
+}
+
+class Exit {
+ public:
+  Exit(PgConnection& connection, std::string schema, std::string table, std::string partition, milliseconds patience)
+      : connection_(connection),
+        schema_(std::move(schema)),
+        table_(std::move(table)),
+        partition_(std::move(partition)),
+        patience_(patience) {}
+
+  // Steps until `done` says so, or patience ends.
+  Result<std::string> until(bool (*done)(const Look&)) {
+    const auto end = steady_clock::now() + patience_;
+    std::string obstacle;
+    while (true) {
+      auto look = look_at(connection_, schema_, partition_);
+      if (!look) return to_error(look.error(), "look at " + schema_ + "." + partition_);
+      if (done(*look)) return std::string();
+      if (!obstacle.empty()) {
+        if (steady_clock::now() >= end) return obstacle;
+        std::this_thread::sleep_for(kPause);
+      }
+      auto stepped = step(*look);
+      static_cast<void>(connection_.exec("RESET lock_timeout"));
+      if (stepped) continue;
+      if (!passes(stepped.error())) return to_error(stepped.error(), "drop " + schema_ + "." + partition_);
+      obstacle = schema_ + "." + partition_ + " is not detached and dropped yet: " +
+                 (stepped.error().sqlstate == "55P03"
+                      ? "a lock is " + lock_holders(connection_, schema_, partition_)
+                      : stepped.error().message);
+    }
+  }
+
+ private:
+  PgOutcome<void> step(const Look& look) {
+    switch (look.standing) {
+      case Standing::kGone:
+        return {};
+      case Standing::kAttached:
+        return detach(look.has_keys);
+      case Standing::kDetaching:
+        return finish();
+      case Standing::kDetached:
+        return drop();
+    }
+    return {};
+  }
+
+  std::string parent() const { return quote_identifier(schema_) + "." + quote_identifier(table_); }
+  std::string child() const { return quote_identifier(schema_) + "." + quote_identifier(partition_); }
+
+  PgOutcome<void> wait_at_most(milliseconds time) {
+    return exec(connection_, "SET lock_timeout = " + std::to_string(std::min(time, patience_).count()));
+  }
+
+  PgOutcome<void> detach(bool has_keys) {
+    // Without foreign keys only this partition is locked, into which nobody writes.
+    if (auto set = wait_at_most(has_keys ? kShortWait : patience_); !set) return set;
+    if (auto marked = exec(connection_, "COMMENT ON TABLE " + child() + " IS " + quote_literal(kToBeDropped)); !marked)
+      return marked;
+    return exec(connection_, "ALTER TABLE " + parent() + " DETACH PARTITION " + child() + " CONCURRENTLY");
+  }
+
+  PgOutcome<void> finish() {
+    if (auto set = wait_at_most(kShortWait); !set) return set;
+    return exec(connection_, "ALTER TABLE " + parent() + " DETACH PARTITION " + child() + " FINALIZE");
+  }
+
+  // Under the lock of those who attach: what is dropped is no partition again meanwhile.
+  PgOutcome<void> drop() {
+    if (auto locked = begin_exclusive(connection_, schema_, std::min(kShortWait, patience_)); !locked) {
+      return PgError{"57014", locked.error().message};
+    }
+    auto look = look_at(connection_, schema_, partition_);
+    PgOutcome<void> dropped{};
+    if (!look) {
+      dropped = look.error();
+    } else if (look->standing == Standing::kDetached) {
+      dropped = exec(connection_, "DROP TABLE " + child());
+    }
+    auto ended = exec(connection_, dropped ? "COMMIT" : "ROLLBACK");
+    return dropped ? ended : dropped;
+  }
+
+  PgConnection& connection_;
+  const std::string schema_, table_, partition_;
+  const milliseconds patience_;
+};
+
+}  // namespace
+
+Result<std::string> drop_partition(PgConnection& connection, const std::string& schema, const std::string& table,
+                                   const std::string& partition, milliseconds lock_timeout) {
+  return Exit(connection, schema, table, partition, lock_timeout).until([](const Look& look) {
+    return look.standing == Standing::kGone || (look.standing == Standing::kDetached && !look.to_be_dropped);
+  });
+}
+
+Result<std::string> finish_detaches(PgConnection& connection, const std::string& schema, const std::string& table,
+                                    TimePoint from, milliseconds lock_timeout) {
+  auto existing = existing_partitions(connection, schema, table);
+  if (!existing) return to_error(existing.error(), "read partitions of " + schema + "." + table);
+  for (const ExistingPartition& partition : *existing) {
+    if (!partition.detaching || partition.bounds.to <= from) continue;
+    auto left = Exit(connection, schema, table, partition.name, lock_timeout).until([](const Look& look) {
+      return look.standing != Standing::kDetaching;
+    });
+    if (!left || !left->empty()) return left;
+  }
+  return std::string();
+}
+
+PgOutcome<std::vector<DetachedTable>> detached_tables(PgConnection& connection, const std::string& schema,
+                                                      const std::string& table) {
+  const std::optional<std::string> params[] = {schema, "^" + table + "_\\d{4}_\\d{2}(_\\d{2})?$", kToBeDropped};
+  auto rows = connection.query(
+      "SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class') = $3, false) FROM pg_catalog.pg_class c "
+      "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+      "WHERE n.nspname = $1 AND c.relname ~ $2 AND c.relkind = 'r' AND NOT c.relispartition ORDER BY 1",
+      params);
+  if (!rows) return rows.error();
+  std::vector<DetachedTable> tables;
+  for (int row = 0; row < rows->rows(); ++row) tables.push_back({std::string(rows->text(row, 0)), rows->boolean(row, 1)});
+  return tables;
+}
+
+}  // namespace runtail
