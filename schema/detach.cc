@@ -26,7 +26,8 @@ enum class Standing { kGone, kDetached, kDetaching, kAttached };
 struct Look {
   Standing standing = Standing::kGone;
   bool to_be_dropped = false;
-  bool has_keys = false;  // foreign keys, so that other tables are locked with it
+  bool has_keys = false;    // foreign keys to or from it, so that other tables are locked with it
+  std::string foreign_key;  // one of those it has itself
 };
 
 PgOutcome<Look> look_at(PgConnection& connection, const std::string& schema, const std::string& partition) {
@@ -34,7 +35,8 @@ PgOutcome<Look> look_at(PgConnection& connection, const std::string& schema, con
   auto rows = connection.query(
       "SELECT i.inhparent IS NOT NULL, coalesce(i.inhdetachpending, false), "
       "coalesce(obj_description(c.oid, 'pg_class') = $3, false), "
-      "EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND c.oid IN (k.conrelid, k.confrelid)) "
+      "EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND c.oid IN (k.conrelid, k.confrelid)), "
+      "(SELECT min(k.conname) FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conrelid = c.oid) "
       "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
       "LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2",
       params);
@@ -44,7 +46,7 @@ PgOutcome<Look> look_at(PgConnection& connection, const std::string& schema, con
   return Look{detaching  ? Standing::kDetaching
               : attached ? Standing::kAttached
                          : Standing::kDetached,
-              rows->boolean(0, 2), rows->boolean(0, 3)};
+              rows->boolean(0, 2), rows->boolean(0, 3), std::string(rows->text(0, 4))};
 }
 
 // A lock that was not to be had, an alert that refers to the partition by now, or another runtail that did the same step
@@ -104,7 +106,7 @@ class Exit {
       case Standing::kDetaching:
         return finish();
       case Standing::kDetached:
-        return drop();
+        return look.foreign_key.empty() ? drop() : drop_key(look.foreign_key);
     }
     return {};
   }
@@ -127,6 +129,13 @@ class Exit {
   PgOutcome<void> finish() {
     if (auto set = wait_at_most(kShortWait); !set) return set;
     return exec(connection_, "ALTER TABLE " + parent() + " DETACH PARTITION " + child() + " FINALIZE");
+  }
+
+  // Dropping a foreign key locks the table it refers to against all. One at a time: a writer holds one of those tables
+  // when it comes to the next, so who wants both in another order waits for it in a circle.
+  PgOutcome<void> drop_key(const std::string& foreign_key) {
+    if (auto set = wait_at_most(kShortWait); !set) return set;
+    return exec(connection_, "ALTER TABLE " + child() + " DROP CONSTRAINT " + quote_identifier(foreign_key));
   }
 
   // Under the lock of those who attach: what is dropped is no partition again meanwhile.

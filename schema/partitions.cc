@@ -1,6 +1,7 @@
 #include "schema/partitions.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "schema/detach.h"
@@ -35,11 +36,12 @@ constexpr TableRule kRules[] = {
     {"audit_events", PartitionSpan::kMonth, 13, &RetentionConfig::audit, true},
 };
 
-// So many whole spans that no row of `time` is older than the oldest of them. n months have at least 30 n - 2 days.
+// So many whole spans that nothing as old as `time` lies before them. n months have at least n / 12 years less 3 days.
 int spans_of(std::chrono::hours time, PartitionSpan span) {
   const int days = std::chrono::ceil<std::chrono::days>(time).count();
   if (span == PartitionSpan::kDay) return days;
-  return span == PartitionSpan::kWeek ? (days + 6) / 7 : (days + 2 + 29) / 30;
+  if (span == PartitionSpan::kWeek) return (days + 6) / 7;
+  return static_cast<int>(std::ceil((days + 3) * 12 / 365.2425));
 }
 
 std::string two_digits(unsigned value) { return (value < 10 ? "0" : "") + std::to_string(value); }
