@@ -88,8 +88,8 @@ struct PostgresConfig {
   std::chrono::milliseconds idle_timeout{30000};
 };
 
-// How long `runtail migrate --maintain` keeps what is in Postgres; whole days, rounded up. What is older is dropped, and
-// creates nothing when it is read again.
+// How long `runtail migrate --maintain` keeps what is in Postgres; whole days, rounded up. What is older is dropped,
+// and creates nothing when it is read again.
 struct RetentionConfig {
   // Runs with their attempts, tasks and state changes, data quality, alerts, daily summaries.
   std::chrono::hours runs{24 * 400};

@@ -49,8 +49,8 @@ PgOutcome<Look> look_at(PgConnection& connection, const std::string& schema, con
               rows->boolean(0, 2), rows->boolean(0, 3), std::string(rows->text(0, 4))};
 }
 
-// A lock that was not to be had, an alert that refers to the partition by now, or another runtail that did the same step
-// at the same time: then the names are gone, or another partition of the table is being detached.
+// A lock that was not to be had, an alert that refers to the partition by now, or another runtail that did the same
+// step at the same time: then the names are gone, or another partition of the table is being detached.
 bool passes(const PgError& error) {
   for (const char* state : {"55P03", "40P01", "57014", "23503", "55000", "42P01"}) {
     if (error.sqlstate == state) return true;
@@ -90,9 +90,8 @@ class Exit {
       if (stepped) continue;
       if (!passes(stepped.error())) return to_error(stepped.error(), "drop " + schema_ + "." + partition_);
       obstacle = schema_ + "." + partition_ + " is not detached and dropped yet: " +
-                 (stepped.error().sqlstate == "55P03"
-                      ? "a lock is " + lock_holders(connection_, schema_, partition_)
-                      : stepped.error().message);
+                 (stepped.error().sqlstate == "55P03" ? "a lock is " + lock_holders(connection_, schema_, partition_)
+                                                      : stepped.error().message);
     }
   }
 
@@ -192,7 +191,8 @@ PgOutcome<std::vector<DetachedTable>> detached_tables(PgConnection& connection, 
       params);
   if (!rows) return rows.error();
   std::vector<DetachedTable> tables;
-  for (int row = 0; row < rows->rows(); ++row) tables.push_back({std::string(rows->text(row, 0)), rows->boolean(row, 1)});
+  for (int row = 0; row < rows->rows(); ++row)
+    tables.push_back({std::string(rows->text(row, 0)), rows->boolean(row, 1)});
   return tables;
 }
 

@@ -21,8 +21,8 @@ namespace runtail {
 Result<std::string> drop_partition(PgConnection& connection, const std::string& schema, const std::string& table,
                                    const std::string& partition, std::chrono::milliseconds lock_timeout);
 
-// Ends what a killed DETACH ... CONCURRENTLY left half done, of partitions that hold rows of `from` or later: until then
-// no row of their time can be stored. "" when there is none any more, else what is left undone, as above.
+// Ends what a killed DETACH ... CONCURRENTLY left half done, of partitions that hold rows of `from` or later: until
+// then no row of their time can be stored. "" when there is none any more, else what is left undone, as above.
 Result<std::string> finish_detaches(PgConnection& connection, const std::string& schema, const std::string& table,
                                     TimePoint from, std::chrono::milliseconds lock_timeout);
 

@@ -280,7 +280,7 @@ Result<MigrationReport> plan_migration(PgConnection& connection, const std::stri
 
 Result<std::string> print_migrations(const std::string& schema, const MigrationRequest& request) {
   if (auto known = check_groups(request); !known) return known.error();
-  std::string script = "-- Then, and once a day: runtail migrate --maintain (it makes the partitions).\nBEGIN;\n\n";
+  std::string script = "-- Then, and once a day: runtail migrate --maintain (partitions, retention, summaries).\nBEGIN;\n\n";
   for (const Migration& migration : embedded_migrations()) {
     if (contains(request.without, migration.group)) continue;
     script += "-- " + label(migration) + "\n" + sql_for_schema(migration.up, schema) +

@@ -225,7 +225,8 @@ Result<std::vector<std::string>> maintain_partitions(PgConnection& connection, c
     auto ended = connection.exec(names ? "COMMIT" : "ROLLBACK");
     if (!names) {
       Error error = to_error(names.error(), what);
-      if (names.error().sqlstate == "55P03") error.message += "; a lock is " + lock_holders(connection, schema, rule.table);
+      if (names.error().sqlstate == "55P03")
+        error.message += "; a lock is " + lock_holders(connection, schema, rule.table);
       return error;
     }
     if (!ended) return to_error(ended.error(), what);

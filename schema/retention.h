@@ -17,8 +17,8 @@ namespace runtail {
 struct RetentionReport {
   std::vector<std::string> dropped;                           // partitions, in order
   std::vector<std::pair<std::string, std::int64_t>> deleted;  // table and rows, where there were any
-  std::vector<std::string> undone;   // what waits for somebody's lock, and whose; the next call goes on with it
-  std::vector<std::string> strays;   // old tables named like partitions that runtail did not detach: left alone
+  std::vector<std::string> undone;  // what waits for somebody's lock, and whose; the next call goes on with it
+  std::vector<std::string> strays;  // old tables named like partitions that runtail did not detach: left alone
 };
 
 // Partitions by whole days, weeks and months, oldest first (a gap would refuse rows), then rows of other tables in

@@ -20,8 +20,24 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+// One database for all: each test begins without rows.
 class SummariesTest : public test::UpkeepTest {
  protected:
+  void SetUp() override {
+    static std::string database, conninfo;
+    if (database.empty()) {
+      use_new_database();
+      database = database_;
+      conninfo = conninfo_;
+    } else {
+      database_ = database;
+      conninfo_ = conninfo;
+      open();
+    }
+    for (const char* table : {"run_ids", "job_daily_summary", "summary_dirty", "etl_jobs"}) {
+      run(std::string("DELETE FROM ") + table);
+    }
+  }
   std::int64_t refresh(const std::string& now = kToday) {
     auto days = refresh_summaries(*connection_, kSchema, at(now.c_str()));
     if (!days) throw std::runtime_error(days.error().message);
@@ -157,6 +173,7 @@ TEST_F(SummariesTest, SeveralAtOnceComputeEachDayOnce) {
 }
 
 TEST_F(SummariesTest, OfASchemaThatHasNoneAreNotMissed) {
+  use_new_database();
   ASSERT_TRUE(migrate_down(*connection_, kSchema, 11));
   EXPECT_EQ(refresh(), 0);
 }
@@ -208,7 +225,8 @@ std::string expected_row(const std::vector<const Remembered*>& runs) {
   char rate[40] = "-";
   if (ended > 0) std::snprintf(rate, sizeof rate, "%.6f", static_cast<double>(by_status["success"]) / ended);
   std::string row = std::to_string(runs.size());
-  for (const char* status : {"success", "failed", "cancelled", "skipped"}) row += " " + std::to_string(by_status[status]);
+  for (const char* status : {"success", "failed", "cancelled", "skipped"})
+    row += " " + std::to_string(by_status[status]);
   row += std::string(" ") + rate;
   // The smallest that at least 95 % do not exceed: place ceil(0.95 n), counted from 1.
   row += " " + (durations.empty() ? "-" : std::to_string(durations[(durations.size() * 95 + 99) / 100 - 1])) + " {";
@@ -222,8 +240,8 @@ TEST_F(SummariesTest, EqualWhatIsCountedByHandWhateverTheOrder) {
   std::mt19937_64 random(test::seed());
   const auto pick = [&](std::uint64_t below) { return random() % below; };
   const std::vector<std::string> jobs = {"orders", "bills", "ünits"}, environments = {"", "prod", "dev"},
-                                 statuses = {"queued", "running", "success", "success", "success",
-                                             "failed", "cancelled", "skipped"},
+                                 statuses = {"queued",  "running", "success",   "success",
+                                             "success", "failed",  "cancelled", "skipped"},
                                  qualities = {"", "pass", "warn", "fail"};
   for (const std::string& job : jobs) add_job(job);
   std::vector<Remembered> runs;
