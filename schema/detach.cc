@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "schema/lock_holders.h"
+#include "schema/lock_wait.h"
 #include "schema/migrate.h"
 #include "schema/partitions.h"
 
@@ -15,11 +15,6 @@ using std::chrono::steady_clock;
 
 // Written on a table before it is detached: what bears it may be dropped. Never change it: old ones are in databases.
 constexpr char kToBeDropped[] = "runtail: to be dropped";
-
-// Writers queue behind a waiting lock, so it waits less than they notice, and less than the second after which
-// PostgreSQL looks for deadlocks: in one with a writer, it is this side that gives way.
-constexpr milliseconds kShortWait{400};
-constexpr milliseconds kPause{100};
 
 enum class Standing { kGone, kDetached, kDetaching, kAttached };
 
@@ -52,10 +47,10 @@ PgOutcome<Look> look_at(PgConnection& connection, const std::string& schema, con
 // A lock that was not to be had, an alert that refers to the partition by now, or another runtail that did the same
 // step at the same time: then the names are gone, or another partition of the table is being detached.
 bool passes(const PgError& error) {
-  for (const char* state : {"55P03", "40P01", "57014", "23503", "55000", "42P01"}) {
+  for (const char* state : {"57014", "23503", "55000", "42P01", "42704", "XX000"}) {
     if (error.sqlstate == state) return true;
   }
-  return false;
+  return was_locked(error);
 }
 
 PgOutcome<void> exec(PgConnection& connection, const std::string& sql) {
@@ -66,36 +61,44 @@ PgOutcome<void> exec(PgConnection& connection, const std::string& sql) {
 
 class Exit {
  public:
-  Exit(PgConnection& connection, std::string schema, std::string table, std::string partition, milliseconds patience)
+  Exit(PgConnection& connection, std::string schema, std::string table, std::string partition, milliseconds patience,
+       bool to_the_end)
       : connection_(connection),
         schema_(std::move(schema)),
         table_(std::move(table)),
         partition_(std::move(partition)),
-        patience_(patience) {}
+        patience_(patience),
+        to_the_end_(to_the_end) {}
 
-  // Steps until `done` says so, or patience ends.
-  Result<std::string> until(bool (*done)(const Look&)) {
+  // Step by step, until it is gone (else: no longer half detached) or patience ends.
+  Result<std::string> go() {
     const auto end = steady_clock::now() + patience_;
     std::string obstacle;
     while (true) {
       auto look = look_at(connection_, schema_, partition_);
       if (!look) return to_error(look.error(), "look at " + schema_ + "." + partition_);
-      if (done(*look)) return std::string();
+      if (is_done(*look)) return std::string();
       if (!obstacle.empty()) {
         if (steady_clock::now() >= end) return obstacle;
-        std::this_thread::sleep_for(kPause);
+        std::this_thread::sleep_for(kPauseBetweenWaits);
       }
       auto stepped = step(*look);
       static_cast<void>(connection_.exec("RESET lock_timeout"));
       if (stepped) continue;
       if (!passes(stepped.error())) return to_error(stepped.error(), "drop " + schema_ + "." + partition_);
       obstacle = schema_ + "." + partition_ + " is not detached and dropped yet: " +
-                 (stepped.error().sqlstate == "55P03" ? "a lock is " + lock_holders(connection_, schema_, partition_)
-                                                      : stepped.error().message);
+                 (was_locked(stepped.error()) ? "a lock is " + lock_holders(connection_, schema_, partition_)
+                                              : stepped.error().message);
     }
   }
 
  private:
+  bool is_done(const Look& look) const {
+    if (!to_the_end_) return look.standing != Standing::kDetaching;
+    // What bears no mark was detached by somebody else meanwhile.
+    return look.standing == Standing::kGone || (look.standing == Standing::kDetached && !look.to_be_dropped);
+  }
+
   PgOutcome<void> step(const Look& look) {
     switch (look.standing) {
       case Standing::kGone:
@@ -103,7 +106,7 @@ class Exit {
       case Standing::kAttached:
         return detach(look.has_keys);
       case Standing::kDetaching:
-        return finish();
+        return finish(look);
       case Standing::kDetached:
         return look.foreign_key.empty() ? drop() : drop_key(look.foreign_key);
     }
@@ -120,13 +123,19 @@ class Exit {
   PgOutcome<void> detach(bool has_keys) {
     // Without foreign keys only this partition is locked, into which nobody writes.
     if (auto set = wait_at_most(has_keys ? kShortWait : patience_); !set) return set;
-    if (auto marked = exec(connection_, "COMMENT ON TABLE " + child() + " IS " + quote_literal(kToBeDropped)); !marked)
-      return marked;
+    if (auto marked = mark(); !marked) return marked;
     return exec(connection_, "ALTER TABLE " + parent() + " DETACH PARTITION " + child() + " CONCURRENTLY");
   }
 
-  PgOutcome<void> finish() {
+  PgOutcome<void> mark() {
+    return exec(connection_, "COMMENT ON TABLE " + child() + " IS " + quote_literal(kToBeDropped));
+  }
+
+  PgOutcome<void> finish(const Look& look) {
     if (auto set = wait_at_most(kShortWait); !set) return set;
+    if (to_the_end_ && !look.to_be_dropped) {
+      if (auto marked = mark(); !marked) return marked;
+    }
     return exec(connection_, "ALTER TABLE " + parent() + " DETACH PARTITION " + child() + " FINALIZE");
   }
 
@@ -134,7 +143,7 @@ class Exit {
   // when it comes to the next, so who wants both in another order waits for it in a circle.
   PgOutcome<void> drop_key(const std::string& foreign_key) {
     if (auto set = wait_at_most(kShortWait); !set) return set;
-    return exec(connection_, "ALTER TABLE " + child() + " DROP CONSTRAINT " + quote_identifier(foreign_key));
+    return exec(connection_, "ALTER TABLE " + child() + " DROP CONSTRAINT IF EXISTS " + quote_identifier(foreign_key));
   }
 
   // Under the lock of those who attach: what is dropped is no partition again meanwhile.
@@ -156,15 +165,14 @@ class Exit {
   PgConnection& connection_;
   const std::string schema_, table_, partition_;
   const milliseconds patience_;
+  const bool to_the_end_;
 };
 
 }  // namespace
 
 Result<std::string> drop_partition(PgConnection& connection, const std::string& schema, const std::string& table,
                                    const std::string& partition, milliseconds lock_timeout) {
-  return Exit(connection, schema, table, partition, lock_timeout).until([](const Look& look) {
-    return look.standing == Standing::kGone || (look.standing == Standing::kDetached && !look.to_be_dropped);
-  });
+  return Exit(connection, schema, table, partition, lock_timeout, true).go();
 }
 
 Result<std::string> finish_detaches(PgConnection& connection, const std::string& schema, const std::string& table,
@@ -173,9 +181,7 @@ Result<std::string> finish_detaches(PgConnection& connection, const std::string&
   if (!existing) return to_error(existing.error(), "read partitions of " + schema + "." + table);
   for (const ExistingPartition& partition : *existing) {
     if (!partition.detaching || partition.bounds.to <= from) continue;
-    auto left = Exit(connection, schema, table, partition.name, lock_timeout).until([](const Look& look) {
-      return look.standing != Standing::kDetaching;
-    });
+    auto left = Exit(connection, schema, table, partition.name, lock_timeout, false).go();
     if (!left || !left->empty()) return left;
   }
   return std::string();

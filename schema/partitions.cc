@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <thread>
 
 #include "schema/detach.h"
-#include "schema/lock_holders.h"
+#include "schema/lock_wait.h"
 #include "schema/migrate.h"
 
 namespace runtail {
@@ -118,7 +119,7 @@ PgOutcome<bool> attach_again(PgConnection& connection, const std::string& schema
   auto attached =
       connection.exec(attach_statement(schema, rule, due) + "COMMENT ON TABLE " + child + " IS NULL; RELEASE attach");
   if (attached) return true;
-  if (attached.error().is_connection_failure() || attached.error().sqlstate == "55P03") return attached.error();
+  if (attached.error().is_connection_failure() || was_locked(attached.error())) return attached.error();
   if (auto undone = connection.exec("ROLLBACK TO attach"); !undone) return undone.error();
   refused = schema + "." + due.name + " stands where a partition of " + rule.table +
             " must be, and cannot be attached: " + attached.error().message +
@@ -153,6 +154,20 @@ PgOutcome<std::vector<std::string>> maintain_table(PgConnection& connection, con
     if (auto done = connection.exec(statements); !done) return done.error();
   }
   return made;
+}
+
+// One transaction, and one short wait.
+PgOutcome<std::vector<std::string>> maintain_exclusively(PgConnection& connection, const std::string& schema,
+                                                         const PartitionRule& rule, const std::string& owner,
+                                                         TimePoint now, std::chrono::milliseconds lock_timeout,
+                                                         std::string& refused) {
+  if (auto locked = begin_exclusive(connection, schema, std::min(kShortWait, lock_timeout)); !locked) {
+    return PgError{"57014", locked.error().message};
+  }
+  auto names = maintain_table(connection, schema, rule, owner, now, refused);
+  auto ended = connection.exec(names ? "COMMIT" : "ROLLBACK");
+  if (names && !ended) return ended.error();
+  return names;
 }
 
 }  // namespace
@@ -220,16 +235,17 @@ Result<std::vector<std::string>> maintain_partitions(PgConnection& connection, c
     auto left = finish_detaches(connection, schema, rule.table, oldest_kept(rule, now).bounds.from, lock_timeout);
     if (!left) return left.error().in(what);
     if (!left->empty()) detaching = *left;
-    if (auto locked = begin_exclusive(connection, schema, lock_timeout); !locked) return locked.error().in(what);
-    auto names = maintain_table(connection, schema, rule, owner->second, now, refused);
-    auto ended = connection.exec(names ? "COMMIT" : "ROLLBACK");
+    const auto end = std::chrono::steady_clock::now() + lock_timeout;
+    auto names = maintain_exclusively(connection, schema, rule, owner->second, now, lock_timeout, refused);
+    while (!names && was_locked(names.error()) && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(kPauseBetweenWaits);
+      names = maintain_exclusively(connection, schema, rule, owner->second, now, lock_timeout, refused);
+    }
     if (!names) {
       Error error = to_error(names.error(), what);
-      if (names.error().sqlstate == "55P03")
-        error.message += "; a lock is " + lock_holders(connection, schema, rule.table);
+      if (was_locked(names.error())) error.message += "; a lock is " + lock_holders(connection, schema, rule.table);
       return error;
     }
-    if (!ended) return to_error(ended.error(), what);
     made.insert(made.end(), names->begin(), names->end());
   }
   if (!any) {

@@ -60,8 +60,8 @@ PgOutcome<std::vector<ExistingPartition>> existing_partitions(PgConnection& conn
 // A table that bears the name of a missing partition (it was detached) is attached again with its rows. If that is
 // refused, or a detach that was interrupted cannot be ended yet, the others are made all the same and then the error
 // names it (kInvalidInput, kUnavailable).
-// Takes no lock that readers or writers wait for longer than `lock_timeout`; kUnavailable then, with the sessions that
-// hold the lock: call it again. kNotFound: no table is there.
+// Locks that writers queue for are waited for 0.4 s at a time, `lock_timeout` in all (a table); kUnavailable then, with
+// the sessions that hold the lock: call it again. kNotFound: no table is there.
 Result<std::vector<std::string>> maintain_partitions(PgConnection& connection, const std::string& schema, TimePoint now,
                                                      std::chrono::milliseconds lock_timeout = std::chrono::seconds(5),
                                                      const RetentionConfig& retention = {});

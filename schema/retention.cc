@@ -5,7 +5,7 @@
 #include <set>
 
 #include "schema/detach.h"
-#include "schema/lock_holders.h"
+#include "schema/lock_wait.h"
 #include "schema/migrate.h"
 #include "schema/partitions.h"
 
@@ -186,7 +186,7 @@ class Retention {
       if (auto locked = begin_exclusive(connection_, schema_, lock_timeout_); !locked) return locked.error().in(what);
       auto done = connection_.query(sql, params);
       auto ended = connection_.exec(done ? "COMMIT" : "ROLLBACK");
-      if (!done && done.error().sqlstate == "55P03") {
+      if (!done && was_locked(done.error())) {
         report_.undone.push_back(schema_ + "." + deletion.table + " still has old rows: a lock is " +
                                  lock_holders(connection_, schema_, deletion.table));
         break;

@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "core/metric.h"
-#include "schema/lock_holders.h"
+#include "schema/lock_wait.h"
 #include "schema/migrations.h"
 
 namespace runtail {
@@ -15,9 +15,6 @@ using std::chrono::steady_clock;
 
 // Days of one transaction: some milliseconds, even where a job runs a thousand times a day.
 constexpr int kBatch = 20;
-// Writers that mark a day queue behind a waiting lock.
-constexpr milliseconds kShortWait{400};
-constexpr milliseconds kPause{50};
 
 // "ARRAY[count(*) FILTER (WHERE ms <= 1000), ...]"
 std::string bucket_counts() {
@@ -132,9 +129,9 @@ Result<std::int64_t> refresh_summaries(PgConnection& connection, const std::stri
       end = steady_clock::now() + lock_timeout;
       continue;
     }
-    const bool waits = days.error().sqlstate == "55P03" || days.error().sqlstate == "40P01";
+    const bool waits = was_locked(days.error());
     if (waits && steady_clock::now() < end) {
-      std::this_thread::sleep_for(kPause);
+      std::this_thread::sleep_for(kPauseBetweenWaits);
       continue;
     }
     Error error = to_error(days.error(), what);

@@ -51,7 +51,10 @@ TEST_F(RetentionTest, DropsThePartitionsThatAreOlderThanTheyAreKeptAndNoOther) {
               grows ? at("2025-11-01T00:00:00Z") : partitions_due(rule, at(kToday)).front().bounds.from)
         << rule.table;
   }
-  EXPECT_THAT(apply().dropped, IsEmpty());
+  const RetentionReport again = apply();
+  EXPECT_THAT(again.dropped, IsEmpty());
+  EXPECT_THAT(again.strays, IsEmpty());
+  for (const std::string& partition : report.dropped) EXPECT_EQ(one("SELECT to_regclass('" + partition + "')"), "-");
   EXPECT_THAT(maintain_partitions(*connection_, kSchema, at(kToday)).value(),
               Each(AnyOf(HasSubstr("2026"), HasSubstr("2027"))))
       << "what is due is not dropped";
@@ -311,6 +314,7 @@ TEST_F(RetentionTest, ADetachKilledInTheMiddleIsFinished) {
   }
   EXPECT_EQ(one("SELECT relispartition FROM pg_class WHERE relname = 'metric_snapshots_2026_01_20'"), "t");
   EXPECT_EQ(oldest("log_events"), "2025-12-25");
+  EXPECT_EQ(one("SELECT to_regclass('log_events_2025_12_22')"), "-");
 }
 
 TEST_F(RetentionTest, TwoAtOnceDoItOnce) {

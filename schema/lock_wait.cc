@@ -1,4 +1,4 @@
-#include "schema/lock_holders.h"
+#include "schema/lock_wait.h"
 
 namespace runtail {
 
