@@ -100,13 +100,14 @@ int remove_what_is_old(PgConnection& connection, const std::string& schema, cons
                        const RetentionConfig& retention) {
   auto report = apply_retention(connection, schema, SystemClock().now(), options.request.lock_timeout, retention);
   if (!report) return complain(report.error());
-  std::string removed;
+  std::string removed, rows;
   if (!report->dropped.empty()) {
-    removed = std::to_string(report->dropped.size()) + " partitions dropped, the last one " + report->dropped.back();
+    removed =
+        "partitions dropped: " + std::to_string(report->dropped.size()) + ", the last one " + report->dropped.back();
   }
-  for (const auto& [table, rows] : report->deleted) {
-    removed += (removed.empty() ? "" : ", ") + std::to_string(rows) + " rows of " + table + " deleted";
-  }
+  for (const auto& [table, count] : report->deleted)
+    rows += (rows.empty() ? "" : ", ") + table + " " + std::to_string(count);
+  if (!rows.empty()) removed += (removed.empty() ? "rows deleted: " : "; rows deleted: ") + rows;
   std::printf("retention: %s\n", removed.empty() ? "nothing to remove" : removed.c_str());
   for (const std::string& stray : report->strays) {
     std::printf("left alone: %s has the name of an old partition, but runtail did not detach it; drop or rename it\n",

@@ -80,8 +80,8 @@ TEST(Upkeep, OldPartitionsGoBesideAWritingAgentAndWhatIsOlderIsExpiredFromThenOn
   stop = true;
   writing.join();
   EXPECT_EQ(done.exit_code, 0) << done.output << done.errors;
-  EXPECT_THAT(done.output, AllOf(HasSubstr("partitions: "), HasSubstr("partitions dropped, the last one "),
-                                 HasSubstr("1 rows of run_ids deleted"), HasSubstr("\nsummaries: ")));
+  EXPECT_THAT(done.output, AllOf(HasSubstr("partitions: "), HasSubstr("retention: partitions dropped: "),
+                                 HasSubstr("; rows deleted: run_ids 1"), HasSubstr("\nsummaries: ")));
   EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.log_events WHERE message = 'old'"), 0);
   EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.job_runs"), 1);
   EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.task_runs"), 0);

@@ -390,6 +390,31 @@ TEST_F(RetentionTest, AWriterNeverFailsAndHardlyWaitsWhileAMonthGoes) {
   EXPECT_EQ(one("SELECT count(*) FROM job_runs"), one("SELECT count(*) FROM log_events"));
 }
 
+// A writer that has etl_jobs and comes to run_ids must not meet one that has run_ids and waits for etl_jobs.
+TEST_F(RetentionTest, WhileItWaitsForOneTableItHoldsNoOther) {
+  run("COMMENT ON TABLE job_runs_2024_10 IS 'runtail: to be dropped'; ALTER TABLE job_runs DETACH PARTITION "
+      "job_runs_2024_10");
+  PgConnection slow = connect(conninfo_), quick = connect(conninfo_);
+  ask(slow, "BEGIN; LOCK TABLE observability.etl_jobs IN ROW EXCLUSIVE MODE");
+  ask(quick, "SET lock_timeout = '200ms'");
+  std::atomic<bool> done = false;
+  RetentionReport report;
+  std::thread applying([&] {
+    report = apply(kToday, {}, milliseconds(1000));
+    done = true;
+  });
+  int written = 0;
+  while (!done) {
+    ask(quick, "INSERT INTO observability.run_ids VALUES (gen_random_uuid(), '2026-01-24', false)");
+    ++written;
+  }
+  applying.join();
+  EXPECT_GT(written, 0);
+  EXPECT_THAT(report.undone, Contains(HasSubstr("job_runs_2024_10")));
+  ask(slow, "COMMIT");
+  EXPECT_THAT(apply().dropped, Contains("job_runs_2024_10"));
+}
+
 TEST_F(RetentionTest, TheRetentionRoleMayDoAllOfIt) {
   MigrationRequest request;
   request.roles = database_;
