@@ -61,8 +61,10 @@ BEGIN
   FOR entry IN SELECT * FROM (VALUES
     ('schema_migrations',    'SELECT',                        'SELECT',                                         NULL),
     ('identity_key',         'SELECT',                        NULL,                                             '*'),
-    ('source_files',         'SELECT, INSERT, UPDATE',        'SELECT (last_advanced_at, covers_until), DELETE', 'confirm'),
-    ('source_facts',         'SELECT, INSERT, UPDATE',        'SELECT (last_advanced_at, covers_until), DELETE', NULL),
+    ('source_files',         'SELECT, INSERT, UPDATE',
+     'SELECT (stream, file_key, generation, last_advanced_at, covers_until), DELETE', 'confirm'),
+    ('source_facts',         'SELECT, INSERT, UPDATE',
+     'SELECT (stream, file_key, generation, last_advanced_at, covers_until), DELETE', NULL),
     ('dead_letters',         'INSERT, SELECT (reason)',       'SELECT (id, at), DELETE',                        'body_hmac'),
     ('etl_jobs',             'SELECT, INSERT',                'SELECT, REFERENCES',                             NULL),
     ('run_ids',              'SELECT, INSERT, UPDATE',        'SELECT, DELETE, REFERENCES',                     NULL),

@@ -75,7 +75,7 @@ Result<PostgresStart> read_start(const PostgresConfig& config, const std::string
           "(SELECT f.stream FROM json_to_recordset($1::json) AS f(stream text)) OR agent_id = $2 "
           "ORDER BY stream, file_key, generation",
       params);
-  if (!found) return start_error(*connection, found.error(), config.schema, "read " + config.schema + ".source_files");
+  if (!found) return start_error(found.error(), config.schema, "read " + config.schema + ".source_files");
   for (int row = 0; row < found->rows(); ++row) {
     StoredPosition position;
     position.file.stream = found->text(row, 0);
