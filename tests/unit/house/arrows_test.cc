@@ -108,7 +108,7 @@ TEST(Arrows, IncludesOfTheTreeGoLeftAndEachLibraryStaysInItsRoom) {
   EXPECT_THAT(found, IsEmpty());
   // The rule is empty where no file is read.
   for (const char* folder :
-       {"core", "config", "parsers", "redaction", "derive", "schema", "buffer", "sinks", "agent"}) {
+       {"core", "config", "parsers", "redaction", "derive", "schema", "buffer", "sinks", "history", "agent"}) {
     EXPECT_GT(seen[folder], 0) << folder;
   }
 }
@@ -129,6 +129,7 @@ TEST(Arrows, AnIncludeToTheRightIsFound) {
 TEST(Arrows, AnIncludeSidewaysIsFound) {
   EXPECT_THAT(violations_of({"derive/deriver.cc", "#include \"parsers/parser.h\"\n"}), SizeIs(1));
   EXPECT_THAT(violations_of({"sinks/postgres.cc", "# include \"buffer/buffer.h\"\n"}), SizeIs(1));
+  EXPECT_THAT(violations_of({"history/history.cc", "#include \"sinks/postgres.h\"\n"}), SizeIs(1));
 }
 
 TEST(Arrows, AThirdPartyHeaderOutsideItsRoomIsFound) {

@@ -19,7 +19,7 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr char kSchema[] = "observability";
-constexpr int kNewest = 12;
+constexpr int kNewest = 13;
 
 class NeighboursTest : public testing::Test {
  protected:

@@ -1,0 +1,52 @@
+#include "history/log_queries.h"
+
+namespace runtail {
+namespace {
+
+Statement select_lines() {
+  return Statement("SELECT " + select_list<LogEventRow>() + " FROM {{schema}}.log_events WHERE ");
+}
+
+void add_range(Statement& statement, const TimeRange& range) {
+  statement.add("ts >= ").bind(range.from).add(" AND ts < ").bind(range.to);
+}
+
+struct AddCondition {
+  Statement& statement;
+  void operator()(const RunLines& of) { statement.add("run_id = ").bind(of.run_id); }
+  void operator()(const TaskLines& of) { statement.add("task_run_id = ").bind(of.task_run_id); }
+  void operator()(const CorrelationLines& of) { statement.add("correlation_id = ").bind(of.correlation_id); }
+  void operator()(const TraceLines& of) { statement.add("trace_id = ").bind(of.trace_id); }
+};
+
+}  // namespace
+
+Query<LogEventRow> log_lines(const LinesOf& of, const TimeRange& range, int limit,
+                             const std::optional<LineCursor>& after) {
+  Statement statement = select_lines();
+  std::visit(AddCondition{statement}, of);
+  statement.add(" AND ");
+  add_range(statement, range);
+  if (after) {
+    // The row comparison is one that an index on (…, ts) and the choice of partitions can start at only by its first
+    // member, so that stands alone, too.
+    statement.add(" AND ts >= ").bind(after->ts);
+    statement.add(" AND (ts, event_id) > (").bind(after->ts).add(", ").bind(after->event_id).add(")");
+  }
+  statement.add(" ORDER BY ts, event_id").limit(limit);
+  return std::move(statement).as<LogEventRow>("log_lines");
+}
+
+Query<LogEventRow> error_lines(const TimeRange& range, int limit, const std::optional<LineCursor>& after) {
+  Statement statement = select_lines();
+  statement.add("level IN ('ERROR', 'FATAL') AND ");
+  add_range(statement, range);
+  if (after) {
+    statement.add(" AND ts <= ").bind(after->ts);
+    statement.add(" AND (ts < ").bind(after->ts).add(" OR event_id > ").bind(after->event_id).add(")");
+  }
+  statement.add(" ORDER BY ts DESC, event_id").limit(limit);
+  return std::move(statement).as<LogEventRow>("error_lines");
+}
+
+}  // namespace runtail

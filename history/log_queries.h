@@ -1,0 +1,39 @@
+// Questions about stored lines.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "history/query.h"
+#include "schema/rows/log_event.h"
+
+namespace runtail {
+
+struct RunLines {
+  Uuid run_id;
+};
+struct TaskLines {
+  Uuid task_run_id;
+};
+struct CorrelationLines {
+  std::string correlation_id;
+};
+struct TraceLines {
+  std::string trace_id;
+};
+using LinesOf = std::variant<RunLines, TaskLines, CorrelationLines, TraceLines>;
+
+// The last line of a page; the next one begins after it.
+struct LineCursor {
+  TimePoint ts;
+  Uuid event_id;
+};
+
+// In order of time; lines of one microsecond by event_id.
+Query<LogEventRow> log_lines(const LinesOf& of, const TimeRange& range, int limit,
+                             const std::optional<LineCursor>& after = {});
+// ERROR and FATAL of all runs, the latest first; lines of one microsecond by event_id.
+Query<LogEventRow> error_lines(const TimeRange& range, int limit, const std::optional<LineCursor>& after = {});
+
+}  // namespace runtail

@@ -1,0 +1,127 @@
+#include "history/run_queries.h"
+
+namespace runtail {
+namespace {
+
+constexpr std::chrono::days kLatestRunWithin{90}, kRatesOf{7}, kLoadedOf{1};
+
+Statement select_runs() { return Statement("SELECT " + select_list<RunSummary>() + " FROM {{schema}}.runs WHERE "); }
+
+// Rows after the cursor in the order (column DESC, run_id). The first comparison is the one that an index can start at.
+void add_after(Statement& statement, const char* column, const std::optional<RunCursor>& after) {
+  if (!after) return;
+  const std::string name = column;
+  statement.add(" AND " + name + " <= ").bind(after->at);
+  statement.add(" AND (" + name + " < ").bind(after->at).add(" OR run_id > ").bind(after->run_id).add(")");
+}
+
+void add_range(Statement& statement, const char* column, const TimeRange& range) {
+  const std::string name = column;
+  statement.add(name + " >= ").bind(range.from).add(" AND " + name + " < ").bind(range.to);
+}
+
+template <typename Row>
+Query<Row> rows_of_run(std::string_view name, const Uuid& run_id, const char* order) {
+  Statement statement("SELECT " + select_list<Row>() + " FROM {{schema}}." + std::string(Row::kTable) +
+                      " WHERE run_id = ");
+  statement.bind(run_id).add(" ORDER BY ").add(order).limit(kHistoryRowsMax);
+  return std::move(statement).as<Row>(name);
+}
+
+}  // namespace
+
+Query<RunSummary> runs(const RunFilter& filter, int limit, const std::optional<RunCursor>& after) {
+  Statement statement = select_runs();
+  add_range(statement, "scheduled_at", filter.scheduled);
+  if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
+  if (filter.status) statement.add(" AND status = ").bind(*filter.status);
+  if (filter.environment) statement.add(" AND environment = ").bind(*filter.environment);
+  add_after(statement, "scheduled_at", after);
+  statement.add(" ORDER BY scheduled_at DESC, run_id").limit(limit);
+  return std::move(statement).as<RunSummary>("runs");
+}
+
+Query<RunSummary> failed_runs(const std::optional<std::string>& category, const TimeRange& ended, int limit,
+                              const std::optional<RunCursor>& after) {
+  // Not from the view, whose error_category is an expression that no index knows.
+  Statement statement("SELECT " + select_list<RunSummary>() + R"sql( FROM (
+  SELECT run_id, scheduled_at, job_id, external_run_id, environment, service, dataset, status, end_reason,
+    false AS stalled, started_at AS start_at, finished_at AS end_at,
+    coalesce(duration_ms, (extract(epoch FROM finished_at - started_at) * 1000)::bigint) AS duration_ms,
+    attempt_count, retries_exhausted, error_category, error_code, error_message, records_extracted, records_loaded,
+    dq_status, correlation_id, last_event_at
+  FROM {{schema}}.job_runs WHERE status = 'failed'
+) AS failed WHERE )sql");
+  add_range(statement, "end_at", ended);
+  // A run is scheduled before it ends: months after the range need no look.
+  statement.add(" AND scheduled_at < ").bind(ended.to);
+  if (category) statement.add(" AND error_category = ").bind(*category);
+  add_after(statement, "end_at", after);
+  statement.add(" ORDER BY end_at DESC, run_id").limit(limit);
+  return std::move(statement).as<RunSummary>("failed_runs");
+}
+
+Query<RunSummary> stalled_runs(int limit) {
+  Statement statement = select_runs();
+  statement.add("status IN ('queued', 'running') AND stalled ORDER BY last_event_at, run_id").limit(limit);
+  return std::move(statement).as<RunSummary>("stalled_runs");
+}
+
+Query<RunSummary> runs_of_correlation(const std::string& correlation_id, int limit) {
+  Statement statement = select_runs();
+  statement.add("correlation_id = ").bind(correlation_id);
+  statement.add(" ORDER BY scheduled_at DESC, run_id").limit(limit);
+  return std::move(statement).as<RunSummary>("runs_of_correlation");
+}
+
+Query<JobSummary> jobs(TimePoint now, int limit, const std::string& after) {
+  Statement statement("SELECT " + select_list<JobSummary>() + R"sql( FROM (
+  SELECT j.job_id, j.enabled, last.*, week.* FROM {{schema}}.etl_jobs j
+  LEFT JOIN LATERAL (
+    SELECT run_id AS last_run_id, scheduled_at AS last_run_at, status AS last_run_status FROM {{schema}}.job_runs
+    WHERE job_id = j.job_id AND scheduled_at <= )sql");
+  statement.bind(now).add(" AND scheduled_at > ").bind(now - kLatestRunWithin);
+  statement.add(R"sql( ORDER BY scheduled_at DESC LIMIT 1
+  ) AS last ON true
+  LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status = 'success')::double precision
+        / nullif(count(*) FILTER (WHERE status IN ('success', 'failed', 'cancelled')), 0) AS success_rate_7d,
+      round(avg(coalesce(duration_ms, extract(epoch FROM finished_at - started_at) * 1000)))::bigint
+        AS avg_duration_ms_7d,
+      sum(records_loaded) FILTER (WHERE scheduled_at > )sql");
+  statement.bind(now - kLoadedOf).add(R"sql()::bigint AS records_loaded_24h
+    FROM {{schema}}.job_runs WHERE job_id = j.job_id AND scheduled_at <= )sql");
+  statement.bind(now).add(" AND scheduled_at > ").bind(now - kRatesOf);
+  statement.add(") AS week ON true WHERE j.job_id > ").bind(after);
+  statement.add(" ORDER BY j.job_id").limit(limit).add(") AS jobs ORDER BY job_id");
+  return std::move(statement).as<JobSummary>("jobs");
+}
+
+Query<RunView> run_with_id(const Uuid& run_id) {
+  // By run_ids, which knows the month.
+  Statement statement("SELECT " + select_list<RunView>() +
+                      " FROM {{schema}}.run_ids JOIN {{schema}}.runs USING (run_id, scheduled_at) WHERE run_id = ");
+  return std::move(statement.bind(run_id)).as<RunView>("run_with_id");
+}
+
+Query<RunAttemptRow> attempts_of_run(const Uuid& run_id) {
+  return rows_of_run<RunAttemptRow>("attempts_of_run", run_id, "attempt_no");
+}
+Query<TaskRunRow> tasks_of_run(const Uuid& run_id) {
+  return rows_of_run<TaskRunRow>("tasks_of_run", run_id, "first_event_at, task_run_id");
+}
+Query<RunStateChangeRow> state_changes_of_run(const Uuid& run_id) {
+  return rows_of_run<RunStateChangeRow>("state_changes_of_run", run_id, "at, id");
+}
+
+Query<JobDailySummaryRow> daily_summaries(const std::optional<std::string>& job_id, std::chrono::sys_days from,
+                                          std::chrono::sys_days to, int limit) {
+  Statement statement("SELECT " + select_list<JobDailySummaryRow>() +
+                      " FROM {{schema}}.job_daily_summary WHERE day >= ");
+  statement.bind(from).add(" AND day < ").bind(to);
+  if (job_id) statement.add(" AND job_id = ").bind(*job_id);
+  statement.add(" ORDER BY day DESC, job_id, environment").limit(limit);
+  return std::move(statement).as<JobDailySummaryRow>("daily_summaries");
+}
+
+}  // namespace runtail
