@@ -24,6 +24,8 @@ void bench_redact(const BenchOptions& options);    // redaction by itself, besid
 void bench_buffer(const BenchOptions& options);    // file -> synced buffer, beside raw limits
 void bench_postgres(const BenchOptions& options);  // buffer -> Postgres, beside raw binary COPY
 void bench_latency(const BenchOptions& options);   // line written -> row visible, the real agent
+void bench_store(const BenchOptions& options);     // 90 days of history: sizes, times of its queries
+void bench_indexes(const BenchOptions& options);   // what each index costs the writer
 void bench_files(const BenchOptions& options);     // 2,000 files, few of them active: CPU, memory, descriptors
 
 }  // namespace runtail::bench
