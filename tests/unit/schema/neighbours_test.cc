@@ -296,7 +296,7 @@ TEST_F(NeighboursTest, WhatAWriterNeedsIsThereOrNamedWithVersionAndCommand) {
   ASSERT_TRUE(migrate(with({"traces"})));
   EXPECT_THAT(check().value(), IsEmpty());
   // An older agent on a newer schema.
-  run("INSERT INTO observability.schema_migrations VALUES (13, 'later', '', now(), 'x')");
+  run("INSERT INTO observability.schema_migrations VALUES (14, 'later', '', now(), 'x')");
   EXPECT_THAT(check().value(), IsEmpty());
   run("DROP TABLE observability.spans");
   auto gone = check();
