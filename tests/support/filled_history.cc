@@ -190,7 +190,9 @@ FROM filler CROSS JOIN generate_series(0, :lines - 1) AS i
 WHERE scheduled_at >= TIMESTAMPTZ :from AND scheduled_at < TIMESTAMPTZ :to ORDER BY n, i)sql";
 
 PgConnection connect(const std::string& conninfo) {
-  auto connection = PgConnection::connect(conninfo, {std::chrono::seconds(5), std::chrono::hours(2), {}});
+  PgOptions patient;
+  patient.answer_timeout = std::chrono::hours(2);
+  auto connection = PgConnection::connect(conninfo, patient);
   if (!connection) throw std::runtime_error("fill the history: " + connection.error().message);
   run(*connection,
       "SET search_path = observability; SET synchronous_commit = off; SET jit = off; SET work_mem = '64MB'");
