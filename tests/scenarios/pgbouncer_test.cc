@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <sstream>
 
 #include "tests/support/log_writer.h"
 #include "tests/support/pooler.h"
@@ -63,7 +64,14 @@ TEST_P(Pgbouncer, WithFewServerConnectionsSharedByManyStoresEveryLineOnce) {
   expect_every_line_once(one.sql, all);
   expect_runs(one.sql, workload.expected());
   expect_counters(one.agent, workload.expected());
-  EXPECT_EQ(one.agent.log().find("sink postgres"), std::string::npos) << "a pooler is no fault:\n" << one.agent.log();
+  // Statements prepared in a session that the pooler then gives to others are given up for good, once.
+  std::istringstream log(one.agent.log());
+  for (std::string line; std::getline(log, line);) {
+    const bool expected = line.find("SQLSTATE 26000") != std::string::npos ||
+                          line.find("SQLSTATE 42P05") != std::string::npos ||
+                          line.find("delivers again") != std::string::npos;
+    EXPECT_TRUE(expected || line.find("sink postgres") == std::string::npos) << "a pooler is no fault: " << line;
+  }
 }
 
 TEST_P(Pgbouncer, KilledInTheMiddleOfBatchesLosesNothingAndRepeatsNothing) {
