@@ -133,6 +133,8 @@ class RuleReader {
         rule.keywords = texts(value);
       } else if (name == "window") {
         rule.window = number(value);
+      } else if (name == "unless") {
+        rule.unless = texts(value);
       } else if (name == "examples") {
         read_examples(value, rule);
       } else {
@@ -195,6 +197,10 @@ class RuleReader {
         rule.text = flag(member.second);
       } else if (name == "containers") {
         rule.containers = flag(member.second);
+      } else if (name == "scalars") {
+        rule.scalars = flag(member.second);
+      } else if (name == "digits_min") {
+        rule.digits_min = number(member.second);
       } else if (name == "examples") {
         for (const auto& example : member.second) {
           const std::string which = example.first.Scalar();

@@ -10,12 +10,13 @@
 //       literals: ["://"]          # one occurs in any text the pattern matches (3 bytes or more each, case ignored)
 //       words: true                # literals count only where no letter goes on before or behind
 //       begins: true               # every match begins with one of the literals: looked for there only
-//       reach: 4096                # looked so far for a match, and farther for one that goes on; without begins: to both sides
-//       digit_run: 9               # every match lies in a run of so many digits, parted by separators
+//       reach: 4096                # looked so far for a match, and farther for one that goes on; without begins: to
+//       both sides digit_run: 9               # every match lies in a run of so many digits, parted by separators
 //       feature: at                # at, letters_digits, colons: every match lies around one (redaction/features.h);
 //                                  # dotted, plus: with digit_run, the run has three dots or begins with a plus
 //       keywords: [pan, card]      # one must stand as a word near the span, or in the member's key
 //       window: 40                 # "near": bytes before and after
+//       unless: [bytes, cache]     # not the next word, nor in the clause before (24 bytes), nor in the key
 //       # What it is:
 //       pattern: '...(...)@'       # RE2 on bytes; the first group that matched something is masked, else the match
 //       scope: '(?i)insert .*'     # the pattern is looked for only inside matches of this one
@@ -35,11 +36,14 @@
 //       phrase: true               # inside text an unquoted value may have several words (names, addresses)
 //       text: false                # members only, not `key: value` inside text
 //       containers: true           # objects and arrays only
+//       scalars: true              # no objects and arrays
+//       digits_min: 1              # inside text an unquoted number of fewer digits is a count; default 5, of secrets 0
 //       examples: {positive: [dbPassword], near_miss: [password_count]}
 //   key_exceptions: [count, type]  # a key that ends in one of these words says something about a secret, and is none
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -69,6 +73,7 @@ struct RuleSpec {
   std::string validator = "none";
   std::vector<std::string> keywords;
   std::uint32_t window = 40;
+  std::vector<std::string> unless;
   std::vector<std::pair<std::string, std::string>> positive;
   std::vector<std::string> near_miss;
   std::string place;  // "pii.yaml:12:5", for messages
@@ -85,6 +90,8 @@ struct KeyRuleSpec {
   bool phrase = false;
   bool text = true;
   bool containers = false;
+  std::optional<std::uint32_t> digits_min;
+  bool scalars = false;
   std::vector<std::string> positive;
   std::vector<std::string> near_miss;
   std::string place;

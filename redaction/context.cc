@@ -85,14 +85,14 @@ const KeyRule* ContextWriter::member_rule(std::string_view object, std::string_v
   return rule_of(path_, nodes);
 }
 
-// Of {"name": "DB_PASSWORD", "value": ...}: the rule for what the object's `value` holds.
-const KeyRule* ContextWriter::sibling_rule(std::span<const JsonNode> nodes, std::size_t object) {
+// {"name": "DB_PASSWORD", "value": ...}
+ContextWriter::Naming ContextWriter::naming_member(std::span<const JsonNode> nodes, std::size_t object) {
   for (std::size_t i = object + 1; i < nodes[object].end; i = end_of(nodes, i, nodes[object].end)) {
     if (nodes[i].kind == JsonNode::Kind::kString && is_naming_key(nodes[i].key)) {
-      if (const KeyRule* rule = rule_of(nodes[i].text, nodes)) return rule;
+      if (const KeyRule* rule = rule_of(nodes[i].text, nodes)) return {rule, nodes[i].key};
     }
   }
-  return nullptr;
+  return {};
 }
 
 // Writes the key; the rest of it that is not masked, which is what rules may read: they then find in redacted text what
@@ -113,6 +113,7 @@ bool ContextWriter::wipe(std::string& out, std::span<const JsonNode> nodes, std:
   std::array<char, 64> digits;
   std::string_view text = node.text;
   if (is_container(node)) {
+    if (rule.scalars) return false;
     text = {};
   } else if (rule.containers) {
     return false;
@@ -139,12 +140,11 @@ std::size_t ContextWriter::append_member(std::string& out, bool& first, std::spa
                                          const Allowlist::Step& from, Masker& masker) {
   end_of(nodes, at, nodes.size());
   masker.set_place(nodes[at].key);
-  return append_listed(out, first, nodes, at, from, nullptr, 0, masker);
+  return append_listed(out, first, nodes, at, from, {}, 0, masker);
 }
 
 std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::span<const JsonNode> nodes, std::size_t at,
-                                         const Allowlist::Step& from, const KeyRule* sibling, int depth,
-                                         Masker& masker) {
+                                         const Allowlist::Step& from, const Naming& naming, int depth, Masker& masker) {
   const JsonNode& node = nodes[at];
   const Allowlist::Step* step = Allowlist::step(from, node.key);
   if (!step || (!step->whole && (!is_container(node) || depth >= kDepthMax))) return 1;
@@ -152,7 +152,7 @@ std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::spa
   const bool was_first = first;
   append_comma(out, first);
   const std::string_view key = append_key(out, node.key, masker);
-  const KeyRule* rule = sibling && is_holding_key(key) ? sibling : rule_of(key, nodes);
+  const KeyRule* rule = naming.holds(key) ? naming.rule : rule_of(key, nodes);
   if (step->whole) {
     append_tree(out, nodes, at, {key, rule, true, depth}, masker);
     return 0;
@@ -164,7 +164,7 @@ std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::spa
   bool any = false;
   const auto append_members = [&](std::size_t object, bool& first_member) {
     out += '{';
-    const KeyRule* beside = sibling_rule(nodes, object);
+    const Naming beside = naming_member(nodes, object);
     for (std::size_t i = object + 1; i < nodes[object].end; i = nodes[i].end) {
       end_of(nodes, i, nodes[object].end);
       dropped += append_listed(out, first_member, nodes, i, *step, beside, depth + 1, masker);
@@ -207,7 +207,7 @@ void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> node
         append_json_string(out, masker.marker(depth_kind_));
         return;
       }
-      const KeyRule* beside = place.by_key_rules ? sibling_rule(nodes, at) : nullptr;
+      const Naming beside = place.by_key_rules ? naming_member(nodes, at) : Naming{};
       out += '{';
       bool first = true;
       for (std::size_t i = at + 1; i < node.end; i = nodes[i].end) {
@@ -215,7 +215,7 @@ void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> node
         append_comma(out, first);
         const std::string_view key = append_key(out, nodes[i].key, masker);
         const KeyRule* rule = nullptr;
-        if (place.by_key_rules) rule = beside && is_holding_key(key) ? beside : member_rule(place.key, key, nodes);
+        if (place.by_key_rules) rule = beside.holds(key) ? beside.rule : member_rule(place.key, key, nodes);
         append_tree(out, nodes, i, {key, rule, place.by_key_rules, place.depth + 1}, masker);
       }
       out += '}';
@@ -242,6 +242,19 @@ void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> node
   }
 }
 
+// A word of a command line, read behind those before it: `command`, as they were written out.
+void ContextWriter::append_word(std::string& out, std::string& command, std::string_view word, std::string_view key,
+                                Masker& masker) {
+  constexpr std::size_t kCommandBytesMax = 256;
+  std::string_view masked = masker.mask(word, key);
+  std::string& line = masker.fresh_text();
+  line.append(command).append(masked);
+  const std::string_view masked_line = masker.mask(line, key);
+  if (masked_line.starts_with(command)) masked = masked_line.substr(command.size());
+  append_json_string(out, masked);
+  if (command.size() + masked.size() < kCommandBytesMax) command.append(masked) += ' ';
+}
+
 // An element that names what the next one holds: ["Authorization", "Bearer x"], ["--password", "x"], flat header lists.
 void ContextWriter::append_array(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
                                  Masker& masker) {
@@ -251,6 +264,11 @@ void ContextWriter::append_array(std::string& out, std::span<const JsonNode> nod
     return;
   }
   const bool is_pair = at + 3 == node.end;
+  bool has_options = false;  // of a command line: ["mysql", "-px1"]
+  for (std::size_t i = at + 1; i < node.end && place.by_key_rules && keeps_text_; i = end_of(nodes, i, node.end)) {
+    has_options = has_options || (nodes[i].kind == JsonNode::Kind::kString && nodes[i].text.starts_with('-'));
+  }
+  std::string command;
   const KeyRule* before = nullptr;
   out += '[';
   bool first = true;
@@ -259,7 +277,11 @@ void ContextWriter::append_array(std::string& out, std::span<const JsonNode> nod
     append_comma(out, first);
     const bool is_option = nodes[i].kind == JsonNode::Kind::kString && nodes[i].text.starts_with('-');
     const KeyRule* rule = is_option ? nullptr : before;
-    append_tree(out, nodes, i, {place.key, rule, place.by_key_rules, place.depth + 1}, masker);
+    if (has_options && !rule && nodes[i].kind == JsonNode::Kind::kString) {
+      append_word(out, command, nodes[i].text, place.key, masker);
+    } else {
+      append_tree(out, nodes, i, {place.key, rule, place.by_key_rules, place.depth + 1}, masker);
+    }
     before = nullptr;
     if (!place.by_key_rules || rule || nodes[i].kind != JsonNode::Kind::kString) continue;
     const bool names = is_option || is_header_name(nodes[i].text) || (is_pair && i == at + 1);

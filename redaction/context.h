@@ -39,15 +39,23 @@ class ContextWriter {
 
   const KeyRule* rule_of(std::string_view key, std::span<const JsonNode> nodes);
   const KeyRule* member_rule(std::string_view object, std::string_view key, std::span<const JsonNode> nodes);
-  const KeyRule* sibling_rule(std::span<const JsonNode> nodes, std::size_t object);
+  // A member that names what another one holds, and the rule for that.
+  struct Naming {
+    const KeyRule* rule = nullptr;
+    std::string_view key;
+    bool holds(std::string_view other) const { return rule && is_holding_key(key, other); }
+  };
+  Naming naming_member(std::span<const JsonNode> nodes, std::size_t object);
   bool wipe(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const KeyRule& rule, Masker& masker);
   void append_tree(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
                    Masker& masker);
   void append_array(std::string& out, std::span<const JsonNode> nodes, std::size_t at, const Place& place,
                     Masker& masker);
+  static void append_word(std::string& out, std::string& command, std::string_view word, std::string_view key,
+                          Masker& masker);
   std::string_view append_key(std::string& out, std::string_view key, Masker& masker);
   std::size_t append_listed(std::string& out, bool& first, std::span<const JsonNode> nodes, std::size_t at,
-                            const Allowlist::Step& from, const KeyRule* sibling, int depth, Masker& masker);
+                            const Allowlist::Step& from, const Naming& naming, int depth, Masker& masker);
 
   KnownKeys known_keys_;
   std::string path_;  // memory of member_rule()

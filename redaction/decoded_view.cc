@@ -16,6 +16,7 @@ struct Decoded {
   std::size_t size = 0;         // bytes in the source; 0: nothing to decode here
 };
 constexpr std::uint32_t kNothing = 0xFFFFFFFF;
+constexpr char kEscape = 0x1B;
 
 std::optional<std::uint32_t> hex(std::string_view text, std::size_t at, std::size_t digits) {
   if (at + digits > text.size()) return std::nullopt;
@@ -26,6 +27,30 @@ std::optional<std::uint32_t> hex(std::string_view text, std::size_t at, std::siz
     value = value << 4 | static_cast<std::uint32_t>(digit);
   }
   return value;
+}
+
+// \u{1F600}
+Decoded in_braces(std::string_view text, std::size_t at) {
+  constexpr std::size_t kDigitsMax = 6;
+  if (!text.substr(at + 2).starts_with('{')) return {};
+  for (std::size_t digits = kDigitsMax; digits > 0; --digits) {
+    const auto unit = hex(text, at + 3, digits);
+    if (!unit) continue;
+    const std::size_t end = at + 3 + digits;
+    const bool good = end < text.size() && text[end] == '}' && *unit > 0 && *unit <= 0x10FFFF;
+    return good ? Decoded{*unit, end + 1 - at} : Decoded{};
+  }
+  return {};
+}
+
+// \160
+Decoded octal(std::string_view text, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = at + 1; i < at + 4; ++i) {
+    if (i >= text.size() || text[i] < '0' || text[i] > '7') return {};
+    value = value << 3 | static_cast<std::uint32_t>(text[i] - '0');
+  }
+  return value > 0 && value < 0x80 ? Decoded{value, 4} : Decoded{};
 }
 
 Decoded backslash(std::string_view text, std::size_t at) {
@@ -44,16 +69,28 @@ Decoded backslash(std::string_view text, std::size_t at) {
       return {static_cast<std::uint32_t>(text[at + 1]), 2};
     case 'u':
       if (const auto unit = hex(text, at + 2, 4)) return {*unit, 6};
-      return {};
+      return in_braces(text, at);
     case 'x':
       if (const auto byte = hex(text, at + 2, 2)) return {*byte, 4};
       return {};
     case 'U':
       if (const auto unit = hex(text, at + 2, 8)) return {*unit, 10};
       return {};
+    case 'e':
+      return text.substr(at + 2).starts_with('[') ? Decoded{kEscape, 2} : Decoded{};
     default:
-      return {};
+      return octal(text, at);
   }
+}
+
+// What colours a terminal: ESC [ 1;31 m. Nobody sees it.
+Decoded control_sequence(std::string_view text, std::size_t at) {
+  constexpr std::size_t kBytesMax = 32;
+  if (at + 1 >= text.size() || text[at + 1] != '[') return {};
+  std::size_t end = at + 2;
+  while (end < text.size() && end - at < kBytesMax && text[end] >= ' ' && text[end] <= '?') ++end;
+  if (end >= text.size() || text[end] < '@' || text[end] > '~') return {};
+  return {kNothing, end + 1 - at};
 }
 
 Decoded percent(std::string_view text, std::size_t at) {
@@ -132,10 +169,13 @@ Decoded decode_at(std::string_view text, std::size_t at) {
   if (c == '\\') return backslash(text, at);
   if (c == '%') return percent(text, at);
   if (c == '&') return entity(text, at);
+  if (c == kEscape) return control_sequence(text, at);
   return static_cast<unsigned char>(c) >= 0x80 ? not_ascii(text, at) : Decoded{};
 }
 
-bool may_begin(char c) { return c == '\\' || c == '%' || c == '&' || static_cast<unsigned char>(c) >= 0x80; }
+bool may_begin(char c) {
+  return c == '\\' || c == '%' || c == '&' || c == kEscape || static_cast<unsigned char>(c) >= 0x80;
+}
 
 // `raw`: an escape that states one byte rather than a character.
 void append_character(std::string& out, std::uint32_t c, bool raw) {
@@ -168,12 +208,14 @@ bool decode_layer(std::string_view source, DecodedView& view) {
   if (encoded >= source.size()) return false;
   view.text.clear();
   view.from.clear();
+  view.had_percent = false;
   while (at < source.size()) {
     view.text.append(source, at, encoded - at);
     for (; at < encoded; ++at) view.from.push_back(static_cast<std::uint32_t>(at));
     if (at >= source.size()) break;
     const Decoded decoded = decode_at(source, at);
     if (decoded.character != kNothing) {
+      view.had_percent = view.had_percent || source[at] == '%';
       const bool raw = source[at] == '%' || (source[at] == '\\' && source[at + 1] == 'x');
       append_character(view.text, decoded.character, raw);
       while (view.from.size() < view.text.size()) view.from.push_back(static_cast<std::uint32_t>(at));

@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 
+#include "core/uuid.h"
 #include "redaction/letters.h"
 #include "redaction/marker.h"
 #include "redaction/validators.h"
@@ -82,6 +83,33 @@ bool has_context(const RuleSpec& spec, std::string_view text, std::string_view k
   const std::size_t from = begin > spec.window ? begin - spec.window : 0;
   return has_word(text, from, begin, spec.keywords) ||
          has_word(text, end, std::min(text.size(), end + spec.window), spec.keywords);
+}
+
+// Does a word beside text[begin, end), or one of the key, say that it is something else?
+bool has_veto(const RuleSpec& spec, std::string_view text, std::string_view key, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kBefore = 24, kGap = 3;
+  if (spec.unless.empty()) return false;
+  std::size_t from = begin > kBefore ? begin - kBefore : 0;
+  const std::size_t clause = text.substr(from, begin - from).find_last_of(",;(\n");
+  if (clause != std::string_view::npos) from += clause + 1;
+  if (has_word(text, from, begin, spec.unless)) return true;
+  if (!key.empty() && has_word(key, 0, key.size(), spec.unless)) return true;
+  std::size_t next = end;
+  while (next < text.size() && next - end < kGap && !is_letter(text[next])) ++next;
+  std::size_t next_end = next;
+  while (next_end < text.size() && is_letter(text[next_end])) ++next_end;
+  return has_word(text, next, next_end, spec.unless);
+}
+
+// Does text[begin, end) lie inside a UUID?
+bool is_in_uuid(std::string_view text, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kUuidBytes = 36;
+  const auto belongs = [](char c) { return hex_value(c) >= 0 || c == '-'; };
+  if (end - begin > kUuidBytes) return false;
+  std::size_t from = begin, to = end;
+  while (from > 0 && end - from <= kUuidBytes && belongs(text[from - 1])) --from;
+  while (to < text.size() && to - from <= kUuidBytes && belongs(text[to])) ++to;
+  return to - from == kUuidBytes && parse_uuid(text.substr(from, kUuidBytes)).has_value();
 }
 
 }  // namespace
@@ -396,9 +424,12 @@ bool Detectors::take(const Rule& rule, std::string_view text, std::string_view k
 bool Detectors::accept(const Rule& rule, std::string_view text, std::string_view key, Window window,
                        std::vector<Span>& spans) const {
   if (!free_standing(text, window.begin, window.end, rule.spec.boundary) ||
-      !rule.validator(text, window.begin, window.end) || !has_context(rule.spec, text, key, window.begin, window.end)) {
+      !rule.validator(text, window.begin, window.end) || !has_context(rule.spec, text, key, window.begin, window.end) ||
+      has_veto(rule.spec, text, key, window.begin, window.end)) {
     return false;
   }
+  // What a person is known by is a piece of one, at most.
+  if (rule.spec.priority == RulePriority::kPii && is_in_uuid(text, window.begin, window.end)) return false;
   mask(rule, text, window, spans);
   return true;
 }

@@ -13,7 +13,7 @@ constexpr std::array<std::uint64_t, 256> kBytes = [] {
   table['@'] = 1ull << 8;
   table[':'] = 1ull << 16;
   table['-'] = 1ull << 24;
-  table['\\'] = table['%'] = table['&'] = 1ull << 32;
+  table['\\'] = table['%'] = table['&'] = table[0x1B] = 1ull << 32;
   for (std::size_t c = 0x80; c < 256; ++c) table[c] = 1ull << 40;
   return table;
 }();

@@ -14,7 +14,7 @@ struct TextTraits {
   std::uint32_t ats = 0;
   std::uint32_t colons = 0;
   std::uint32_t dashes = 0;
-  bool escapes = false;  // a '\', '%' or '&'
+  bool escapes = false;  // a '\', '%', '&' or the ESC of a terminal
   bool not_ascii = false;
 };
 TextTraits traits_of(std::string_view text);

@@ -77,6 +77,10 @@ bool is_iban(std::string_view text) {
   if (country >= kLengths.size()) return false;
   const auto length = static_cast<std::size_t>((kLengths[country + 2] - '0') * 10 + (kLengths[country + 3] - '0'));
   if (letters.size() != length) return false;
+  // Digits and letters of lower-case hexadecimal are the id of a document.
+  const bool is_hex =
+      std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
+  if (is_hex && std::any_of(text.begin() + 2, text.end(), is_lower)) return false;
   std::rotate(letters.begin(), letters.begin() + 4, letters.end());
   int rest = 0;
   for (const char c : letters) rest = is_digit(c) ? (rest * 10 + (c - '0')) % 97 : (rest * 100 + (c - 'A' + 10)) % 97;
@@ -112,6 +116,7 @@ bool is_phone_number(std::string_view text) {
   if (digits.size() < 8 && dot != std::string_view::npos &&
       text.find_first_of(" ./-", dot + 1) == std::string_view::npos)
     return false;
+  if (text.size() == 8 && text == digits && digits.starts_with("20") && is_date(digits)) return false;  // 20260921
   return text.size() < 10 || text[0] == '+' || !is_date(text.substr(0, 10));
 }
 

@@ -7,8 +7,9 @@
 
 namespace runtail {
 
-// Is `text`, the next message of a stream, a line inside a private key that began on a line before? Its first line is
-// found by the rules, which look at one text at a time. Updates `memory`.
-bool is_key_line(std::string_view text, StreamMemory& memory);
+// Of `text`, the next message of a stream: where what belongs to a private key that began on a line before begins in
+// it, behind what a logger writes before each line; npos if nothing does. The key's first line is found by the rules,
+// which look at one text at a time. Updates `memory`.
+std::size_t key_line_begin(std::string_view text, StreamMemory& memory);
 
 }  // namespace runtail

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "redaction/gate.h"
 #include "redaction/letters.h"
@@ -11,6 +12,8 @@ namespace runtail {
 namespace {
 
 constexpr std::size_t kSeamlessBytesMin = 6;
+// Numbers below this many digits under a person's key are counts and rates ("phone: 12"), not values.
+constexpr std::uint32_t kPersonDigitsMin = 5;
 
 // "dbPassword", "DB_PASSWORD", "db.password" -> db, password. "HTTPToken2" -> http, token, 2.
 std::vector<std::string> words_of(std::string_view key) {
@@ -64,12 +67,31 @@ const std::string& telling_word(const std::vector<std::string>& words) {
                            [&](const std::string& a, const std::string& b) { return weight(a) < weight(b); });
 }
 
+bool is_same(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return to_lower(x) == to_lower(y); });
+}
+
 template <std::size_t kSize>
 bool is_one_of(std::string_view key, const std::array<std::string_view, kSize>& words) {
-  return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
-    return key.size() == word.size() &&
-           std::equal(key.begin(), key.end(), word.begin(), [](char a, char b) { return to_lower(a) == b; });
-  });
+  return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return is_same(key, word); });
+}
+
+constexpr std::array<std::string_view, 8> kNamingWords = {"name",  "key",       "k",        "header",
+                                                          "field", "attribute", "variable", "parameter"};
+constexpr std::array<std::string_view, 6> kHoldingWords = {"value", "val", "v", "content", "data", "values"};
+
+// What stands in `key` before its last word if that is one of `words`: "Parameter" of ParameterKey, "" of key.
+template <std::size_t kSize>
+std::optional<std::string_view> before_word(std::string_view key, const std::array<std::string_view, kSize>& words) {
+  for (const std::string_view word : words) {
+    if (key.size() < word.size() || !is_same(key.substr(key.size() - word.size()), word)) continue;
+    const std::string_view before = key.substr(0, key.size() - word.size());
+    if (before.empty()) return before;
+    const bool is_seam = !is_alnum(before.back()) || (is_lower(before.back()) && is_upper(key[before.size()]));
+    if (is_seam) return before;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -88,6 +110,8 @@ Result<void> KeyRules::add(const RuleFile& file, Kinds& kinds) {
     rule.phrase = spec.phrase;
     rule.text = spec.text;
     rule.containers = spec.containers;
+    rule.scalars = spec.scalars;
+    rule.digits_min = spec.digits_min.value_or(spec.priority == RulePriority::kPii ? kPersonDigitsMin : 0);
     rule.needs = spec.needs;
     if (spec.validator != "value") {
       rule.validator = find_validator(spec.validator);
@@ -96,7 +120,8 @@ Result<void> KeyRules::add(const RuleFile& file, Kinds& kinds) {
     for (const auto* names : {&spec.names, &spec.exact}) {
       for (const std::string& name : *names) {
         std::vector<std::string> words = words_of(name);
-        if (words.empty() || telling_word(words).size() < Gate::kLiteralBytesMin) {
+        // In text a key is known by a literal.
+        if (words.empty() || (spec.text && telling_word(words).size() < Gate::kLiteralBytesMin)) {
           return fault("name \"" + name + "\" has no word of 3 letters");
         }
         names_.push_back({words, joined(words), rules_.size(), names == &spec.exact});
@@ -153,7 +178,9 @@ const KeyRule* KeyRules::find(std::string_view key) const {
 
 std::vector<std::string> KeyRules::literals() const {
   std::vector<std::string> out;
-  for (const Name& name : names_) out.push_back(telling_word(name.words));
+  for (const Name& name : names_) {
+    if (const std::string& word = telling_word(name.words); word.size() >= Gate::kLiteralBytesMin) out.push_back(word);
+  }
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
@@ -179,15 +206,13 @@ bool is_header_name(std::string_view key) {
   return is_one_of(key, kNames) || (key.size() > 2 && to_lower(key[0]) == 'x' && key[1] == '-');
 }
 
-bool is_naming_key(std::string_view key) {
-  static constexpr std::array<std::string_view, 7> kNames = {"name",  "key",       "k",       "header",
-                                                             "field", "attribute", "variable"};
-  return is_one_of(key, kNames);
+bool is_naming_key(std::string_view key) { return before_word(key, kNamingWords).has_value(); }
+
+bool is_holding_key(std::string_view naming_key, std::string_view key) {
+  const auto naming = before_word(naming_key, kNamingWords), holding = before_word(key, kHoldingWords);
+  return naming && holding && is_same(*naming, *holding);
 }
 
-bool is_holding_key(std::string_view key) {
-  static constexpr std::array<std::string_view, 6> kNames = {"value", "val", "v", "content", "data", "values"};
-  return is_one_of(key, kNames);
-}
+bool is_value_key(std::string_view key) { return is_same(key, "value") || is_same(key, "val"); }
 
 }  // namespace runtail

@@ -27,6 +27,8 @@ struct KeyRule {
   bool phrase = false;
   bool text = true;
   bool containers = false;
+  std::uint32_t digits_min = 0;  // inside text an unquoted number of fewer is a count
+  bool scalars = false;
   std::string needs;
   Validator validator = nullptr;  // null: any value that is no placeholder
 };
@@ -87,8 +89,11 @@ class KnownKeys {
 
 // Names of HTTP headers stand in flat lists before their values: "Authorization", "Bearer ...".
 bool is_header_name(std::string_view key);
-// {"name": "DB_PASSWORD", "value": "x"}: the member that names, and the one that holds.
+// {"name": "DB_PASSWORD", "value": "x"}: the member that names, and the one that holds what it names; both may have the
+// same word before: ParameterKey, ParameterValue.
 bool is_naming_key(std::string_view key);
-bool is_holding_key(std::string_view key);
+bool is_holding_key(std::string_view naming_key, std::string_view key);
+// One that holds whatever the name beside it is called.
+bool is_value_key(std::string_view key);
 
 }  // namespace runtail

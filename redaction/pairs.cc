@@ -13,12 +13,14 @@ namespace {
 
 constexpr std::size_t kKeyBytesMax = 96;
 constexpr std::size_t kGapBytesMax = 16;
+// JSON in a field of CSV: "{""password"": ""x""}".
+constexpr std::string_view kDoubledQuote = "\"\"";
 // A key of so many bytes may be a secret itself.
 constexpr std::size_t kKeySecretBytesMin = 16;
 // Of a call that makes a value, beyond its first word.
 constexpr std::size_t kCallBytesMax = 64;
-// Numbers below this many digits under a person's key are counts and rates ("phone: 12"), not values.
-constexpr std::size_t kPersonDigitsMin = 5;
+// A value before its name, or beside it in a list of two, is not longer.
+constexpr std::size_t kValueBytesMax = 1024;
 
 bool is_key_char(char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.'; }
 bool is_quote(char c) { return c == '"' || c == '\'' || c == '`'; }
@@ -99,13 +101,22 @@ std::size_t closing_bracket(std::string_view text, std::size_t from) {
   return text.size();
 }
 
+// Does the '&' at `at` part pairs (&n=1, &amp;)? Else it belongs to the value.
+bool parts_pairs(std::string_view text, std::size_t at) {
+  std::size_t end = at + 1;
+  while (end < text.size() && end - at <= kKeyBytesMax && is_key_char(text[end])) ++end;
+  return end == at + 1 ? end < text.size() && text[end] == '#'
+                       : end < text.size() && (text[end] == '=' || text[end] == ';');
+}
+
 // A bare value: to the next space, quote or separator; brackets it does not open itself are not its own.
 std::size_t bare_end(std::string_view text, std::size_t from) {
   std::size_t end = from;
   int open = 0;
   for (; end < text.size(); ++end) {
     const char c = text[end];
-    if (is_space(c) || c == '"' || c == ';' || c == '&' || c == ',' || c == '<' || c == '|') break;
+    if (is_space(c) || c == '"' || c == ';' || (c == '&' && parts_pairs(text, end)) || c == ',' || c == '<' || c == '|')
+      break;
     if (c == '(' || c == '[' || c == '{') ++open;
     if ((c == ')' || c == ']' || c == '}') && --open < 0) {
       // A closing bracket in mid-word belongs to the value all the same.
@@ -113,10 +124,17 @@ std::size_t bare_end(std::string_view text, std::size_t from) {
       open = 0;
     }
   }
-  if (text.substr(from, end - from).starts_with(kMarkerHead)) {
-    if (const std::size_t size = marker_size(text, from)) return from + size;
-  }
   while (end > from && (text[end - 1] == '\'' || text[end - 1] == '\\' || text[end - 1] == '`')) --end;
+  return end;
+}
+
+// A connection string doubles a '}' that belongs to the value: password={S3c}}r3t}. `end`: after the first one.
+std::size_t after_doubled_braces(std::string_view text, std::size_t end) {
+  while (end + 1 < text.size() && text[end - 1] == '}' && text[end] == '}' && is_alnum(text[end + 1])) {
+    const std::size_t next = text.find('}', end + 1);
+    if (next == std::string_view::npos) return text.size();
+    end = next + 1;
+  }
   return end;
 }
 
@@ -171,14 +189,97 @@ bool is_scheme(std::string_view word) {
   });
 }
 
-bool is_small_number(std::string_view text) {
+// A count or a rate; fewer than `digits_min` digits make a count.
+bool is_count(std::string_view text, std::size_t digits_min) {
   std::size_t digits = 0;
   for (const char c : text) {
     if (!is_digit(c) && c != '.' && c != '-' && c != '%') return false;
     digits += is_digit(c);
     if (c == '.') return text.find('.') == text.rfind('.') && text.find('-', 1) == std::string_view::npos;
   }
-  return digits < kPersonDigitsMin;
+  return digits < digits_min || text.ends_with('%');
+}
+
+// Is text[at] inside <...>?
+bool in_tag(std::string_view text, std::size_t at) {
+  constexpr std::size_t kReach = 256;
+  const std::size_t from = at > kReach ? at - kReach : 0;
+  const std::size_t sign = text.substr(from, at - from).find_last_of("<>\n");
+  return sign != std::string_view::npos && text[from + sign] == '<';
+}
+
+// `"name": ` before what stands at `at`: the name, and where it begins. Empty if there is none.
+struct NameBefore {
+  std::string_view name;
+  std::size_t begin = 0;
+};
+NameBefore name_before(std::string_view text, std::size_t at) {
+  std::size_t i = at;
+  const auto skip = [&](std::string_view bytes) {
+    for (std::size_t n = 0; n < kGapBytesMax && i > 0 && bytes.find(text[i - 1]) != std::string_view::npos; ++n) --i;
+  };
+  skip("\"'`\\");
+  skip(" \t");
+  if (i == 0 || (text[i - 1] != ':' && text[i - 1] != '=')) return {};
+  --i;
+  skip(" \t\"'`\\");
+  const std::size_t end = i;
+  while (i > 0 && end - i < kKeyBytesMax && is_key_char(text[i - 1])) --i;
+  return {text.substr(i, end - i), i};
+}
+
+// [{"value": "x", "name": "DB_PASSWORD"}]: the value before the name that begins at `name`; empty if there is none.
+Window value_before(std::string_view text, std::size_t name) {
+  const NameBefore naming = name_before(text, name);
+  if (!is_naming_key(naming.name)) return {};
+  std::size_t i = naming.begin;
+  const auto skip = [&](std::string_view bytes) {
+    for (std::size_t n = 0; n < kGapBytesMax && i > 0 && bytes.find(text[i - 1]) != std::string_view::npos; ++n) --i;
+  };
+  skip("\"'`\\");
+  skip(" \t\r\n");
+  if (i > 0 && text[i - 1] == ',') --i;
+  skip(" \t\r\n");
+  if (i == 0) return {};
+  const std::size_t stop = i > kValueBytesMax ? i - kValueBytesMax : 0;
+  Window value{i, i};
+  if (const char quote = text[i - 1]; is_quote(quote)) {
+    const auto backslashes_before = [&](std::size_t at) {
+      std::size_t count = 0;
+      while (at > stop + count && text[at - 1 - count] == '\\') ++count;
+      return count;
+    };
+    const std::size_t backslashes = backslashes_before(i - 1);
+    value.end = i - 1 - backslashes;
+    for (value.begin = value.end; value.begin > stop; --value.begin) {
+      const std::size_t at = value.begin - 1;
+      if (text[at] != quote || backslashes_before(at) > backslashes) continue;  // a quote inside it
+      return is_holding_key(naming.name, name_before(text, at).name) ? value : Window{};
+    }
+    return {};
+  }
+  while (value.begin > stop && !is_space(text[value.begin - 1]) && text[value.begin - 1] != ',' &&
+         text[value.begin - 1] != '{') {
+    --value.begin;
+    const bool is_sign = text[value.begin] == '=' || text[value.begin] == ':';
+    if (is_sign && is_holding_key(naming.name, name_before(text, value.begin + 1).name)) {
+      return {value.begin + 1, value.end};
+    }
+  }
+  return is_holding_key(naming.name, name_before(text, value.begin).name) ? value : Window{};
+}
+
+// Of ["password", "x"] the second: is what begins at `at`, in quotes, the last of its list?
+bool is_last_of_list(std::string_view text, std::size_t at) {
+  text = text.substr(0, at + kValueBytesMax);
+  Cursor cursor(text, at);
+  std::size_t backslashes = 0;
+  const char quote = cursor.take_quote(backslashes);
+  const std::size_t begin = cursor.at();
+  const std::size_t end = closing_quote(text, begin, quote, backslashes);
+  cursor.skip(std::min(end + backslashes + 1, text.size()) - begin);
+  cursor.skip_space(true);
+  return cursor.peek() == ']' && is_opaque(text.substr(begin, end - begin));
 }
 
 // The name of the object that the member at `at` is in, "" if it is not near.
@@ -200,6 +301,48 @@ std::string_view enclosing_key(std::string_view text, std::size_t at) {
   const std::size_t end = i;
   while (i > 0 && end - i < kKeyBytesMax && is_key_char(text[i - 1])) --i;
   return text.substr(i, end - i);
+}
+
+// Behind the first sign between a key and its value: "= = x", ": : x", "=3D x" (an '=' in mail), "= \"\" x".
+void skip_more_signs(Cursor& cursor) {
+  for (int more = 0; more < 3; ++more) {
+    Cursor after = cursor;
+    after.skip_space(false);
+    if (after.peek() == '3' && after.peek(1) == 'D') {
+      after.skip(2);
+    } else {
+      std::size_t signs = 0;
+      while (signs < 3 && (after.peek(signs) == '=' || after.peek(signs) == ':' || after.peek(signs) == '>')) ++signs;
+      if (signs == 0) return;
+      after.skip(signs);
+    }
+    if (!is_blank(after.peek()) && !is_quote(after.peek())) return;
+    cursor = after;
+  }
+}
+
+// A value that stands alone on the line after its key: "password:\n  hunter2". Where it begins, or `at`.
+std::size_t value_on_next_line(std::string_view text, std::size_t at) {
+  Cursor cursor(text, at);
+  cursor.take('\r');
+  if (!cursor.take('\n')) return at;
+  cursor.skip_space(false);
+  const std::size_t begin = cursor.at();
+  std::size_t end = begin;
+  while (end < text.size() && !is_space(text[end])) ++end;
+  const std::string_view word = text.substr(begin, end - begin);
+  cursor.skip(word.size());
+  cursor.skip_space(false);
+  const bool is_alone = cursor.done() || cursor.peek() == '\n' || cursor.peek() == '\r';
+  const bool is_key = word.find('=') != std::string_view::npos || word.ends_with(':');
+  return word.empty() || !is_alone || is_key ? at : begin;
+}
+
+// The quotes that end a value of JSON in CSV; a backslash keeps them in it.
+std::size_t doubled_end(std::string_view text, std::size_t from) {
+  std::size_t end = text.find(kDoubledQuote, from);
+  while (end != std::string_view::npos && end > from && text[end - 1] == '\\') end = text.find(kDoubledQuote, end + 2);
+  return std::min(end, text.size());
 }
 
 // What lies between a key and its value.
@@ -251,6 +394,29 @@ const KeyRule* PairScanner::rule_of(std::string_view text, const Key& key) {
   return begin == key.begin ? nullptr : known_.find(text.substr(begin, key.end - begin));
 }
 
+PairScanner::Value PairScanner::word_after_empty(std::string_view text, std::size_t at) {
+  Cursor cursor(text, std::min(at, text.size()));
+  cursor.skip_space(false);
+  if (cursor.at() == at) return {};
+  const Value value{cursor.at(), bare_end(text, cursor.at()), false};
+  const std::string_view word = text.substr(value.begin, value.end - value.begin);
+  return is_opaque(word) && word.find_first_of("=:") == std::string_view::npos ? value : Value{};
+}
+
+void PairScanner::add_span(std::string_view text, const KeyRule& rule, const Value& value, std::vector<Span>& spans) {
+  if (value.end <= value.begin || !is_value(text, value.begin, value.end)) return;
+  const std::string_view held = text.substr(value.begin, value.end - value.begin);
+  if (rule.digits_min > 0 && !rule.validator && !value.quoted && is_count(held, rule.digits_min)) return;
+  if (rule.validator && !rule.validator(text, value.begin, value.end)) return;
+  Span span;
+  span.begin = value.begin;
+  span.end = value.end;
+  span.kind = rule.kind;
+  span.priority = rule.priority;
+  span.rule = rule.number;
+  if (fit_to_markers(text, span)) spans.push_back(span);
+}
+
 void PairScanner::find(std::string_view text, const std::vector<Window>& hits, std::size_t own_from, WorkBudget& budget,
                        std::vector<Span>& spans) {
   std::size_t done_to = 0;
@@ -271,6 +437,9 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
     Cursor cursor(text, key.end);
     std::size_t backslashes = 0;
     const std::size_t before = key.begin - (key.option ? 1 : 0);
+    const bool is_doubled =
+        before > 1 && text.substr(before - 2, 2) == kDoubledQuote && text.substr(key.end).starts_with(kDoubledQuote);
+    if (is_doubled) cursor.skip(1);
     key.quoted = cursor.take_quote(backslashes) != 0;
     if (key.quoted) cursor.take(']');
     cursor.skip_space(key.quoted);
@@ -313,7 +482,8 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       std::size_t ignored = 0;
       Cursor quote = after;
       const std::size_t opening = before > backslashes ? before - backslashes - 1 : 0;
-      const bool in_call = opening > 0 && text[opening - 1] == '(';
+      const char bracket = opening > 0 ? text[opening - 1] : '\0';
+      const bool in_call = bracket == '(' || (bracket == '[' && is_last_of_list(text, after.at()));
       if (quote.take_quote(ignored) != 0 && (key.option || in_call || is_header_name(name))) {
         cursor = after;
         joint = Joint::kList;
@@ -328,7 +498,10 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       after.skip_space(true);
       std::size_t ignored = 0;
       after.take_quote(ignored);
-      if (after.take_word("value") || after.take_word("val")) {
+      const std::size_t word = after.at();
+      while (is_key_char(after.peek()) && after.at() - word < kKeyBytesMax) after.skip(1);
+      const std::string_view holding = text.substr(word, after.at() - word);
+      if (is_value_key(holding) || is_holding_key(name_before(text, key.begin).name, holding)) {
         after.take_quote(ignored);
         after.skip_space(false);
         if (after.take(':') || after.take('=')) {
@@ -337,12 +510,22 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
         }
       }
     }
-    if (joint == Joint::kNone) continue;
+    Window earlier;
+    if (joint == Joint::kNone) {
+      earlier = value_before(text, key.begin);
+      budget.spend(earlier.end - earlier.begin);
+    }
+    if (joint == Joint::kNone && earlier.end == 0) continue;
 
     const std::size_t key_bytes = key.end - key.begin;
     if (key_bytes >= kKeySecretBytesMin) cut_at_spans(key, spans, own_from, budget);
     const KeyRule* rule = key.begin < key.end ? rule_of(text, key) : nullptr;
-    if (!rule || (!rule->text && !key.quoted && joint != Joint::kList && joint != Joint::kMarkup)) continue;
+    if (!rule) continue;
+    if (joint == Joint::kNone) {
+      add_span(text, *rule, {earlier.begin, earlier.end, true}, spans);
+      continue;
+    }
+    if (!rule->text && !key.quoted && joint != Joint::kList && joint != Joint::kMarkup) continue;
 
     Value value;
     if (joint != Joint::kMarkup) cursor.skip_space(key.quoted || joint == Joint::kList);
@@ -351,16 +534,24 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       cursor.skip(1);
     }
     if (joint == Joint::kSign && !key.quoted) skip_yaml(cursor);
+    const bool is_secret = rule->priority == RulePriority::kSecret;
+    if (joint == Joint::kSign && is_secret) {
+      skip_more_signs(cursor);
+      cursor.skip_space(false);
+      if (!key.quoted) cursor.skip(value_on_next_line(text, cursor.at()) - cursor.at());
+    }
     value.begin = cursor.at();
     if (value.begin >= text.size()) continue;
     const char first = text[value.begin];
     if (joint == Joint::kMarkup) {
       value.end = std::min(text.find('<', value.begin), text.size());
+    } else if (is_doubled && text.substr(value.begin).starts_with(kDoubledQuote)) {
+      value = {value.begin + 2, doubled_end(text, value.begin + 2), true};
     } else if (const char quote = cursor.take_quote(backslashes)) {
       value = {cursor.at(), closing_quote(text, cursor.at(), quote, backslashes), true};
-    } else if (first == '{' || first == '[' || first == '(') {
-      if (marker_size(text, value.begin) != 0) continue;
-      value.end = closing_bracket(text, value.begin);
+      if (value.end == value.begin && is_secret) value = word_after_empty(text, value.end + backslashes + 1);
+    } else if ((first == '{' || first == '[' || first == '(') && marker_size(text, value.begin) == 0) {
+      value.end = after_doubled_braces(text, closing_bracket(text, value.begin));
       value.quoted = true;  // whole, whatever is in it
     } else if (rule->containers) {
       continue;
@@ -380,22 +571,12 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
         value.end = bare_end(text, value.begin);
       }
       if (rule->phrase) value.end = phrase_end(text, value.end);
+      if (value.end > value.begin && text[value.end - 1] == '>' && in_tag(text, value.begin)) --value.end;
     }
     budget.spend(value.end - value.begin);
     done_to = std::max(done_to, value.end);
-    if (value.end <= value.begin) continue;
-    const std::string_view held = text.substr(value.begin, value.end - value.begin);
     if (rule->containers && !(first == '{' || first == '[' || first == '(')) continue;
-    if (!is_value(text, value.begin, value.end)) continue;
-    if (rule->priority == RulePriority::kPii && !rule->validator && !value.quoted && is_small_number(held)) continue;
-    if (rule->validator && !rule->validator(text, value.begin, value.end)) continue;
-    Span span;
-    span.begin = value.begin;
-    span.end = value.end;
-    span.kind = rule->kind;
-    span.priority = rule->priority;
-    span.rule = rule->number;
-    if (fit_to_markers(text, span)) spans.push_back(span);
+    add_span(text, *rule, value, spans);
   }
 }
 

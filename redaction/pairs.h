@@ -34,6 +34,10 @@ class PairScanner {
   };
 
   static void cut_at_spans(Key& key, const std::vector<Span>& spans, std::size_t first, WorkBudget& budget);
+  // password="" x: the word behind the quotes, if it is one that a secret may be and no key.
+  static Value word_after_empty(std::string_view text, std::size_t at);
+  // Unless the value is a placeholder, or a count.
+  static void add_span(std::string_view text, const KeyRule& rule, const Value& value, std::vector<Span>& spans);
   bool has_needs(std::string_view text, const KeyRule& rule);
   const KeyRule* rule_of(std::string_view text, const Key& key);
 

@@ -46,6 +46,15 @@ std::string_view text_of(const FieldValue& value) {
   return has_text ? value.text : std::string_view{};
 }
 
+// Lines of one run and task are known by these: they are ids, whatever words they are given in.
+constexpr bool tells_lines_apart(Field field) {
+  return field == Field::kJobId || field == Field::kRunId || field == Field::kParentRunId ||
+         field == Field::kTaskRunId || field == Field::kTask;
+}
+
+// Names of routes, tables and errors have none: what has is somebody's sentence.
+bool has_space(std::string_view text) { return text.find_first_of(" \t\r\n") != std::string_view::npos; }
+
 bool is_integer(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -75,6 +84,7 @@ struct Redactor::State {
   void write(const LogEvent& event, StreamMemory& memory);
   void write_field(Field field, const FieldValue& value);
   void write_message(const LogEvent& event, StreamMemory& memory);
+  std::string_view mask_key_line(std::string_view text, std::size_t begin);
   void write_flags();
   void write_ip(const FieldValue& value);
   void write_user_id(const FieldValue& value);
@@ -121,14 +131,22 @@ void Redactor::State::write_message(const LogEvent& event, StreamMemory& memory)
   if (!is_text && !msg) return;
   if (!is_text && msg->kind != FieldValue::Kind::kText) return write_field(Field::kMsg, *msg);
   const std::string_view text = is_text ? event.text : msg->text;
-  const bool is_key = is_key_line(text, memory);
+  const std::size_t key = key_line_begin(text, memory);
   if (!keeps_text) return;
-  const std::string_view safe = is_key ? masker.marker(ruleset->key_kind, {}, "private_key_lines") : masker.mask(text);
+  const std::string_view safe = key == std::string_view::npos ? masker.mask(text) : mask_key_line(text, key);
   if (is_text) {
     out.raw_text = safe;
   } else {
     out.fields.put_text(Field::kMsg, safe);
   }
+}
+
+// `begin`: of what belongs to a private key.
+std::string_view Redactor::State::mask_key_line(std::string_view text, std::size_t begin) {
+  const std::string_view mark = masker.marker(ruleset->key_kind, {}, "private_key_lines");
+  if (begin == 0) return mark;
+  const std::string_view before = masker.mask(text.substr(0, begin));
+  return masker.fresh_text().append(before).append(mark);
 }
 
 void Redactor::State::write_field(Field field, const FieldValue& value) {
@@ -144,7 +162,7 @@ void Redactor::State::write_field(Field field, const FieldValue& value) {
     out.fields.put(field) = value;
   } else if (value.kind == FieldValue::Kind::kText) {
     const bool is_free = spec_of(field).type == FieldType::kFreeText;
-    if (is_free && !keeps_text) return;
+    if (!keeps_text && (is_free || (!tells_lines_apart(field) && has_space(value.text)))) return;
     const std::size_t bytes_max = field == Field::kErrorMessage ? config.error_message_bytes_max : kNameBytesMax;
     const bool is_cut = !is_free || field == Field::kErrorMessage;
     out.fields.put_text(field, is_cut ? mask_and_cut(value.text, bytes_max) : masker.mask(value.text));

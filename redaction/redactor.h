@@ -30,6 +30,8 @@ struct RedactionTotals {
 struct StreamMemory {
   // Lines of the key that may still come; 0: none is open.
   std::uint32_t key_lines_left = 0;
+  // Bytes before the key's first line: what a logger writes before each.
+  std::uint32_t key_line_begin = 0;
 };
 
 // One span that was redacted . Holds nothing of the value.

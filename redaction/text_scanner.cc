@@ -41,6 +41,7 @@ bool TextScanner::scan(std::string_view text, std::string_view key, int depth, W
   if (!traits.escapes && !traits.not_ascii) return true;
   Level& level = levels_[static_cast<std::size_t>(depth)];
   std::string_view source = text;
+  bool is_form = false;
   for (int layer = 0; decode_layer(source, level.views[layer % 2]); ++layer) {
     if (layer == kLayersMax) return false;
     const DecodedView& view = level.views[layer % 2];
@@ -52,7 +53,15 @@ bool TextScanner::scan(std::string_view text, std::string_view key, int depth, W
       level.from.swap(through);
     }
     const std::size_t first = spans.size();
-    scan_plain(view.text, key, traits_of(view.text), depth, budget, spans, gate);
+    const TextTraits seen = traits_of(view.text);
+    scan_plain(view.text, key, seen, depth, budget, spans, gate);
+    // In a form a '+' is a space; elsewhere it is not, so both are looked at.
+    is_form = is_form || view.had_percent;
+    if (is_form && view.text.find('+') != std::string::npos) {
+      level.spaced.assign(view.text);
+      std::replace(level.spaced.begin(), level.spaced.end(), '+', ' ');
+      scan_plain(level.spaced, key, seen, depth, budget, spans, gate);
+    }
     if (budget.is_over()) return false;
     std::size_t kept = first;
     for (std::size_t i = first; i < spans.size(); ++i) {

@@ -43,6 +43,7 @@ class TextScanner {
     Detectors::Scratch scratch;
     std::vector<Window> key_hits;
     DecodedView views[2];
+    std::string spaced;               // the view in use with a space for each '+'
     std::vector<std::uint32_t> from;  // of the view in use, into the source
     std::vector<Span> found;
   };

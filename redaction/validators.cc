@@ -31,9 +31,7 @@ bool jwt(std::string_view text, std::size_t begin, std::size_t end) {
 }
 
 bool opaque(std::string_view text, std::size_t begin, std::size_t end) {
-  const std::string_view token = text.substr(begin, end - begin);
-  if (std::any_of(token.begin(), token.end(), is_digit)) return true;
-  return std::any_of(token.begin(), token.end(), is_lower) && std::any_of(token.begin() + 1, token.end(), is_upper);
+  return is_opaque(text.substr(begin, end - begin));
 }
 
 bool basic(std::string_view text, std::size_t begin, std::size_t end) {
@@ -138,9 +136,49 @@ bool serial(std::string_view text, std::size_t begin, std::size_t end) {
   return std::count_if(found.begin(), found.end(), is_digit) >= 4 && !is_date(found) && !parse_uuid(found);
 }
 
+// Nobody writes a card into a path. 17 digits and more are ids of databases far more often than cards; in groups they
+// are not.
+bool card_in_text(std::string_view text, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kCardDigits = 16, kBefore = 40;
+  const std::string_view found = text.substr(begin, end - begin);
+  if (!is_card_number(found)) return false;
+  if (!std::all_of(found.begin(), found.end(), is_digit)) return true;
+  const auto is_slash = [&](std::size_t at) { return at < text.size() && text[at] == '/' && at > 0; };
+  if (begin > 1 && is_slash(begin - 1) && is_alnum(text[begin - 2])) return false;
+  if (found.size() <= kCardDigits) return true;
+  std::string before(text.substr(begin > kBefore ? begin - kBefore : 0, std::min(begin, kBefore)));
+  std::transform(before.begin(), before.end(), before.begin(), to_lower);
+  return begin == 0 || before.find("card") != std::string::npos || before.find("pan") != std::string::npos;
+}
+
+bool has_digit(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  return std::any_of(found.begin(), found.end(), is_digit);
+}
+
+bool no_path(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  if (found.find(' ') != std::string_view::npos) return true;
+  if (found.starts_with('/') || found.starts_with("./") || found.find("://") != std::string_view::npos) return false;
+  for (const std::string_view ending : {".yaml", ".yml", ".json", ".csv", ".parquet", ".avro", ".xml", ".txt", ".gz",
+                                        ".toml", ".ini", ".conf", ".sql", ".py"}) {
+    if (found.ends_with(ending)) return false;
+  }
+  return true;
+}
+
+bool has_ending_of_file(std::string_view text, std::size_t at) {
+  const std::string_view after = text.substr(at, 5);
+  for (const std::string_view ending :
+       {".jar", ".whl", ".tar", ".zip", ".tgz", ".rpm", ".deb", ".egg", ".pom", ".so"}) {
+    if (after.starts_with(ending)) return true;
+  }
+  return false;
+}
+
 // Digits and dots that say which version, not which machine.
 bool ip_in_text(std::string_view text, std::size_t begin, std::size_t end) {
-  if (!is_ip_address(text.substr(begin, end - begin))) return false;
+  if (!is_ip_address(text.substr(begin, end - begin)) || has_ending_of_file(text, end)) return false;
   std::string before(text.substr(begin > 16 ? begin - 16 : 0, std::min<std::size_t>(begin, 16)));
   std::transform(before.begin(), before.end(), before.begin(), to_lower);
   for (const std::string_view word :
@@ -150,23 +188,79 @@ bool ip_in_text(std::string_view text, std::size_t begin, std::size_t end) {
   return true;
 }
 
-// Two words with capitals that are no names of things in a pipeline.
+// Words with capitals that are no names of things in a pipeline.
 bool full_name(std::string_view text, std::size_t begin, std::size_t end) {
-  static constexpr std::array<std::string_view, 22> kThings = {
-      "Service", "Account", "Table", "Data",   "Error",  "Id",     "ID",      "Record", "Records", "Import", "Export",
-      "Load",    "Not",     "Found", "Status", "Report", "Master", "Summary", "Type",   "Name",    "Not",    "Portal"};
+  static constexpr std::array<std::string_view, 32> kThings = {
+      "service", "account", "table",  "data",   "error",  "id",      "record", "records", "import", "export",   "load",
+      "not",     "found",   "status", "report", "master", "summary", "type",   "name",    "portal", "elephant", "api",
+      "fhir",    "hl",      "json",   "csv",    "xml",    "sql",     "etl",    "null",    "warn",   "rest"};
   const std::string_view found = text.substr(begin, end - begin);
-  return std::none_of(kThings.begin(), kThings.end(), [&](std::string_view thing) {
-    const std::size_t at = found.find(thing);
-    return at != std::string_view::npos && (at + thing.size() == found.size() || found[at + thing.size()] == ' ') &&
-           (at == 0 || found[at - 1] == ' ');
-  });
+  for (std::size_t at = 0, next = 0; at < found.size(); at = next + 1) {
+    next = std::min(found.find_first_of(" ,-", at), found.size());
+    std::string word(found.substr(at, next - at));
+    std::transform(word.begin(), word.end(), word.begin(), to_lower);
+    if (std::find(kThings.begin(), kThings.end(), word) != kThings.end()) return false;
+  }
+  return true;
 }
 
-// Something of a row: more than a count.
+// What a list of values holds beside the names of values ("min=3", "'batch_size': 500") and words for nothing.
+struct ListedValues {
+  bool letters = false;
+  std::size_t digits = 0;          // of all numbers
+  std::size_t unnamed_digits = 0;  // of the longest number that no name stands before
+  bool numbered = false;           // begins with a number alone; names stand before all others: "17, column: 3"
+};
+ListedValues listed_values(std::string_view text) {
+  ListedValues out;
+  bool named = false, all_named = true;
+  std::size_t values = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    if (!is_alnum(text[at]) && static_cast<unsigned char>(text[at]) < 0x80) {
+      if (text[at] == ',' || text[at] == ';' || text[at] == '|' || text[at] == '\t') named = false;
+      ++at;
+      continue;
+    }
+    std::size_t end = at;
+    while (end < text.size() &&
+           (is_alnum(text[end]) || text[end] == '_' || static_cast<unsigned char>(text[end]) >= 0x80))
+      ++end;
+    const std::string_view word = text.substr(at, end - at);
+    at = end;
+    const auto digits = static_cast<std::size_t>(std::count_if(word.begin(), word.end(), is_digit));
+    out.digits += digits;
+    std::size_t sign = end;
+    while (sign < text.size() && (text[sign] == '\'' || text[sign] == '"' || text[sign] == '\\')) ++sign;
+    while (sign < text.size() && text[sign] == ' ') ++sign;
+    const bool is_name = digits < word.size() && sign < text.size() && (text[sign] == ':' || text[sign] == '=');
+    if (is_name) {
+      named = true;
+      at = sign + 1;
+      continue;
+    }
+    if (digits == word.size()) {
+      if (!named) out.unnamed_digits = std::max(out.unnamed_digits, digits);
+      if (values == 0 && !named) out.numbered = true;
+    } else if (is_value(word, 0, word.size())) {
+      out.letters = true;
+    }
+    all_named = all_named && (named || values == 0);
+    ++values;
+  }
+  out.numbered = out.numbered && all_named && values > 1;
+  return out;
+}
+
+// Something of a row: more than counts.
 bool row(std::string_view text, std::size_t begin, std::size_t end) {
-  const std::string_view found = text.substr(begin, end - begin);
-  return std::any_of(found.begin(), found.end(), is_letter) || std::count_if(found.begin(), found.end(), is_digit) >= 9;
+  const ListedValues values = listed_values(text.substr(begin, end - begin));
+  return (values.letters && !values.numbered) || values.digits >= 9;
+}
+
+bool parameters(std::string_view text, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kIdDigits = 4;
+  const ListedValues values = listed_values(text.substr(begin, end - begin));
+  return values.letters || values.digits >= 9 || values.unnamed_digits >= kIdDigits;
 }
 
 bool quoted(std::string_view text, std::size_t begin, std::size_t end) {
@@ -238,7 +332,11 @@ bool email(std::string_view text, std::size_t begin, std::size_t end) {
 constexpr std::pair<std::string_view, Validator> kValidators[] = {
     {"none", none},
     {"card", judged<is_card_number>},
+    {"card_in_text", card_in_text},
     {"card_in_groups", card_in_groups},
+    {"has_digit", has_digit},
+    {"no_path", no_path},
+    {"parameters", parameters},
     {"ssn", judged<is_us_ssn>},
     {"iban", judged<is_iban>},
     {"npi", judged<is_npi>},
@@ -272,6 +370,12 @@ constexpr std::pair<std::string_view, Validator> kValidators[] = {
 };
 
 }  // namespace
+
+bool is_opaque(std::string_view text) {
+  if (std::any_of(text.begin(), text.end(), is_digit)) return true;
+  return !text.empty() && std::any_of(text.begin(), text.end(), is_lower) &&
+         std::any_of(text.begin() + 1, text.end(), is_upper);
+}
 
 bool is_value(std::string_view text, std::size_t begin, std::size_t end) {
   std::string word(text.substr(begin, std::min<std::size_t>(end - begin, 64)));

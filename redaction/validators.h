@@ -12,6 +12,8 @@ using Validator = bool (*)(std::string_view text, std::size_t begin, std::size_t
 // By the name rules use; nullptr for a name not listed here:
 //   none         everything
 //   card, ssn, iban, npi, dea, nhs, phone, date, ip   see redaction/id_numbers.h
+//   card_in_text as card, and no piece of a path; 17 digits and more only in groups or beside a word for cards
+//   card_in_groups  as card, in groups that people write
 //   jwt          first segment decodes to a JSON object with "alg", or the second begins like a JSON object too
 //   opaque       a token rather than a word: digits or mixed case
 //   token        opaque and 12 bytes or longer
@@ -21,9 +23,12 @@ using Validator = bool (*)(std::string_view text, std::size_t begin, std::size_t
 //   assignments  holds a '=' (a cookie)
 //   email        not the user@host of a URL or of a git remote
 //   url_password a token that does not begin like a port
-//   ip_in_text   as ip, and no version before it says so
+//   has_digit    holds a digit
+//   no_path      not a path, a URL or the name of a file
+//   ip_in_text   as ip, and no version before it says so, nor that it names a file
 //   full_name    words with capitals, none of them a thing in a pipeline (Table, Account)
-//   row          a row's values: letters, or many digits
+//   row          a row's values: letters that are no names of values, or many digits
+//   parameters   as row, or a number of four digits and more that no name stands before
 //   quoted       holds a quote
 //   subject      at least three digits and no date
 //   date_alone   a date that no time of day follows
@@ -36,5 +41,7 @@ Validator find_validator(std::string_view name);
 
 // As validator `value`.
 bool is_value(std::string_view text, std::size_t begin, std::size_t end);
+// As validator `opaque`.
+bool is_opaque(std::string_view text);
 
 }  // namespace runtail

@@ -85,6 +85,40 @@ INSTANTIATE_TEST_SUITE_P(
         TextCase{"scope", "std::token::x https://token//y", "std::token::x https://token//y"},
         TextCase{"npmrc", "//registry.npmjs.org/:_authToken=abc-def",
                  "//registry.npmjs.org/:_authToken=[REDACTED:token]"},
+        TextCase{"value_first", R"([{"value":"hunter22","name":"DB_PASSWORD"}])",
+                 R"([{"value":"[REDACTED:password]","name":"DB_PASSWORD"}])"},
+        TextCase{"value_first_repr", "{'value': 'hunter 22', 'name': 'DB_PASSWORD'}",
+                 "{'value': '[REDACTED:password]', 'name': 'DB_PASSWORD'}"},
+        TextCase{"value_first_yaml", "- value: hunter22\n  name: DB_PASSWORD\n- value: 80\n  name: PORT",
+                 "- value: [REDACTED:password]\n  name: DB_PASSWORD\n- value: 80\n  name: PORT"},
+        TextCase{"value_first_escaped", R"("[{\"value\":\"hunter22\",\"name\":\"DB_PASSWORD\"}]")",
+                 R"("[{\"value\":\"[REDACTED:password]\",\"name\":\"DB_PASSWORD\"}]")"},
+        TextCase{"named_with_a_prefix", R"({"ParameterKey":"DBPassword","ParameterValue":"hunter22"})",
+                 R"({"ParameterKey":"DBPassword","ParameterValue":"[REDACTED:password]"})"},
+        TextCase{"prefix_of_another", R"({"column_name":"password","null_value":"x1"})",
+                 R"({"column_name":"password","null_value":"x1"})"},
+        TextCase{"json_in_csv", R"(7,"{""password"": ""hunter22"", ""n"": 1}",x)",
+                 R"(7,"{""password"": ""[REDACTED:password]"", ""n"": 1}",x)"},
+        TextCase{"signs_twice", "password = = hunter22", "password = = [REDACTED:password]"},
+        TextCase{"colons_twice", "password: : hunter22", "password: : [REDACTED:password]"},
+        TextCase{"sign_of_mail", "db.password =3D CloiADN5RpVI", "db.password =3D [REDACTED:password]"},
+        TextCase{"empty_first", "password=  \"\" hunter22", "password=  \"\" [REDACTED:password]"},
+        TextCase{"empty_and_another_key", "password=\"\" user=etl7", "password=\"\" user=etl7"},
+        TextCase{"next_line", "password:\n  hunter22\nuser: etl", "password:\n  [REDACTED:password]\nuser: etl"},
+        TextCase{"next_line_is_a_key", "password:\nuser: etl", "password:\nuser: etl"},
+        TextCase{"pair_in_a_list", R"(["password","hunter22"])", R"(["password","[REDACTED:password]"])"},
+        TextCase{"columns_in_a_list", R"(["password","email"])", R"(["password","email"])"},
+        TextCase{"doubled_braces", "jdbc:sqlserver://db;user=sa;password={S3c}}r3t};n=1",
+                 "jdbc:sqlserver://db;user=sa;password=[REDACTED:password];n=1"},
+        TextCase{"behind_a_planted_mark", "password=[REDACTED:password]Tr0ub4dor&3 n",
+                 "password=[REDACTED:password] n"},
+        TextCase{"colours", "\x1b[36mpassword\x1b[0m=\x1b[35mhunter22\x1b[0m",
+                 "\x1b[36mpassword\x1b[0m=\x1b[35m[REDACTED:password]"},
+        TextCase{"short_subject", "subjid=1015 rows=3", "subjid=[REDACTED:subject_id] rows=3"},
+        TextCase{"rate_of_subjects", "null rate subject_id: 0.12", "null rate subject_id: 0.12"},
+        TextCase{"arm_of_words", "ACTARM=Xanomeline High Dose n=1", "ACTARM=[REDACTED:treatment] n=1"},
+        TextCase{"in_a_tag", "<Subject dob=1980 arm=Placebo>", "<Subject dob=1980 arm=[REDACTED:treatment]>"},
+        TextCase{"small_token", "token=5", "token=5"}, TextCase{"state_of_a_zip", "zip: done", "zip: done"},
         TextCase{"fhir", R"({"resourceType":"Patient","name":[{"family":"Doe","given":["Jane"]}],"active":true})",
                  R"({"resourceType":"Patient","name":[REDACTED:fhir],"active":true})"},
         TextCase{"named_by_its_object", R"({"patient":{"id":7,"name":"Jane Doe","ward":"4"},"table":{"name":"t"}})",
@@ -183,6 +217,19 @@ TEST(Encodings, LookAlikesHideNothing) {
   EXPECT_EQ(redactor.redact_text("p\xD0\xB0ssword=hunter2"), "p\xD0\xB0ssword=[REDACTED:password]");
 }
 
+TEST(Encodings, FormsAndOldEscapesHideNothing) {
+  Redactor& redactor = shared_redactor();
+  for (const std::string_view text :
+       {"-----BEGIN+PRIVATE+KEY-----%0AoNPcXa7f%0A-----END+PRIVATE+KEY-----",
+        "event=DETAIL%3A+Failing+row+contains+%287%2C+oNPcXa7f%2C+Meyer%29.", "db.password+%3D+oNPcXa7f",
+        "msg=%7B%22password%22%3A+%22oNPcXa7f%22%7D", "db.password%2B%253D%2BoNPcXa7f", "\\160assword=oNPcXa7f",
+        "\\u{70}assword=oNPcXa7f", "\\033[1mpassword\\033[0m: oNPcXa7f",
+        "Authorization: \x1b[32mBearer oNPcXa7f9012345678901\x1b[0m"}) {
+    EXPECT_THAT(redactor.redact_text(text), Not(HasSubstr("oNPcXa7f"))) << text;
+  }
+  EXPECT_EQ(redactor.redact_text("a+b %20 1+1"), "a+b %20 1+1");
+}
+
 TEST(Encodings, DeeperThanFourLayersGoWhole) {
   std::string text = "anna@example.com";
   for (int i = 0; i < 7; ++i) text = url_encoded(text, i == 0);
@@ -232,7 +279,7 @@ TEST(Encodings, DigestsAndIdsAreNoText) {
 std::vector<bool> key_lines(const std::vector<std::string_view>& lines) {
   StreamMemory memory;
   std::vector<bool> out;
-  for (const std::string_view line : lines) out.push_back(is_key_line(line, memory));
+  for (const std::string_view line : lines) out.push_back(key_line_begin(line, memory) != std::string_view::npos);
   return out;
 }
 
@@ -241,6 +288,22 @@ TEST(KeyLines, GoUntilTheEndOfTheKey) {
                          "2026-03-01T00:00:00Z INFO q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1",
                          "-----BEGIN X-----", "AAA=", "-----END RSA PRIVATE KEY-----", "b"}),
               ElementsAre(false, false, true, true, true, true, true, true, true, false));
+}
+
+TEST(KeyLines, WhatALoggerWritesBeforeEachLineStays) {
+  Redactor redactor = make_redactor();
+  StreamMemory memory;
+  const std::string prefix = "2026-03-01T00:00:00Z INFO worker ";
+  const auto masked = [&](const std::string& line) {
+    LineBuilder event;
+    return std::string(redactor.redact(event.plain_text(line).event(), memory).raw_text);
+  };
+  EXPECT_EQ(masked(prefix + "-----BEGIN PRIVATE KEY-----"), prefix + "[REDACTED:private_key]");
+  EXPECT_EQ(masked(prefix + "q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1q0B1"),
+            prefix + "[REDACTED:private_key]");
+  EXPECT_EQ(masked(prefix + "aZ9="), prefix + "[REDACTED:private_key]");
+  EXPECT_EQ(masked(prefix + "-----END PRIVATE KEY-----"), prefix + "[REDACTED:private_key]");
+  EXPECT_EQ(masked(prefix + "done"), prefix + "done");
 }
 
 TEST(KeyLines, AKeyThatBreaksOffEndsWithTheFirstOtherLine) {
