@@ -82,7 +82,9 @@ void bench_indexes(const BenchOptions& options) {
   test::PostgresCluster cluster(stock);
   const std::string database = cluster.create_migrated_database("indexes");
   test::fill_history(database, size, SystemClock().now());
-  auto connected = PgConnection::connect(database, {std::chrono::seconds(5), std::chrono::hours(1), {}});
+  PgOptions patient;
+  patient.answer_timeout = std::chrono::hours(1);
+  auto connected = PgConnection::connect(database, patient);
   if (!connected) give_up(connected.error().message);
   PgConnection& connection = *connected;
   ask(connection, "SET search_path = observability");

@@ -65,7 +65,9 @@ void bench_store(const BenchOptions& options) {
   stock.fsync = true;
   test::PostgresCluster cluster(stock);
   const std::string database = cluster.create_migrated_database("store");
-  auto connection = PgConnection::connect(database, {std::chrono::seconds(5), std::chrono::hours(1), {}});
+  PgOptions patient;
+  patient.answer_timeout = std::chrono::hours(1);
+  auto connection = PgConnection::connect(database, patient);
   if (!connection) give_up(connection.error().message);
   const TimePoint now = SystemClock().now();
   std::printf("store: %d days of %d runs with %d tasks, %lld lines in the last 29 days; stock settings\n", size.days,
