@@ -106,7 +106,7 @@ bool is_in_uuid(std::string_view text, std::size_t begin, std::size_t end) {
   constexpr std::size_t kUuidBytes = 36;
   const auto belongs = [](char c) { return hex_value(c) >= 0 || c == '-'; };
   if (end - begin > kUuidBytes) return false;
-  std::size_t from = begin, to = end;
+  std::size_t from = end, to = end;  // the end of the match lies in it; a word may stand before
   while (from > 0 && end - from <= kUuidBytes && belongs(text[from - 1])) --from;
   while (to < text.size() && to - from <= kUuidBytes && belongs(text[to])) ++to;
   return to - from == kUuidBytes && parse_uuid(text.substr(from, kUuidBytes)).has_value();

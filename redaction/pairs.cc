@@ -228,10 +228,8 @@ NameBefore name_before(std::string_view text, std::size_t at) {
   return {text.substr(i, end - i), i};
 }
 
-// [{"value": "x", "name": "DB_PASSWORD"}]: the value before the name that begins at `name`; empty if there is none.
-Window value_before(std::string_view text, std::size_t name) {
-  const NameBefore naming = name_before(text, name);
-  if (!is_naming_key(naming.name)) return {};
+// [{"value": "x", "name": "DB_PASSWORD"}]: the value before `naming`; empty if there is none.
+Window value_before(std::string_view text, const NameBefore& naming) {
   std::size_t i = naming.begin;
   const auto skip = [&](std::string_view bytes) {
     for (std::size_t n = 0; n < kGapBytesMax && i > 0 && bytes.find(text[i - 1]) != std::string_view::npos; ++n) --i;
@@ -249,6 +247,7 @@ Window value_before(std::string_view text, std::size_t name) {
       while (at > stop + count && text[at - 1 - count] == '\\') ++count;
       return count;
     };
+    if (i > stop + 1 && text[i - 2] == quote) --i;  // doubled in CSV
     const std::size_t backslashes = backslashes_before(i - 1);
     value.end = i - 1 - backslashes;
     for (value.begin = value.end; value.begin > stop; --value.begin) {
@@ -404,7 +403,10 @@ PairScanner::Value PairScanner::word_after_empty(std::string_view text, std::siz
 }
 
 void PairScanner::add_span(std::string_view text, const KeyRule& rule, const Value& value, std::vector<Span>& spans) {
-  if (value.end <= value.begin || !is_value(text, value.begin, value.end)) return;
+  if (value.end <= value.begin || marker_size(text, value.begin) == value.end - value.begin ||
+      !is_value(text, value.begin, value.end)) {
+    return;
+  }
   const std::string_view held = text.substr(value.begin, value.end - value.begin);
   if (rule.digits_min > 0 && !rule.validator && !value.quoted && is_count(held, rule.digits_min)) return;
   if (rule.validator && !rule.validator(text, value.begin, value.end)) return;
@@ -492,6 +494,11 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
     if (joint == Joint::kNone && key.option && cursor.at() > key.end && !cursor.done() && cursor.peek() != '-') {
       joint = Joint::kSpaced;
     }
+    NameBefore naming;
+    if (joint == Joint::kNone) {
+      naming = name_before(text, key.begin);
+      if (!naming.name.empty() && !is_naming_key(naming.name)) naming.name = {};
+    }
     if (joint == Joint::kNone) {  // name: DB_PASSWORD, value: x
       Cursor after = cursor;
       if (after.take(',')) after.skip_space(true);
@@ -501,7 +508,7 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       const std::size_t word = after.at();
       while (is_key_char(after.peek()) && after.at() - word < kKeyBytesMax) after.skip(1);
       const std::string_view holding = text.substr(word, after.at() - word);
-      if (is_value_key(holding) || is_holding_key(name_before(text, key.begin).name, holding)) {
+      if (is_value_key(holding) || (!naming.name.empty() && is_holding_key(naming.name, holding))) {
         after.take_quote(ignored);
         after.skip_space(false);
         if (after.take(':') || after.take('=')) {
@@ -511,8 +518,8 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       }
     }
     Window earlier;
-    if (joint == Joint::kNone) {
-      earlier = value_before(text, key.begin);
+    if (joint == Joint::kNone && !naming.name.empty()) {
+      earlier = value_before(text, naming);
       budget.spend(earlier.end - earlier.begin);
     }
     if (joint == Joint::kNone && earlier.end == 0) continue;

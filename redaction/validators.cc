@@ -207,10 +207,11 @@ bool full_name(std::string_view text, std::size_t begin, std::size_t end) {
 // What a list of values holds beside the names of values ("min=3", "'batch_size': 500") and words for nothing.
 struct ListedValues {
   bool letters = false;
-  std::size_t digits = 0;          // of all numbers
+  std::size_t digits = 0;          // of numbers that no name stands before, and of long ones
   std::size_t unnamed_digits = 0;  // of the longest number that no name stands before
   bool numbered = false;           // begins with a number alone; names stand before all others: "17, column: 3"
 };
+constexpr std::size_t kIdentifyingDigits = 9;
 ListedValues listed_values(std::string_view text) {
   ListedValues out;
   bool named = false, all_named = true;
@@ -228,7 +229,6 @@ ListedValues listed_values(std::string_view text) {
     const std::string_view word = text.substr(at, end - at);
     at = end;
     const auto digits = static_cast<std::size_t>(std::count_if(word.begin(), word.end(), is_digit));
-    out.digits += digits;
     std::size_t sign = end;
     while (sign < text.size() && (text[sign] == '\'' || text[sign] == '"' || text[sign] == '\\')) ++sign;
     while (sign < text.size() && text[sign] == ' ') ++sign;
@@ -238,6 +238,7 @@ ListedValues listed_values(std::string_view text) {
       at = sign + 1;
       continue;
     }
+    if (!named || digits >= kIdentifyingDigits) out.digits += digits;
     if (digits == word.size()) {
       if (!named) out.unnamed_digits = std::max(out.unnamed_digits, digits);
       if (values == 0 && !named) out.numbered = true;
@@ -254,13 +255,13 @@ ListedValues listed_values(std::string_view text) {
 // Something of a row: more than counts.
 bool row(std::string_view text, std::size_t begin, std::size_t end) {
   const ListedValues values = listed_values(text.substr(begin, end - begin));
-  return (values.letters && !values.numbered) || values.digits >= 9;
+  return (values.letters && !values.numbered) || values.digits >= kIdentifyingDigits;
 }
 
 bool parameters(std::string_view text, std::size_t begin, std::size_t end) {
   constexpr std::size_t kIdDigits = 4;
   const ListedValues values = listed_values(text.substr(begin, end - begin));
-  return values.letters || values.digits >= 9 || values.unnamed_digits >= kIdDigits;
+  return values.letters || values.digits >= kIdentifyingDigits || values.unnamed_digits >= kIdDigits;
 }
 
 bool quoted(std::string_view text, std::size_t begin, std::size_t end) {

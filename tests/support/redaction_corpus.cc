@@ -254,6 +254,20 @@ std::string wrap(std::string_view text, std::string_view pipe, RedactionValues& 
       out += (i > 0 && i % 4 == 0 ? "." : "") + std::string(text.substr(i, 1));
     return out;
   }
+  if (pipe == "form") {
+    std::string out = url_encoded(text);
+    for (std::size_t at; (at = out.find("%20")) != std::string::npos;) out.replace(at, 3, "+");
+    return out;
+  }
+  if (pipe == "csv") {
+    return join_replaced(text, [](unsigned char c) { return std::string(c == '"' ? 2 : 1, static_cast<char>(c)); });
+  }
+  if (pipe == "colours") {
+    return join_replaced(text, [](unsigned char c) {
+      const bool is_sign = c == '=' || c == ':' || c == ' ';
+      return std::string(1, static_cast<char>(c)) + (is_sign ? "\x1b[35m" : "");
+    });
+  }
   if (pipe == "cyrillic") return cyrillic(text);
   if (pipe == "fullwidth") return fullwidth(text);
   if (pipe == "zero_width") {

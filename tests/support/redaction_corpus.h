@@ -49,7 +49,8 @@ std::vector<CorpusCategory> negative_categories();
 std::vector<LabelledLine> lines_of(const CorpusCategory& category, std::size_t count, RedactionValues& values);
 
 // The pipes: "url", "url2", "html", "html_hex", "u", "u_signs", "x", "json", "json2", "b64", "b64url", "hex", "sql",
-// "dots", "upper", "lower", "cut", "cyrillic", "fullwidth", "zero_width". Throws std::out_of_range.
+// "dots", "upper", "lower", "cut", "cyrillic", "fullwidth", "zero_width", "form", "csv", "colours". Throws
+// std::out_of_range.
 std::string wrap(std::string_view text, std::string_view pipe, RedactionValues& values);
 
 }  // namespace runtail::test

@@ -395,6 +395,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
       {"years90", [](V& v) { return std::to_string(v.between(90, 104)) + (v.below(2) ? " years" : "-year"); }},
       {"subject_id", [](V& v) { return v.letters(3, kUpper) + '-' + two(v.between(1, 99)) + v.letters(1, kDigits) + '-' + v.digits(4); }},
       {"usubjid", [](V& v) { return v.letters(4, kUpper) + two(v.between(1, 99)) + '-' + v.digits(3) + '-' + v.digits(5); }},
+      {"subject_number", [](V& v) { return v.digits(4); }},
       {"kit_number", [](V& v) { return "K" + v.digits(6); }},
       {"randomisation", [](V& v) { return "R" + v.digits(5); }},
       {"obfuscated_email",

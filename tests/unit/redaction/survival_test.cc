@@ -44,6 +44,8 @@ constexpr PhraseSpec kPhrases[] = {
     {"hex32", "sessionid=", ""},
     {"password", "password=", ""},
     {"password", "{\"password\": \"", "\"}"},
+    {"password", "password = = ", ""},
+    {"password", "[{\"value\": \"", "\", \"name\": \"DB_PASSWORD\"}]"},
     {"email", "Key (email)=(", ") already exists."},
     {"person", "Failing row contains (17, ", ", null)."},
     {"email", "", ""},
@@ -63,8 +65,8 @@ Phrase make_phrase(const PhraseSpec& spec, RedactionValues& values) {
   return phrase;
 }
 
-constexpr std::string_view kForms[] = {"plain", "json", "json2",    "u",   "u_signs", "url",
-                                       "url2",  "html", "html_hex", "b64", "b64url",  "hex"};
+constexpr std::string_view kForms[] = {"plain", "json",     "json2", "u",      "u_signs", "url", "url2",   "form",
+                                       "html",  "html_hex", "b64",   "b64url", "hex",     "csv", "colours"};
 bool is_token(std::string_view form) { return form == "b64" || form == "b64url" || form == "hex"; }
 
 enum class Spot { kMsg, kError, kText, kMember, kNested, kKey, kDeepKey, kCount };
