@@ -550,6 +550,10 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
     value.begin = cursor.at();
     if (value.begin >= text.size()) continue;
     const char first = text[value.begin];
+    if (const std::size_t mark = first == '[' ? marker_size(text, value.begin) : 0; mark > 0) {
+      const std::size_t behind = value.begin + mark;
+      if (behind == text.size() || is_space(text[behind])) continue;
+    }
     if (joint == Joint::kMarkup) {
       value.end = std::min(text.find('<', value.begin), text.size());
     } else if (is_doubled && text.substr(value.begin).starts_with(kDoubledQuote)) {
