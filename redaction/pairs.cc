@@ -506,7 +506,8 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       std::size_t ignored = 0;
       after.take_quote(ignored);
       const std::size_t word = after.at();
-      while (is_key_char(after.peek()) && after.at() - word < kKeyBytesMax) after.skip(1);
+      const bool may_hold = !naming.name.empty() || to_lower(after.peek()) == 'v';
+      while (may_hold && is_key_char(after.peek()) && after.at() - word < kKeyBytesMax) after.skip(1);
       const std::string_view holding = text.substr(word, after.at() - word);
       if (is_value_key(holding) || (!naming.name.empty() && is_holding_key(naming.name, holding))) {
         after.take_quote(ignored);
