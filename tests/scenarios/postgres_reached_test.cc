@@ -197,7 +197,9 @@ TEST(PostgresStandby, IsRecognisedAndWrittenToOnceItIsPromoted) {
     return agent.get("/readyz").body.find("the server is a standby") != std::string::npos;
   })) << agent.get("/readyz").body;
   EXPECT_EQ(agent.get("/readyz").status, 200);
-  EXPECT_NE(agent.ask({"status"}).output.find("target_session_attrs=read-write"), std::string::npos);
+  EXPECT_TRUE(wait_until([&] {
+    return agent.ask({"status"}).output.find("target_session_attrs=read-write") != std::string::npos;
+  })) << agent.ask({"status"}).output;
   standby.promote();
   EXPECT_TRUE(wait_delivered(sql, agent, options.lines)) << agent.log();
   expect_delivered(sql, agent, workload.expected());
