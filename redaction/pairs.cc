@@ -7,136 +7,17 @@
 #include "redaction/letters.h"
 #include "redaction/marker.h"
 #include "redaction/validators.h"
+#include "redaction/value_bounds.h"
 
 namespace runtail {
 namespace {
 
-constexpr std::size_t kKeyBytesMax = 96;
-constexpr std::size_t kGapBytesMax = 16;
-// JSON in a field of CSV: "{""password"": ""x""}".
-constexpr std::string_view kDoubledQuote = "\"\"";
 // A key of so many bytes may be a secret itself.
 constexpr std::size_t kKeySecretBytesMin = 16;
 // Of a call that makes a value, beyond its first word.
 constexpr std::size_t kCallBytesMax = 64;
 // A value before its name, or beside it in a list of two, is not longer.
 constexpr std::size_t kValueBytesMax = 1024;
-
-bool is_key_char(char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.'; }
-bool is_quote(char c) { return c == '"' || c == '\'' || c == '`'; }
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-bool is_space(char c) { return is_blank(c) || c == '\n' || c == '\r'; }
-
-// A text with a place in it.
-class Cursor {
- public:
-  Cursor(std::string_view text, std::size_t at) : text_(text), at_(at) {}
-  std::size_t at() const { return at_; }
-  bool done() const { return at_ >= text_.size(); }
-  char peek(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
-  void skip(std::size_t bytes) { at_ += bytes; }
-  bool take(char c) {
-    if (peek() != c || done()) return false;
-    ++at_;
-    return true;
-  }
-  void skip_space(bool newlines) {
-    for (std::size_t i = 0; i < kGapBytesMax && !done() && (newlines ? is_space(peek()) : is_blank(peek())); ++i) ++at_;
-  }
-  // Any number of backslashes and a quote; the quote, or 0 and nothing taken.
-  char take_quote(std::size_t& backslashes) {
-    std::size_t count = 0;
-    while (peek(count) == '\\') ++count;
-    if (!is_quote(peek(count))) return 0;
-    const char quote = peek(count);
-    backslashes = count;
-    at_ += count + 1;
-    return quote;
-  }
-  bool take_word(std::string_view word) {
-    if (text_.size() - std::min(at_, text_.size()) < word.size()) return false;
-    for (std::size_t i = 0; i < word.size(); ++i) {
-      if (to_lower(text_[at_ + i]) != word[i]) return false;
-    }
-    at_ += word.size();
-    return true;
-  }
-
- private:
-  std::string_view text_;
-  std::size_t at_;
-};
-
-// The quote that ends what began after `backslashes` of them and `quote`; text.size() if it is cut off. An apostrophe
-// between two letters ('Daniel O'Donnell') ends it only if no other quote does soon.
-std::size_t closing_quote(std::string_view text, std::size_t from, char quote, std::size_t backslashes) {
-  constexpr std::size_t kNameBytesMax = 96;
-  std::size_t apostrophe = std::string_view::npos;
-  for (std::size_t at = from; (at = text.find(quote, at)) != std::string_view::npos; ++at) {
-    if (apostrophe != std::string_view::npos && at - apostrophe > kNameBytesMax) return apostrophe;
-    std::size_t before = 0;
-    while (at > from + before && text[at - 1 - before] == '\\') ++before;
-    const bool closes = backslashes == 0 ? before % 2 == 0 : before <= backslashes;
-    if (!closes) continue;
-    const bool is_doubled = at + 1 < text.size() && text[at + 1] == quote;  // SQL: 'O''Donnell'
-    const std::size_t next = at + (is_doubled ? 2 : 1);
-    const bool in_word = quote == '\'' && before == 0 && at > from && next < text.size() && is_letter(text[at - 1]) &&
-                         is_letter(text[next]);
-    if (!in_word) return at - std::min(before, backslashes);
-    if (apostrophe == std::string_view::npos) apostrophe = at;
-    at = next - 1;
-  }
-  return std::min(apostrophe, text.size());
-}
-
-// After the bracket that closes the one at `from`; text.size() if none does.
-std::size_t closing_bracket(std::string_view text, std::size_t from) {
-  int depth = 0;
-  for (std::size_t at = from; at < text.size(); ++at) {
-    const char c = text[at];
-    if (c == '{' || c == '[' || c == '(') ++depth;
-    if ((c == '}' || c == ']' || c == ')') && --depth == 0) return at + 1;
-    if (c == '"') at = std::min(closing_quote(text, at + 1, '"', 0), text.size() - 1);
-  }
-  return text.size();
-}
-
-// Does the '&' at `at` part pairs (&n=1, &amp;)? Else it belongs to the value.
-bool parts_pairs(std::string_view text, std::size_t at) {
-  std::size_t end = at + 1;
-  while (end < text.size() && end - at <= kKeyBytesMax && is_key_char(text[end])) ++end;
-  return end == at + 1 ? end < text.size() && text[end] == '#'
-                       : end < text.size() && (text[end] == '=' || text[end] == ';');
-}
-
-// A bare value: to the next space, quote or separator; brackets it does not open itself are not its own.
-std::size_t bare_end(std::string_view text, std::size_t from) {
-  std::size_t end = from;
-  int open = 0;
-  for (; end < text.size(); ++end) {
-    const char c = text[end];
-    if (is_space(c) || c == '"' || c == ';' || (c == '&' && parts_pairs(text, end)) || c == ',' || c == '<' || c == '|')
-      break;
-    if (c == '(' || c == '[' || c == '{') ++open;
-    if ((c == ')' || c == ']' || c == '}') && --open < 0) {
-      // A closing bracket in mid-word belongs to the value all the same.
-      if (end + 1 >= text.size() || !is_alnum(text[end + 1])) break;
-      open = 0;
-    }
-  }
-  while (end > from && (text[end - 1] == '\'' || text[end - 1] == '\\' || text[end - 1] == '`')) --end;
-  return end;
-}
-
-// A connection string doubles a '}' that belongs to the value: password={S3c}}r3t}. `end`: after the first one.
-std::size_t after_doubled_braces(std::string_view text, std::size_t end) {
-  while (end + 1 < text.size() && text[end - 1] == '}' && text[end] == '}' && is_alnum(text[end + 1])) {
-    const std::size_t next = text.find('}', end + 1);
-    if (next == std::string_view::npos) return text.size();
-    end = next + 1;
-  }
-  return end;
-}
 
 // Before a value of YAML: its type ("!!str"), or that it stands on the next line (">-", "|").
 void skip_yaml(Cursor& cursor) {
@@ -154,31 +35,6 @@ void skip_yaml(Cursor& cursor) {
   if (after.peek() != '\n') return;
   after.skip_space(true);
   cursor = after;
-}
-
-// A name or an address goes on as long as its words begin with a capital or a digit.
-std::size_t phrase_end(std::string_view text, std::size_t end) {
-  for (int words = 0; words < 9; ++words) {
-    std::size_t next = end;
-    while (next < text.size() && (text[next] == ',' || text[next] == '.')) ++next;
-    if (next >= text.size() || text[next] != ' ') return end;
-    ++next;
-    if (next >= text.size() || !(is_upper(text[next]) || is_digit(text[next]) || text[next] == '#' ||
-                                 static_cast<unsigned char>(text[next]) >= 0x80)) {
-      return end;
-    }
-    std::size_t after = next;
-    while (after < text.size() && !is_space(text[after]) && text[after] != ',' && text[after] != ';' &&
-           text[after] != '"' && text[after] != '|' && text[after] != '<' && text[after] != '}' && text[after] != ')' &&
-           text[after] != ']') {
-      // The next key ends it.
-      if (text[after] == '=' || text[after] == ':') return end;
-      ++after;
-    }
-    if (after == next) return end;
-    end = after;
-  }
-  return end;
 }
 
 bool is_scheme(std::string_view word) {
@@ -318,30 +174,6 @@ void skip_more_signs(Cursor& cursor) {
     if (!is_blank(after.peek()) && !is_quote(after.peek())) return;
     cursor = after;
   }
-}
-
-// A value that stands alone on the line after its key: "password:\n  hunter2". Where it begins, or `at`.
-std::size_t value_on_next_line(std::string_view text, std::size_t at) {
-  Cursor cursor(text, at);
-  cursor.take('\r');
-  if (!cursor.take('\n')) return at;
-  cursor.skip_space(false);
-  const std::size_t begin = cursor.at();
-  std::size_t end = begin;
-  while (end < text.size() && !is_space(text[end])) ++end;
-  const std::string_view word = text.substr(begin, end - begin);
-  cursor.skip(word.size());
-  cursor.skip_space(false);
-  const bool is_alone = cursor.done() || cursor.peek() == '\n' || cursor.peek() == '\r';
-  const bool is_key = word.find('=') != std::string_view::npos || word.ends_with(':');
-  return word.empty() || !is_alone || is_key ? at : begin;
-}
-
-// The quotes that end a value of JSON in CSV; a backslash keeps them in it.
-std::size_t doubled_end(std::string_view text, std::size_t from) {
-  std::size_t end = text.find(kDoubledQuote, from);
-  while (end != std::string_view::npos && end > from && text[end - 1] == '\\') end = text.find(kDoubledQuote, end + 2);
-  return std::min(end, text.size());
 }
 
 // What lies between a key and its value.
