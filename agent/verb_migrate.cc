@@ -1,6 +1,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "core/time.h"
 #include "schema/identity_key.h"
 #include "schema/migrate.h"
+#include "schema/migrations.h"
 #include "schema/partitions.h"
 #include "schema/pg.h"
 #include "schema/retention.h"
@@ -223,13 +225,18 @@ void add_migrate_verb(CLI::App& app, int& exit_code) {
                                          "settings retention.* keep it, compute the daily summaries");
   CLI::Option* adopt =
       verb->add_flag("--adopt", request.adopt, "Make the tables in a schema that holds tables of others already");
+  const auto known = optional_groups();
+  const CLI::IsMember is_group(std::vector<std::string>(known.begin(), known.end()));
   CLI::Option* without =
       verb->add_option("--without", request.without,
                        "Leave out these tables, now and later: traces, chat, documents, aggregates, providers")
           ->delimiter(',')
-          ->type_name("GROUPS");
-  CLI::Option* with =
-      verb->add_option("--with", request.with, "Add what was left out")->delimiter(',')->type_name("GROUPS");
+          ->type_name("GROUPS")
+          ->check(is_group);
+  CLI::Option* with = verb->add_option("--with", request.with, "Add what was left out")
+                          ->delimiter(',')
+                          ->type_name("GROUPS")
+                          ->check(is_group);
   CLI::Option* roles = verb->add_option("--roles", request.roles,
                                         "Make the roles PREFIX_writer, _reader and _retention and grant them their "
                                         "rights; later migrations grant what new tables need by themselves")
