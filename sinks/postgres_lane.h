@@ -1,5 +1,6 @@
-// What goes into PostgreSQL on its own connection, in its own transactions: the facts about runs go ahead, so that they
-// never wait behind log lines; the lines follow, and go as fast as COPY.
+// What goes into PostgreSQL with positions of its own. Usually both lanes are written in one transaction, facts first;
+// while more than a batch waits the facts about runs go ahead on a connection of their own, and the lines follow as fast
+// as COPY.
 #pragma once
 
 #include "core/chunk.h"
