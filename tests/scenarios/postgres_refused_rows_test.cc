@@ -21,7 +21,7 @@ class RefusedByTheServer : public testing::TestWithParam<bool> {};
 
 TEST_P(RefusedByTheServer, IsSetAsideOnceWithItsNeighboursStored) {
   const bool facts_ahead = GetParam();
-  const int rounds = by_scale(2, 5);
+  const int rounds = by_scale(2, 20);
   const std::string name = facts_ahead ? "refused_apart" : "refused";
   Scene scene(name, PostgresCluster::shared(), "", {{"RUNTAIL_POSTGRES_BATCH_ROWS_MAX", facts_ahead ? "50" : "50000"}});
   // The state stands in the row: in the message of a line, in the project of a run.
