@@ -110,6 +110,8 @@ class RuleReader {
         rule.words = flag(value);
       } else if (name == "begins") {
         rule.begins = flag(value);
+      } else if (name == "contains") {
+        rule.contains = text(value);
       } else if (name == "reach") {
         rule.reach = number(value);
       } else if (name == "feature") {
@@ -149,6 +151,9 @@ class RuleReader {
       fail(node, "rule " + rule.id + ": a rule needs a gate: literals, digit_run, feature or keywords");
     }
     if (rule.begins && rule.literals.empty()) fail(node, "rule " + rule.id + ": begins needs literals");
+    if (!rule.contains.empty() && (rule.contains.size() != 1 || !rule.begins)) {
+      fail(node, "rule " + rule.id + ": contains is one byte, of a rule with begins");
+    }
     if (rule.positive.empty() || rule.near_miss.empty()) {
       fail(node, "rule " + rule.id + ": a rule needs examples, both positive and near_miss");
     }

@@ -10,8 +10,10 @@
 //       literals: ["://"]          # one occurs in any text the pattern matches (3 bytes or more each, case ignored)
 //       words: true                # literals count only where no letter goes on before or behind
 //       begins: true               # every match begins with one of the literals: looked for there only
+//       contains: "@"              # with begins: a byte that every match holds behind its literal
 //       reach: 4096                # looked so far for a match, and farther for one that goes on; without begins: to
-//       both sides digit_run: 9               # every match lies in a run of so many digits, parted by separators
+//                                  # both sides
+//       digit_run: 9               # every match lies in a run of so many digits, parted by separators
 //       feature: at                # at, letters_digits, colons: every match lies around one (redaction/features.h);
 //                                  # dotted, plus: with digit_run, the run has three dots or begins with a plus
 //       keywords: [pan, card]      # one must stand as a word near the span, or in the member's key
@@ -64,6 +66,7 @@ struct RuleSpec {
   std::vector<std::string> literals;
   bool words = false;
   bool begins = false;
+  std::string contains;
   std::uint32_t reach = 4096;
   std::uint32_t digit_run = 0;
   RuleFeature feature = RuleFeature::kNone;

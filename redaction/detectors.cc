@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 
 #include "core/uuid.h"
@@ -21,6 +22,7 @@ struct Detectors::Rule {
   Validator validator = nullptr;
   std::uint8_t kind = 0;
   std::uint16_t number = 0;  // among Kinds::rules()
+  std::size_t held = 0;      // of RuleSpec::contains among held_bytes_
 };
 
 namespace {
@@ -59,6 +61,18 @@ bool is_word_at(std::string_view text, std::size_t begin, std::size_t end) {
   const bool opens = begin == 0 || !is_letter(text[begin]) || !is_letter(text[begin - 1]) ||
                      (is_lower(text[begin - 1]) && is_upper(text[begin]));
   return opens && (end == text.size() || !is_letter(text[end]) || (is_upper(text[end]) && is_lower(text[end - 1])));
+}
+
+// Behind the last `byte` of `text`; 0: it has none.
+std::size_t last_of(std::string_view text, char byte) {
+  const void* const last = memrchr(text.data(), byte, text.size());
+  return last ? static_cast<std::size_t>(static_cast<const char*>(last) - text.data()) + 1 : 0;
+}
+
+// Is text[at] the kind of a marker? Kinds are words that rules look for.
+bool is_kind_of_marker(std::string_view text, std::size_t at) {
+  return at >= kMarkerHead.size() && text[at - 1] == kMarkerHead.back() &&
+         marker_size(text, at - kMarkerHead.size()) > 0;
 }
 
 // Does one of `words` stand as a word in text[from, to)? What is beside that counts for where a word ends.
@@ -166,6 +180,11 @@ Detectors::LiteralUse& Detectors::use_of(std::string_view literal) {
 
 void Detectors::add_rule(std::uint16_t number) {
   const RuleSpec& spec = rules_[number]->spec;
+  if (!spec.contains.empty()) {
+    const std::size_t known = held_bytes_.find(spec.contains);
+    rules_[number]->held = known != std::string::npos ? known + 1 : held_bytes_.size() + 1;
+    if (known == std::string::npos) held_bytes_ += spec.contains;
+  }
   const bool by_feature = spec.literals.empty() && (spec.digit_run > 0 || spec.feature != RuleFeature::kNone);
   for (const std::string& literal : spec.literals) {
     LiteralUse& use = use_of(literal);
@@ -235,13 +254,15 @@ void Detectors::find(std::string_view text, std::string_view key, const TextTrai
 
 void Detectors::find_by_literals(std::string_view text, std::string_view key, Scratch& scratch, WorkBudget& budget,
                                  std::vector<Span>& spans) const {
+  scratch.held_to.assign(1, text.size());
+  for (const char byte : held_bytes_) scratch.held_to.push_back(last_of(text, byte));
   for (const GateHit& hit : scratch.hits) {
     if (budget.is_over()) return;
     if (hit.literal >= uses_.size()) continue;  // watched for somebody else
     const LiteralUse& use = uses_[hit.literal];
     for (const std::uint16_t number : use.begins) {
       std::size_t& tried_to = scratch.tried_to[number];
-      if (hit.begin < tried_to) continue;
+      if (hit.begin < tried_to || hit.begin >= scratch.held_to[rules_[number]->held]) continue;
       if (const std::size_t end = try_at(*rules_[number], text, key, hit.begin, budget, spans)) {
         tried_to = next_try(*rules_[number], hit.begin, end);
         scratch.touched.push_back(number);
@@ -324,6 +345,7 @@ bool widen(Window& window, std::size_t match_begin, std::size_t limit) {
 
 std::size_t Detectors::try_at(const Rule& rule, std::string_view text, std::string_view key, std::size_t at,
                               WorkBudget& budget, std::vector<Span>& spans) const {
+  if (is_kind_of_marker(text, at)) return 0;
   re2::StringPiece match;
   std::size_t size = std::min({text.size() - at, std::size_t{rule.spec.reach}, kFirstWindow});
   while (true) {

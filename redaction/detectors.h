@@ -52,6 +52,7 @@ class Detectors {
     std::vector<Window> pending;         // by rule: where it has to look
     std::vector<std::uint16_t> touched;  // rules with an entry in the two above
     std::vector<bool> has_keyword;       // by rule
+    std::vector<std::size_t> held_to;    // of held_bytes_, behind one more that asks for none: up to where one follows
   };
 
   // Kinds and rules are appended to `kinds`. kInvalidInput names the rule and its place.
@@ -108,6 +109,7 @@ class Detectors {
                      std::vector<Span>& spans) const;
 
   std::vector<std::unique_ptr<Rule>> rules_;
+  std::string held_bytes_;  // of the rules' RuleSpec::contains
   Gate gate_;
   std::vector<LiteralUse> uses_;        // by literal
   std::vector<DigitRule> digit_rules_;  // those that ask for few digits first

@@ -56,7 +56,8 @@ bool is_us_ssn(std::string_view text) {
   const std::string digits = digits_of(text);
   if (digits.size() != 9) return false;
   const std::string_view area = std::string_view(digits).substr(0, 3);
-  return area != "000" && area != "666" && area[0] != '9' && digits.compare(3, 2, "00") != 0 &&
+  const bool is_itin = area[0] == '9' && digits[3] >= '5';
+  return area != "000" && area != "666" && (area[0] != '9' || is_itin) && digits.compare(3, 2, "00") != 0 &&
          digits.compare(5, 4, "0000") != 0;
 }
 

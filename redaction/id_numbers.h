@@ -7,7 +7,7 @@ namespace runtail {
 
 // Digits among other bytes are taken, all else is left out, unless said otherwise.
 bool is_card_number(std::string_view text);   // issuer range, length, Luhn
-bool is_us_ssn(std::string_view text);        // nine digits; area, group and serial in use
+bool is_us_ssn(std::string_view text);        // nine digits; area, group and serial in use, or a taxpayer number
 bool is_iban(std::string_view text);          // country's length, mod 97
 bool is_npi(std::string_view text);           // US National Provider Identifier: Luhn with prefix 80840
 bool is_dea_number(std::string_view text);    // two letters, seven digits, check digit

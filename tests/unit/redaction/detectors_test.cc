@@ -187,6 +187,23 @@ TEST(Detectors, AmongEqualsTheLongerSpanNamesTheMask) {
   EXPECT_EQ(masked({inner, outer}, "abcde"), "[REDACTED:outer]");
 }
 
+TEST(Detectors, WhereAByteThatEveryMatchHasDoesNotFollowIsNotLookedAt) {
+  RuleSpec spec = rule("held", "val=([a-z]+)@", "val=", RulePriority::kSecret);
+  spec.begins = true;
+  spec.contains = "@";
+  EXPECT_EQ(masked({spec}, "val=x val=y@ @ val=z"), "val=x val=[REDACTED:held]@ @ val=z");
+  spec.contains = "#";  // wrong, so that it shows
+  EXPECT_EQ(masked({spec}, "# val=x@"), "# val=x@");
+  EXPECT_EQ(masked({spec}, "val=x@ #"), "val=[REDACTED:held]@ #");
+}
+
+TEST(Detectors, AMatchDoesNotBeginInTheKindOfAMarker) {
+  RuleSpec spec = rule("email", "email[^a-z]+([a-z]+)", "email", RulePriority::kSecret);
+  spec.begins = true;
+  EXPECT_EQ(masked({spec}, "[REDACTED:email] abc"), "[REDACTED:email] abc");
+  EXPECT_EQ(masked({spec}, "[REDACTED:email, abc"), "[REDACTED:email, [REDACTED:email]");
+}
+
 TEST(Detectors, AValueLongerThanTheReachOfItsRuleGoesToItsEnd) {
   RuleSpec begins = rule("begins", "val=([a-z]+)", "val=x", RulePriority::kSecret);
   begins.begins = true;
