@@ -29,7 +29,7 @@ Result<Opened> open_value(std::string_view value) {
   if (crc32c(reader.rest()) != crc) return Error{ErrorCode::kCorrupt, "chunk does not match its checksum"};
   Opened opened;
   opened.totals.sequence = reader.fixed<std::uint64_t>();
-  for (std::uint64_t& count : opened.totals.records.by_table) count = reader.varint();
+  opened.totals.records = read_counts(reader);
   opened.plain_size = reader.fixed<std::uint32_t>();
   if (reader.failed() || opened.plain_size > kPlainBytesMax)
     return Error{ErrorCode::kCorrupt, "chunk header is damaged"};
@@ -49,7 +49,7 @@ void ChunkPacker::pack(const Chunk& chunk, const Watermark& totals, std::string&
   writer.u8(kChunkFormat);
   writer.fixed(std::uint32_t{0});  // the checksum, filled in below
   writer.fixed(totals.sequence);
-  for (const std::uint64_t count : totals.records.by_table) writer.varint(count);
+  append_counts(writer, totals.records);
   writer.fixed(static_cast<std::uint32_t>(plain.size()));
   const std::size_t head = out.size();
   out.resize(head + ZSTD_compressBound(plain.size()));

@@ -10,7 +10,7 @@
 
 namespace runtail {
 
-inline constexpr std::uint8_t kChunkFormat = 1;
+inline constexpr std::uint8_t kChunkFormat = 2;
 
 // Compresses into `out` (replaced). `totals`: records of every chunk up to and including this one.
 class ChunkPacker {

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Of the directory as a whole. A newer version reads this and the one before; an older refuses.
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;
 // Long lines: what a reader holds at once is bounded by bytes, too (one chunk more at most).
 constexpr std::uint64_t kReadBytesMax = 16 << 20;
 constexpr std::string_view kFormatKey = "m/format";
@@ -125,14 +125,14 @@ std::string encode_watermark(const Watermark& mark) {
   std::string out;
   ByteWriter writer(out);
   writer.varint(mark.sequence);
-  for (const std::uint64_t count : mark.records.by_table) writer.varint(count);
+  append_counts(writer, mark.records);
   return out;
 }
 
 Watermark read_watermark(ByteReader& reader) {
   Watermark mark;
   mark.sequence = reader.varint();
-  for (std::uint64_t& count : mark.records.by_table) count = reader.varint();
+  mark.records = read_counts(reader);
   return mark;
 }
 
@@ -201,10 +201,10 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
   std::unique_ptr<DurableBuffer> buffer(new DurableBuffer(std::move(state)));
 
   if (const auto format = buffer->get(kFormatKey)) {
-    if (*format > std::to_string(kFormat)) {
-      return Error{ErrorCode::kInvalidInput, what + ": it has format " + *format + ", this version knows up to " +
+    if (*format != std::to_string(kFormat)) {
+      return Error{ErrorCode::kInvalidInput, what + ": it has format " + *format + ", this version knows " +
                                                  std::to_string(kFormat) +
-                                                 "; run the newer runtail again, or drain the buffer with it first"};
+                                                 "; drain the buffer with the runtail that wrote it first"};
     }
   } else if (const auto put = buffer->put(kFormatKey, std::to_string(kFormat)); !put) {
     return put.error().in(what);

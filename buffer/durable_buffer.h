@@ -7,7 +7,7 @@
 //   state  small keys, only what changed: "m/..." about the buffer, "p/..." positions, "c/<owner>/..." counters,
 //          "r/..." runs, "s/<sink>" cursors, "n/<sink>" marks, "d/..." dead letters, "x/..." digests of column lists,
 //          "j/<source>" cursors of journals.
-// Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  7 x varint running totals of records  u32 plain
+// Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  running totals of records (core/chunk.h)  u32 plain
 // size
 //          zstd frame of core/chunk.h's bytes. The running number and the CRC show damage or a gap the log's own check
 //          missed.

@@ -56,8 +56,8 @@ class DialectReader {
   }
 
   void read_part(const YAML::Node& key, const YAML::Node& value) {
-    static const std::vector<std::string> kParts = {"name",   "ts",       "level",  "event",
-                                                    "fields", "statuses", "levels", "events"};
+    static const std::vector<std::string> kParts = {"name",     "ts",     "level",  "event", "fields",
+                                                    "statuses", "levels", "events", "own"};
     const std::string& part = key.Scalar();
     if (!parts_.emplace(part).second) return complain(key, part, "given twice; keep one");
     if (part == "name") {
@@ -80,6 +80,11 @@ class DialectReader {
       for_each_name(value, part, "level", kLevelNames, [&](int level, const YAML::Node& list, const std::string& at) {
         for (const auto& word : texts(list, at)) add_word(spec_.levels, word, static_cast<Level>(level), at);
       });
+    } else if (part == "own") {
+      for_each_name(value, part, "kind of event", kEventNames,
+                    [&](int kind, const YAML::Node& fields, const std::string& at) {
+                      read_own(fields, at, spec_.own[static_cast<EventKind>(kind)]);
+                    });
     } else if (part == "statuses") {
       read_statuses(value);
     } else {
@@ -145,6 +150,18 @@ class DialectReader {
                   [&](int field, const YAML::Node& list, const std::string& at) {
                     for (const std::string& path : paths(list, at))
                       spec_.fields.emplace(path, static_cast<Field>(field));
+                  });
+  }
+
+  // A member may serve several kinds, and other purposes on other lines.
+  void read_own(const YAML::Node& map, const std::string& part, std::map<std::string, Field>& own) {
+    for_each_name(map, part, "contract field", field_names(),
+                  [&](int field, const YAML::Node& list, const std::string& at) {
+                    for (const YAML::Node& item : texts(list, at)) {
+                      if (!own.emplace(item.Scalar(), static_cast<Field>(field)).second) {
+                        complain(item, at, "\"" + item.Scalar() + "\" is listed twice");
+                      }
+                    }
                   });
   }
 

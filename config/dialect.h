@@ -23,6 +23,8 @@ struct DialectSpec {
   std::string name;
   // Dotted path of a member -> field. Paths: "error.message"; a top-level name wins over a dotted path.
   std::map<std::string, Field> fields;
+  // By kind of event: what further members mean on lines of that kind only.
+  std::map<EventKind, std::map<std::string, Field>> own;
   std::vector<std::string> ts, level, event;  // members that hold time, level, kind; the first present wins
   std::map<std::string, EventKind> events;    // words of `event`; keys folded by fold_word()
   std::map<std::string, EventKind>

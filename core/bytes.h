@@ -49,6 +49,7 @@ class ByteReader {
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
 
   bool failed() const { return failed_; }
+  void fail() { failed_ = true; }
   bool at_end() const { return rest_.empty(); }
   std::string_view rest() const { return rest_; }
 

@@ -6,7 +6,11 @@ namespace runtail {
 
 std::string_view to_string(Table table) {
   static constexpr std::string_view kNames[kTableCount] = {
-      "log_events", "job_runs", "run_attempts", "task_runs", "dataset_status", "dq_observations", "dq_check_results"};
+      "log_events",         "job_runs",         "run_attempts",
+      "task_runs",          "dataset_status",   "dq_observations",
+      "dq_check_results",   "traces",           "spans",
+      "chat_messages",      "document_events",  "provider_sync_status",
+      "service_heartbeats", "metric_snapshots", "metrics_aggregates"};
   return kNames[static_cast<std::size_t>(table)];
 }
 
@@ -18,6 +22,21 @@ RecordCounts& RecordCounts::operator+=(const RecordCounts& other) {
 RecordCounts& RecordCounts::operator-=(const RecordCounts& other) {
   for (std::size_t i = 0; i < kTableCount; ++i) by_table[i] -= other.by_table[i];
   return *this;
+}
+
+void append_counts(ByteWriter& writer, const RecordCounts& counts) {
+  std::size_t size = kTableCount;
+  while (size > 0 && counts.by_table[size - 1] == 0) --size;
+  writer.varint(size);
+  for (std::size_t i = 0; i < size; ++i) writer.varint(counts.by_table[i]);
+}
+
+RecordCounts read_counts(ByteReader& reader) {
+  RecordCounts counts;
+  const std::uint64_t size = reader.varint();
+  if (size > kTableCount) reader.fail();
+  for (std::uint64_t i = 0; i < size && !reader.failed(); ++i) counts.by_table[i] = reader.varint();
+  return counts;
 }
 
 std::string encode_chunk(const Chunk& chunk) {
@@ -34,7 +53,7 @@ std::string encode_chunk(const Chunk& chunk) {
   writer.fixed(to_micros(chunk.read_at));
   writer.text(chunk.default_job_id);
   writer.u8(static_cast<std::uint8_t>(chunk.default_job_rank));
-  for (const std::uint64_t count : chunk.records.by_table) writer.varint(count);
+  append_counts(writer, chunk.records);
   writer.varint(chunk.lines);
   writer.text(chunk.events);
   writer.varint(chunk.dead_letters.size());
@@ -64,7 +83,7 @@ std::optional<Chunk> decode_chunk(std::string_view bytes) {
   chunk.read_at = from_micros(reader.fixed<std::int64_t>());
   chunk.default_job_id = reader.text();
   chunk.default_job_rank = reader.u8();
-  for (std::uint64_t& count : chunk.records.by_table) count = reader.varint();
+  chunk.records = read_counts(reader);
   chunk.lines = static_cast<std::uint32_t>(reader.varint());
   chunk.events = reader.text();
   const std::uint64_t letters = reader.varint();

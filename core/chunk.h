@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/bytes.h"
 #include "core/identity.h"
 #include "core/time.h"
 
@@ -17,7 +18,8 @@ namespace runtail {
 // 1, 2, 3, ... without gaps, in the order chunks were appended.
 using Sequence = std::uint64_t;
 
-// Tables a line can give a record for; one bit each in Derived::tables, one counter each in RecordCounts.
+// Tables a line can give a record for; one bit each in Derived::tables, one counter each in RecordCounts. New ones go
+// to the end: buffers keep counts by place.
 enum class Table : std::uint8_t {
   kLogEvents,
   kJobRuns,
@@ -26,8 +28,16 @@ enum class Table : std::uint8_t {
   kDatasetStatus,
   kDqObservations,
   kDqCheckResults,
+  kTraces,
+  kSpans,
+  kChatMessages,
+  kDocumentEvents,
+  kProviderSyncStatus,
+  kServiceHeartbeats,
+  kMetricSnapshots,
+  kMetricsAggregates,
 };
-inline constexpr std::size_t kTableCount = 7;
+inline constexpr std::size_t kTableCount = 15;
 std::string_view to_string(Table table);  // "log_events"
 
 // One bit for each table, 1 << Table.
@@ -50,6 +60,11 @@ struct RecordCounts {
     return out;
   }
 };
+
+// varint n  n x varint: the counts of the first n tables, the others are 0. Reads what versions with fewer tables
+// wrote.
+void append_counts(ByteWriter& writer, const RecordCounts& counts);
+RecordCounts read_counts(ByteReader& reader);
 
 // Half-open range of bytes in a source.
 struct ByteRange {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -31,15 +32,25 @@ struct FieldValue {
 // The contract fields present on a line. clear() is cheap: values are not touched.
 class FieldSet {
  public:
-  void clear() { present_ = 0; }
-  bool has(Field field) const { return present_ >> index(field) & 1; }
-  std::uint64_t present() const { return present_; }
-  void remove(Field field) { present_ &= ~(std::uint64_t{1} << index(field)); }
+  void clear() { present_ = {}; }
+  bool has(Field field) const { return present_[word(field)] & bit(field); }
+  void remove(Field field) { present_[word(field)] &= ~bit(field); }
+  int size() const { return std::popcount(present_[0]) + std::popcount(present_[1]); }
+  // Calls visit(field, value) for each that is there, in the order of RUNTAIL_FIELDS. It may remove the one it got.
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (std::size_t i = 0; i < present_.size(); ++i) {
+      for (std::uint64_t left = present_[i]; left != 0; left &= left - 1) {
+        const std::size_t at = i * 64 + static_cast<std::size_t>(std::countr_zero(left));
+        visit(static_cast<Field>(at), values_[at]);
+      }
+    }
+  }
 
   // nullptr if absent.
   const FieldValue* find(Field field) const { return has(field) ? &values_[index(field)] : nullptr; }
   FieldValue& put(Field field) {
-    present_ |= std::uint64_t{1} << index(field);
+    present_[word(field)] |= bit(field);
     return values_[index(field)];
   }
   void put_text(Field field, std::string_view text) {
@@ -91,7 +102,9 @@ class FieldSet {
 
  private:
   static std::size_t index(Field field) { return static_cast<std::size_t>(field); }
-  std::uint64_t present_ = 0;
+  static std::size_t word(Field field) { return index(field) / 64; }
+  static std::uint64_t bit(Field field) { return std::uint64_t{1} << index(field) % 64; }
+  std::array<std::uint64_t, 2> present_{};
   std::array<FieldValue, kFieldCount> values_;
 };
 
@@ -99,6 +112,7 @@ class FieldSet {
 struct JsonNode {
   enum class Kind : std::uint8_t { kObject, kArray, kString, kInt, kUint, kReal, kBool, kNull };
   Kind kind = Kind::kNull;
+  bool is_field = false;  // a contract field of type kJson, named by `key`
   std::uint32_t end = 0;  // index after the last descendant; own index + 1 for a leaf
   std::string_view key;   // decoded; empty inside an array
   std::string_view text;  // kString, decoded. kInt, kUint, kReal: empty
@@ -126,7 +140,7 @@ struct LogEvent {
   bool attempt_failed = false;      // the word says: this attempt failed, the run goes on ("up for retry")
   std::optional<TimePoint> ts;      // what the line itself states
   FieldSet fields;
-  // Members that are no contract field, and kJson fields (null_rates, columns) as children of their key; each
+  // Members that are no contract field, and kJson fields (null_rates, columns, ...) as children of their key; each
   // top-level node is one member of the line. FieldSet holds kJson fields only after redaction.
   std::vector<JsonNode> rest;
   std::string_view text;         // kText: the line, valid UTF-8 (bad bytes replaced by U+FFFD), no NUL

@@ -1,7 +1,5 @@
 #include "core/event_codec.h"
 
-#include <bit>
-
 #include "core/bytes.h"
 
 namespace runtail {
@@ -34,9 +32,9 @@ void append_event(std::string& out, const RedactedEvent& event, std::int64_t off
   writer.u8(static_cast<std::uint8_t>(static_cast<int>(event.verdict_source) | static_cast<int>(event.ts_source) << 2 |
                                       static_cast<int>(event.redaction_state) << 5));
   writer.fixed(to_micros(event.ts));
-  writer.fixed(event.fields.present());
-  for (std::uint64_t left = event.fields.present(); left != 0; left &= left - 1) {
-    const FieldValue& value = *event.fields.find(static_cast<Field>(std::countr_zero(left)));
+  writer.u8(static_cast<std::uint8_t>(event.fields.size()));
+  event.fields.for_each([&](Field field, const FieldValue& value) {
+    writer.u8(static_cast<std::uint8_t>(field));
     writer.u8(static_cast<std::uint8_t>(value.kind));
     switch (value.kind) {
       case FieldValue::Kind::kText:
@@ -57,7 +55,7 @@ void append_event(std::string& out, const RedactedEvent& event, std::int64_t off
         writer.u8(value.integer != 0);
         break;
     }
-  }
+  });
   if (!event.context.empty()) writer.text(event.context);
   if (!event.raw_text.empty()) writer.text(event.raw_text);
   if (!event.counts.empty()) {
@@ -90,11 +88,10 @@ bool EventReader::next() {
   event_.ts_source = static_cast<TsSource>(packed >> 2 & 7);
   event_.redaction_state = static_cast<RedactionState>(packed >> 5);
   event_.ts = from_micros(reader.fixed<std::int64_t>());
-  const std::uint64_t present = reader.fixed<std::uint64_t>();
   event_.fields.clear();
-  for (std::uint64_t left = present; left != 0 && !reader.failed(); left &= left - 1) {
-    const int at = std::countr_zero(left);
-    if (static_cast<std::size_t>(at) >= kFieldCount) {
+  for (int left = reader.u8(); left > 0 && !reader.failed(); --left) {
+    const std::uint8_t at = reader.u8();
+    if (at >= kFieldCount) {
       corrupt_ = true;
       return false;
     }

@@ -1,11 +1,12 @@
 // Events as bytes, inside a chunk. One event:
 //   u8 flags  varint offset (relative to the chunk; before it if the flag says so)  varint length  u8 kind  u8 level u8
-//   status+1 (0: none) u8 verdict | ts_source << 2 | redaction_state << 5   i64 ts  u64 present  then each present
-//   field in order of Field: u8 FieldValue::Kind, then text: varint size + bytes; uuid: 16 bytes; int, time: zigzag
-//   varint; real: 8 bytes; bool: u8 then by flags: context, raw_text, counts; then dialect (varint size + bytes).
+//   status+1 (0: none) u8 verdict | ts_source << 2 | redaction_state << 5   i64 ts  u8 number of fields  then each: u8
+//   Field  u8 FieldValue::Kind, then text: varint size + bytes; uuid: 16 bytes; int, time: zigzag varint; real: 8
+//   bytes; bool: u8 then by flags: context, raw_text, counts; then dialect (varint size + bytes).
 // A reader meets only what this version or the one before wrote: the chunk carries the format number.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,7 +40,7 @@ class EventReader {
  private:
   std::string_view rest_;
   RedactedEvent event_;
-  std::string uuid_texts_[64];  // canonical text of uuid fields, as views into it
+  std::array<std::string, kFieldCount> uuid_texts_;  // canonical text of uuid fields, as views into it
   std::int64_t offset_ = 0;
   std::uint64_t length_ = 0;
   bool corrupt_ = false;

@@ -1,6 +1,5 @@
 #include "core/event_json.h"
 
-#include <bit>
 #include <charconv>
 #include <cmath>
 
@@ -72,12 +71,11 @@ void append_event_json(std::string& out, const RedactedEvent& event, std::span<c
   append_text(out, "level", to_string(event.level));
   if (event.kind != EventKind::kPlain) append_text(out, "event", to_string(event.kind));
   if (event.status) append_text(out, "status", to_string(*event.status));
-  for (std::uint64_t left = event.fields.present(); left != 0; left &= left - 1) {
-    const Field field = static_cast<Field>(std::countr_zero(left));
-    if (field == Field::kStatusText && event.status) continue;
+  event.fields.for_each([&](Field field, const FieldValue& value) {
+    if (field == Field::kStatusText && event.status) return;
     append_name(out, spec_of(field).name);
-    append_value(out, *event.fields.find(field));
-  }
+    append_value(out, value);
+  });
   if (!event.context.empty()) {
     append_name(out, "context");
     out += event.context;

@@ -1,5 +1,5 @@
-// The fields a line can carry (docs/log-contract.md), declared once: name, type, and how redaction
-// treats it. A dialect maps a tool's own paths to these names.
+// The fields a line can carry (docs/log-contract.md), declared once: name, type, and how redaction treats it. A dialect
+// maps a tool's own paths to these names. New ones go to the end: what is in a buffer names them by their place.
 #pragma once
 
 #include <cstdint>
@@ -86,7 +86,54 @@ enum class FieldType : std::uint8_t {
   X(kInUse, "in_use", kInt)                        \
   X(kSize, "size", kInt)                           \
   X(kWaiters, "waiters", kInt)                     \
-  X(kStatusText, "status", kWord)
+  X(kStatusText, "status", kWord)                  \
+  X(kWaitMs, "wait_ms", kReal)                     \
+  X(kSlowQueries, "slow_queries", kInt)            \
+  X(kRollbacks, "rollbacks", kInt)                 \
+  X(kActive, "active", kInt)                       \
+  X(kBacklog, "backlog", kInt)                     \
+  X(kOldestAgeMs, "oldest_age_ms", kReal)          \
+  X(kDeadLetters, "dead_letters", kInt)            \
+  X(kUp, "up", kBool)                              \
+  X(kLatencyMs, "latency_ms", kReal)               \
+  X(kCache, "cache", kName)                        \
+  X(kOp, "op", kName)                              \
+  X(kInstance, "instance", kName)                  \
+  X(kVersion, "version", kName)                    \
+  X(kGitSha, "git_sha", kId)                       \
+  X(kUptimeSeconds, "uptime_seconds", kReal)       \
+  X(kCpuSeconds, "cpu_seconds", kReal)             \
+  X(kRssBytes, "rss_bytes", kInt)                  \
+  X(kFds, "fds", kInt)                             \
+  X(kThreads, "threads", kInt)                     \
+  X(kSpanName, "span_name", kName)                 \
+  X(kSpanKind, "span_kind", kName)                 \
+  X(kSpanType, "span_type", kWord)                 \
+  X(kSessionId, "session_id", kId)                 \
+  X(kOperationType, "operation_type", kName)       \
+  X(kModel, "model", kName)                        \
+  X(kProvider, "provider", kName)                  \
+  X(kEmbeddingDims, "embedding_dims", kInt)        \
+  X(kBatchSize, "batch_size", kInt)                \
+  X(kTopK, "top_k", kInt)                          \
+  X(kResultsCount, "results_count", kInt)          \
+  X(kTopScore, "top_score", kReal)                 \
+  X(kDocumentId, "document_id", kId)               \
+  X(kDocumentParser, "parser", kName)              \
+  X(kPageCount, "page_count", kInt)                \
+  X(kChunkCount, "chunk_count", kInt)              \
+  X(kChunkSize, "chunk_size", kInt)                \
+  X(kRole, "role", kWord)                          \
+  X(kContent, "content", kFreeText)                \
+  X(kSources, "sources", kJson)                    \
+  X(kCitations, "citations", kJson)                \
+  X(kTurn, "turn", kInt)                           \
+  X(kEventType, "event_type", kWord)               \
+  X(kBytes, "bytes", kInt)                         \
+  X(kTokens, "tokens", kInt)                       \
+  X(kResource, "resource", kName)                  \
+  X(kRecordsSynced, "records_synced", kInt)        \
+  X(kCursor, "cursor", kId)
 
 enum class Field : std::uint8_t {
 #define RUNTAIL_ENUM(enumerator, name, type) enumerator,
@@ -105,7 +152,7 @@ inline constexpr FieldSpec kFieldSpecs[] = {
 #undef RUNTAIL_SPEC
 };
 inline constexpr std::size_t kFieldCount = sizeof kFieldSpecs / sizeof kFieldSpecs[0];
-static_assert(kFieldCount <= 64, "FieldSet keeps presence in one 64-bit word");
+static_assert(kFieldCount <= 128, "FieldSet keeps presence in two 64-bit words");
 
 constexpr const FieldSpec& spec_of(Field field) { return kFieldSpecs[static_cast<std::size_t>(field)]; }
 
@@ -120,6 +167,10 @@ inline constexpr std::string_view kPhaseWords[] = {"extract", "transform", "load
 inline constexpr std::string_view kSourceWords[] = {"api", "job", "frontend", "worker"};
 inline constexpr std::string_view kOutcomeWords[] = {"success", "error", "retry"};
 inline constexpr std::string_view kJobTypeWords[] = {"batch", "streaming"};
+inline constexpr std::string_view kSpanTypeWords[] = {"llm", "embedding", "retrieval", "parse", "chunk"};
+inline constexpr std::string_view kRoleWords[] = {"user", "assistant", "system", "tool"};
+inline constexpr std::string_view kEventTypeWords[] = {"upload", "parse",  "chunk",    "embed",
+                                                       "index",  "delete", "reprocess"};
 
 // All a field of type kWord may hold, folded; empty: words.h or the dialect lists them, or the field is of another
 // type.
@@ -133,6 +184,12 @@ constexpr std::span<const std::string_view> words_of(Field field) {
       return kOutcomeWords;
     case Field::kJobType:
       return kJobTypeWords;
+    case Field::kSpanType:
+      return kSpanTypeWords;
+    case Field::kRole:
+      return kRoleWords;
+    case Field::kEventType:
+      return kEventTypeWords;
     default:
       return {};
   }

@@ -109,6 +109,13 @@ struct Parser::State {
     roles(spec->ts, Role::kTs);
     roles(spec->level, Role::kLevel);
     roles(spec->event, Role::kEvent);
+    for (const auto& [kind, fields] : spec->own) {
+      for (const auto& [name, field] : fields) {
+        MemberMeaning& meaning = own[kind].put(name);
+        meaning.role = Role::kField;
+        meaning.field = field;
+      }
+    }
     padded.resize(64 << 10);
   }
 
@@ -129,6 +136,7 @@ struct Parser::State {
   void read_text_field(Field field, std::string_view text);
   void read_status(std::string_view text);
   void finish_kind();
+  void read_own_members(const dom::object& object, const FieldTable& fields);
   std::uint32_t add_node(std::string_view key, const dom::element& value);
 
   // Text that no buffer of the line holds; the deque keeps views stable.
@@ -146,6 +154,7 @@ struct Parser::State {
   const DialectSpec* spec = nullptr;
   const TimeZone* zone = nullptr;  // of the line being parsed
   FieldTable members;
+  std::map<EventKind, FieldTable> own;
   dom::parser json;
   std::string padded;
   std::deque<std::string> kept;
@@ -216,6 +225,7 @@ bool Parser::State::parse_json(std::string_view line) {
   ts_preference = level_preference = event_preference = 0xFF;
   for (const auto [key, value] : object) read_member(key, value, members, {});
   finish_kind();
+  if (const auto found = own.find(event.kind); found != own.end()) read_own_members(object, found->second);
   if (!event.ts) mark(event, ContractViolation::kTs);
   if (!event.level_stated) mark(event, ContractViolation::kLevel);
   if (!event.fields.has(Field::kMsg)) mark(event, ContractViolation::kMsg);
@@ -315,7 +325,7 @@ void Parser::State::read_field(Field field, const dom::element& value) {
     }
     case FieldType::kJson:
       if (value.is_object() || value.is_array()) {
-        add_node(spec_of(field).name, value);
+        event.rest[add_node(spec_of(field).name, value)].is_field = true;
       } else {
         mark(event, ContractViolation::kBadType);
       }
@@ -412,6 +422,15 @@ void Parser::State::finish_kind() {
     if (const auto http_status = fields.integer(Field::kHttpStatus)) {
       fields.put_text(Field::kOutcome, *http_status >= 400 ? "error" : "success");
     }
+  }
+}
+
+// The kind is known at the end of the line only; the few kinds with fields of their own are read a second time.
+void Parser::State::read_own_members(const dom::object& object, const FieldTable& fields) {
+  event.rest.clear();
+  for (const auto [key, value] : object) {
+    const bool is_own = fields.find(key) && !value.is_null();
+    read_member(key, value, is_own ? fields : members, {});
   }
 }
 

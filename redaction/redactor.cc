@@ -26,21 +26,6 @@ constexpr bool is_typed(FieldValue::Kind kind) {
   return kind != FieldValue::Kind::kText && kind != FieldValue::Kind::kJson;
 }
 
-// The contract field a member of LogEvent::rest stands for: the parser leaves subtrees there under the field's name.
-std::optional<Field> json_field(std::string_view key) {
-  for (const Field field : {Field::kNullRates, Field::kColumns}) {
-    if (key == spec_of(field).name) return field;
-  }
-  return std::nullopt;
-}
-static_assert(spec_of(Field::kNullRates).type == FieldType::kJson &&
-                  spec_of(Field::kColumns).type == FieldType::kJson &&
-                  std::count_if(std::begin(kFieldSpecs), std::end(kFieldSpecs),
-                                [](const FieldSpec& spec) { return spec.type == FieldType::kJson; }) == 2,
-              "json_field() lists every kJson field");
-
-constexpr std::uint64_t bit_of(Field field) { return std::uint64_t{1} << static_cast<unsigned>(field); }
-
 std::string_view text_of(const FieldValue& value) {
   const bool has_text = value.kind == FieldValue::Kind::kText || value.kind == FieldValue::Kind::kUuid;
   return has_text ? value.text : std::string_view{};
@@ -115,11 +100,11 @@ void Redactor::State::write_envelope(const LogEvent& event) {
 
 void Redactor::State::write(const LogEvent& event, StreamMemory& memory) {
   write_message(event, memory);
-  for (std::uint64_t left = event.fields.present() & ~bit_of(Field::kMsg); left != 0; left &= left - 1) {
-    const Field field = static_cast<Field>(std::countr_zero(left));
+  event.fields.for_each([&](Field field, const FieldValue& value) {
+    if (field == Field::kMsg) return;
     masker.set_place(spec_of(field).name);
-    write_field(field, *event.fields.find(field));
-  }
+    write_field(field, value);
+  });
   write_rest(event);
 }
 
@@ -213,7 +198,9 @@ void Redactor::State::write_rest(const LogEvent& event) {
   for (std::size_t i = 0; i < nodes.size(); i = nodes[i].end) {
     const JsonNode& node = nodes[i];
     if (node.end <= i || node.end > nodes.size()) throw std::logic_error("a member reaches out of the line");
-    if (const auto field = json_field(node.key)) {
+    if (node.is_field) {
+      const std::optional<Field> field = find_field(node.key);
+      if (!field) throw std::logic_error("a member is said to be a field and is none");
       std::string& text = masker.fresh_text();
       context_writer.append_value(text, nodes, i, masker);
       out.fields.put_text(*field, text);
@@ -245,12 +232,10 @@ std::string_view Redactor::State::mask_and_cut(std::string_view text, std::size_
 void Redactor::State::fail_closed(const LogEvent& event) {
   masker.begin();
   write_envelope(event);
-  for (std::uint64_t left = event.fields.present(); left != 0; left &= left - 1) {
-    const Field field = static_cast<Field>(std::countr_zero(left));
-    const FieldValue& value = *event.fields.find(field);
+  event.fields.for_each([&](Field field, const FieldValue& value) {
     const bool kept = field == Field::kUserId ? config.keep_user_id : field != Field::kIp;
     if (kept && is_typed(value.kind)) out.fields.put(field) = value;
-  }
+  });
   out.redaction_state = RedactionState::kFailedClosed;
   out.pii_safe = false;
   ++totals.failed_closed;

@@ -155,10 +155,10 @@ void bench_workload(const BenchOptions& options) {
   std::vector<Figure> both;
   for (int round = 0; round < options.rounds; ++round) {
     const Figure parse = measure("parse", count, bytes, [&] {
-      for (const std::string_view line : lines) sink = sink + parser.parse(line).fields.present();
+      for (const std::string_view line : lines) sink = sink + parser.parse(line).fields.size();
     });
     both.push_back(measure("workload: parse + redact", count, bytes, [&] {
-      for (const std::string_view line : lines) sink = sink + redactor.redact(parser.parse(line)).fields.present();
+      for (const std::string_view line : lines) sink = sink + redactor.redact(parser.parse(line)).fields.size();
     }));
     stage.push_back(both.back().cpu_per_million() - parse.cpu_per_million());
   }
@@ -353,7 +353,7 @@ void bench_worst_line(const BenchOptions& options) {
     for (int round = 0; round < options.rounds; ++round) {
       const LogEvent& event = parser.parse(line);
       const double start = cpu_seconds();
-      sink = sink + redactor.redact(event).fields.present();
+      sink = sink + redactor.redact(event).fields.size();
       times.push_back((cpu_seconds() - start) * 1e3);
     }
     return median_of(times);

@@ -224,14 +224,18 @@ TEST_F(DurableBufferTest, ACorruptDirectoryIsSetAsideAndReported) {
   EXPECT_TRUE(open());
 }
 
-TEST_F(DurableBufferTest, ANewerFormatIsRefusedWithTheRemedy) {
-  auto buffer = open();
-  ASSERT_TRUE(buffer->put("m/format", "9"));
-  buffer.reset();
-  const auto refused = DurableBuffer::open(config_);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidInput);
-  EXPECT_NE(refused.error().message.find("newer runtail"), std::string::npos);
+TEST_F(DurableBufferTest, AnotherFormatIsRefusedWithTheRemedy) {
+  ASSERT_TRUE(open());
+  for (const char* format : {"1", "9", "10"}) {
+    auto buffer = open();
+    ASSERT_TRUE(buffer->put("m/format", format));
+    buffer.reset();
+    const auto refused = DurableBuffer::open(config_);
+    ASSERT_FALSE(refused) << format;
+    EXPECT_EQ(refused.error().code, ErrorCode::kInvalidInput);
+    EXPECT_NE(refused.error().message.find("drain the buffer with the runtail that wrote it"), std::string::npos);
+    std::filesystem::remove_all(config_.directory);
+  }
 }
 
 TEST_F(DurableBufferTest, TheDirectoryIsItsOwnersAlone) {

@@ -138,8 +138,8 @@ TEST(Leaves, StringsKeysAndLongNumbersAreScanned) {
 TEST(JsonFields, BecomeContractFieldsWithKeysAndStringsScanned) {
   Redactor redactor = make_redactor();
   LineBuilder line;
-  line.object("null_rates").real("ssn", 0.02).real("a@b.io", 0.5).close();
-  line.array("columns").object("").string("name", "password").string("type", "text").close().close();
+  line.object("null_rates").field().real("ssn", 0.02).real("a@b.io", 0.5).close();
+  line.array("columns").field().object("").string("name", "password").string("type", "text").close().close();
   const RedactedEvent& out = redactor.redact(line.event());
   ASSERT_TRUE(out.fields.has(Field::kNullRates));
   EXPECT_EQ(out.fields.find(Field::kNullRates)->kind, FieldValue::Kind::kJson);

@@ -40,6 +40,11 @@ class LineBuilder {
   // Members outside the contract. object() and array() stay open until close().
   LineBuilder& object(std::string_view key) { return open(JsonNode::Kind::kObject, key); }
   LineBuilder& array(std::string_view key) { return open(JsonNode::Kind::kArray, key); }
+  // The one opened last stands for a contract field of type kJson.
+  LineBuilder& field() {
+    event_.rest[open_.back()].is_field = true;
+    return *this;
+  }
   LineBuilder& close() {
     event_.rest[open_.back()].end = static_cast<std::uint32_t>(event_.rest.size());
     open_.pop_back();
