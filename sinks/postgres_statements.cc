@@ -306,20 +306,29 @@ FROM {{schema}}.run_ids r,
 WHERE r.run_id = ANY($1::uuid[]) AND j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
   AND (j.exit_code, j.exit_signal) IS DISTINCT FROM (a.exit_code, a.exit_signal))");
   upsert_tasks = upsert_sql(schema, tasks());
-  // Computed anew for all runs of the correlation ids, so that a late predecessor is found by those that follow it.
+  // Two runs of one correlation id, written by two at once, would not see each other. Who comes second waits here for
+  // the first one's commit. Ids share a bounded number of locks, so that the server's table of locks is never filled.
+  lock_correlations = in_schema(R"(
+SELECT pg_advisory_xact_lock(hashtextextended($runtail$runtail retries {{schema}}$runtail$, bucket)) FROM (
+  SELECT DISTINCT hashtextextended(id, 0) & 255 AS bucket FROM unnest($1::text[]) AS f(id) ORDER BY bucket) AS buckets)");
+  // Computed anew for all retries of the correlation ids, so that a late predecessor is found by those that follow it.
+  // By levels, as an id may be on all runs there are: each attempt number of a job has one run that a retry can name.
   set_retry_of = in_schema(R"(
-WITH family AS (
-  SELECT j.run_id, j.scheduled_at, j.correlation_id, j.job_id, j.attempt_count,
-    (SELECT min(a.attempt_no) FROM {{schema}}.run_attempts a WHERE a.run_id = j.run_id) AS first_attempt
-  FROM {{schema}}.job_runs j WHERE j.correlation_id = ANY($1::text[])
+WITH family AS MATERIALIZED (
+  SELECT run_id, scheduled_at, correlation_id, job_id, attempt_count, retry_of
+  FROM {{schema}}.job_runs WHERE correlation_id = ANY($1::text[])
+), level AS MATERIALIZED (
+  SELECT DISTINCT ON (correlation_id, job_id, attempt_count) correlation_id, job_id, attempt_count, run_id
+  FROM family ORDER BY correlation_id, job_id, attempt_count, run_id
+), retry AS (
+  SELECT f.*, (SELECT min(a.attempt_no) FROM {{schema}}.run_attempts a WHERE a.run_id = f.run_id) AS first_attempt
+  FROM family f WHERE f.attempt_count > 1 OR f.retry_of IS NOT NULL
 ), found AS (
-  SELECT run_id, scheduled_at,
-    CASE WHEN first_attempt > 1 THEN (
-      SELECT p.run_id FROM family p
-      WHERE p.correlation_id = n.correlation_id AND p.job_id = n.job_id AND p.run_id <> n.run_id
-        AND p.attempt_count < n.first_attempt
-      ORDER BY p.attempt_count DESC, p.run_id LIMIT 1) END AS previous
-  FROM family n
+  SELECT run_id, scheduled_at, (
+      SELECT p.run_id FROM level p
+      WHERE p.correlation_id = n.correlation_id AND p.job_id = n.job_id AND p.attempt_count < n.first_attempt
+      ORDER BY p.attempt_count DESC LIMIT 1) AS previous
+  FROM retry n
 )
 UPDATE {{schema}}.job_runs j SET retry_of = found.previous
 FROM found

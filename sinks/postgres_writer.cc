@@ -187,7 +187,10 @@ PgOutcome<void> PostgresWriter::write_retries(const PostgresFold& fold, const Ol
     if (!old->second.correlation_id.empty()) families.insert(old->second.correlation_id);
   }
   if (families.empty()) return {};
-  auto done = run(sql_.set_retry_of, text_array(families));
+  const std::string ids = text_array(families);
+  // A statement of its own: the next one's snapshot has to be taken when the lock is held.
+  if (auto locked = run(sql_.lock_correlations, ids); !locked) return locked.error();
+  auto done = run(sql_.set_retry_of, ids);
   if (!done) return done.error();
   return {};
 }
