@@ -125,5 +125,19 @@ TEST_F(OpenBatches, ACorrelationIdOfThirtyThousandRunsDoesNotHoldABatchUp) {
             "2");
 }
 
+TEST_F(OpenBatches, RowsSetAsideLeaveNoSavepointsOpen) {
+  LogFile file;
+  for (int i = 0; i < 8; ++i) {
+    file.add(run_line("2026-03-01T00:00:00Z", R"("msg":"m")"),
+             [](RedactedEvent& event) { event.fields.put_int(Field::kAttempt, 0); });
+  }
+  OpenBatch batch(url_);
+  ASSERT_EQ(batch.write_facts(chunks_of(file, {0, file.lines()})), "");
+  EXPECT_EQ(batch.connection().exec("SELECT count(*) FROM observability.dead_letters")->integer(0, 0), 8);
+  auto left = batch.connection().exec("ROLLBACK TO SAVEPOINT rows");
+  ASSERT_FALSE(left);
+  EXPECT_EQ(left.error().sqlstate, "3B001") << "a savepoint is open still";
+}
+
 }  // namespace
 }  // namespace runtail::test
