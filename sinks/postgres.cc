@@ -65,7 +65,10 @@ std::string begin_statement(const PostgresConfig& config) {
   // gives up after answer_timeout(): a transaction in which nothing is asked, and by probes a COPY that does not go on.
   const std::chrono::milliseconds patience = answer_timeout(config);
   const std::string probe = std::to_string(std::chrono::ceil<std::chrono::seconds>(patience / 3).count());
-  return "BEGIN; SET LOCAL statement_timeout = " + std::to_string(config.statement_timeout.count()) +
+  // Whatever the database's defaults are: who waited for a lock must see what the other has committed, and compiling a
+  // plan over many partitions takes longer than running it.
+  return "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off; SET LOCAL statement_timeout = " +
+         std::to_string(config.statement_timeout.count()) +
          "; SET LOCAL lock_timeout = " + std::to_string(config.lock_timeout.count()) +
          "; SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = " +
          std::to_string(patience.count()) + "; SET LOCAL tcp_keepalives_idle = " + probe +

@@ -139,5 +139,20 @@ TEST_F(OpenBatches, RowsSetAsideLeaveNoSavepointsOpen) {
   EXPECT_EQ(left.error().sqlstate, "3B001") << "a savepoint is open still";
 }
 
+// A stricter default would have a batch not see what it waited for.
+TEST_F(PostgresSinkTest, BatchesReadWhatIsCommittedWhateverTheDatabasesDefaultIs) {
+  rows("ALTER DATABASE " + one("SELECT current_database()") + " SET default_transaction_isolation = 'serializable'");
+  rows(
+      "CREATE TABLE seen (level text, jit text); CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "INSERT INTO observability.seen VALUES (current_setting('transaction_isolation'), current_setting('jit')); "
+      "RETURN NEW; END $$; "
+      "CREATE TRIGGER see BEFORE INSERT ON log_events FOR EACH ROW EXECUTE FUNCTION see()");
+  LogFile file;
+  file.add(run_line("2026-03-01T00:00:00Z", R"("msg":"m")"));
+  DrivenSink sink = make_sink(config());
+  deliver(sink, chunks_of(file, {0, 1}));
+  EXPECT_EQ(one("SELECT level, jit FROM seen"), "read committed|off");
+}
+
 }  // namespace
 }  // namespace runtail::test
