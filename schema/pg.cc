@@ -1,6 +1,7 @@
 #include "schema/pg.h"
 
 #include <libpq-fe.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -127,8 +128,8 @@ struct Host {
   std::string host, hostaddr, port;  // "" where not stated
 };
 
-// libpq tries all hosts in one go without a deadline of its own in this mode: one that swallows packets would hide the
-// next. So they are tried one by one. False: no valid connection string.
+// libpq tries all hosts, and all addresses of a host, in one go without a deadline of its own in this mode: one that
+// swallows packets would hide the next. So they are tried one by one. False: no valid connection string.
 bool read_hosts(const std::string& conninfo, std::vector<Host>& hosts) {
   std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(PQconninfoParse(conninfo.c_str(), nullptr),
                                                                          &PQconninfoFree);
@@ -154,6 +155,25 @@ bool read_hosts(const std::string& conninfo, std::vector<Host>& hosts) {
     if (!ports.empty()) hosts[i].port = ports.size() == 1 ? ports[0] : i < ports.size() ? ports[i] : "";
   }
   return true;
+}
+
+// One for each address of a name that has several; `host` as it is where libpq has nothing to choose, or must complain.
+std::vector<Host> addresses_of(const Host& host) {
+  std::vector<Host> out;
+  const bool is_name = !host.host.empty() && host.host[0] != '/' && host.host[0] != '@' && host.hostaddr.empty();
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  if (is_name && ::getaddrinfo(host.host.c_str(), nullptr, &hints, &found) == 0) {
+    for (const addrinfo* each = found; each; each = each->ai_next) {
+      char digits[NI_MAXHOST];
+      if (::getnameinfo(each->ai_addr, each->ai_addrlen, digits, sizeof digits, nullptr, 0, NI_NUMERICHOST) != 0)
+        continue;
+      out.push_back({host.host, digits, host.port});
+    }
+    ::freeaddrinfo(found);
+  }
+  if (out.size() < 2) out.assign(1, host);
+  return out;
 }
 
 PgOutcome<ConnectionPtr> connect_host(const std::string& conninfo, const Host& host, const std::string& password,
@@ -186,8 +206,9 @@ PgOutcome<ConnectionPtr> connect_host(const std::string& conninfo, const Host& h
   while (PQstatus(connection.get()) != CONNECTION_BAD && next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED) {
     if (!wait_for(PQsocket(connection.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
       const char* name = PQhost(connection.get());
-      return connection_failure("no answer from PostgreSQL at " + std::string(name ? name : "?") + " within " +
-                                std::to_string(timeout.count()) + " ms");
+      const std::string address = host.hostaddr.empty() ? "" : " (" + host.hostaddr + ")";
+      return connection_failure("no answer from PostgreSQL at " + std::string(name ? name : "?") + address +
+                                " within " + std::to_string(timeout.count()) + " ms");
     }
     next = PQconnectPoll(connection.get());
   }
@@ -353,16 +374,18 @@ PgOutcome<PgConnection> PgConnection::connect(const std::string& conninfo, const
   if (!password) return password.error();
   PgError failure;
   for (const Host& host : hosts) {
-    auto connection = connect_host(conninfo, host, *password, options.connect_timeout);
-    if (connection) {
-      auto impl = std::make_unique<Impl>();
-      impl->connection = std::move(*connection);
-      impl->answer_timeout = options.answer_timeout;
-      impl->prepare = options.prepare;
-      return PgConnection(std::move(impl));
+    for (const Host& place : addresses_of(host)) {
+      auto connection = connect_host(conninfo, place, *password, options.connect_timeout);
+      if (connection) {
+        auto impl = std::make_unique<Impl>();
+        impl->connection = std::move(*connection);
+        impl->answer_timeout = options.answer_timeout;
+        impl->prepare = options.prepare;
+        return PgConnection(std::move(impl));
+      }
+      // What a server said tells more than the silence of another.
+      if (failure.sqlstate.empty()) failure = connection.error();
     }
-    // What a server said tells more than the silence of another.
-    if (failure.sqlstate.empty()) failure = connection.error();
   }
   return failure;
 }

@@ -71,14 +71,14 @@ class PgResult {
 };
 
 struct PgOptions {
-  // For each host of the connection string.
+  // For each host of the connection string, and each address of a host.
   std::chrono::milliseconds connect_timeout{5000};
   // Longest silence of the server while something is asked of it; after it the connection is given up. Stands behind
   // statement_timeout, which a frozen server does not keep: choose it longer.
   std::chrono::milliseconds answer_timeout{60000};
   // query() prepares what it is asked a second time: the server plans it once, which for tables with many partitions is
-  // most of the work. A pooler in transaction mode answers 26000 or 42P05: connect again without. The name holds a digest
-  // of the statement, so a name that is there already means the same statement, whoever prepared it.
+  // most of the work. A pooler in transaction mode answers 26000 or 42P05: connect again without. The name holds a
+  // digest of the statement, so a name that is there already means the same statement, whoever prepared it.
   bool prepare = false;
   // File with the password, read at each connect; a last newline is no part of it. Empty: libpq's own ways.
   std::filesystem::path password_file;

@@ -1,10 +1,15 @@
 #include "schema/pg.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -260,6 +265,44 @@ TEST(PgConnectTest, ASilentHostDoesNotHideTheNext) {
   EXPECT_TRUE(PgConnection::connect("user=runtail dbname=postgres", options)) << "hosts of the environment";
   ::unsetenv("PGHOST");
   ::close(listener);
+}
+
+// As behind a load balancer with two addresses, or where a machine has an IPv6 address that nobody routes.
+TEST(PgConnectTest, ASilentAddressOfAHostDoesNotHideTheNext) {
+  const char* const silent = "127.0.44.1";
+  const char* const good = "127.0.44.2";
+  PostgresCluster cluster({.conf = {"listen_addresses = '" + std::string(good) + "'"}});
+  std::ofstream(cluster.socket_directory() / "data" / "pg_hba.conf", std::ios::app) << "host all all all trust\n";
+  ASSERT_TRUE(must_connect(cluster.conninfo()).exec("SELECT pg_reload_conf()"));
+  // Listens, and never answers.
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(5432);
+  ASSERT_EQ(::inet_pton(AF_INET, silent, &address.sin_addr), 1);
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 5), 0);
+  const TempDir directory;
+  const std::string hosts = directory / "hosts";
+  std::ofstream(hosts) << silent << " two.addresses\n" << good << " two.addresses\n";
+
+  // A process of its own, as it sees another /etc/hosts.
+  constexpr int kRefused = 77;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount(hosts.c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) != 0) {
+      ::_exit(kRefused);
+    }
+    PgOptions options;
+    options.connect_timeout = milliseconds(2000);
+    ::_exit(PgConnection::connect("user=runtail dbname=postgres host=two.addresses", options) ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ::close(listener);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kRefused) GTEST_SKIP() << "unshare or mount is refused here";
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "the second address was not tried";
 }
 
 TEST(PgConnectTest, ThePasswordComesFromItsFileAtEachConnect) {
