@@ -96,13 +96,17 @@ Result<std::vector<std::string>> check_tables(PgConnection& connection, const st
   for (const std::string_view table : tables) (names += names.empty() ? "{" : ",") += table;
   const std::optional<std::string> params[] = {schema, names + "}"};
   auto absent = connection.query(
-      "SELECT name FROM unnest($2::text[]) AS t(name) WHERE to_regclass(format('%I.%I', $1::text, name)) IS NULL",
+      "SELECT name, to_regnamespace(quote_ident($1)) IS NULL FROM unnest($2::text[]) AS t(name) "
+      "WHERE to_regclass(format('%I.%I', $1::text, name)) IS NULL",
       params);
   if (!absent) return to_error(absent.error(), "look for the tables of schema " + schema);
   const int newest = rows->empty() ? 0 : rows->back().version;
   const std::vector<Migration> migrations = embedded_migrations();
   std::vector<std::string> left_out, gone, missing;
   int needed = newest;
+  if (absent->rows() > 0 && absent->boolean(0, 1)) {
+    return Error{ErrorCode::kNotFound, "schema " + schema + " is missing; run: runtail migrate"};
+  }
   for (int row = 0; row < absent->rows(); ++row) {
     const std::string table(absent->text(row, 0));
     const auto maker = std::find_if(migrations.begin(), migrations.end(), [&](const Migration& migration) {
@@ -131,6 +135,26 @@ Result<std::vector<std::string>> check_tables(PgConnection& connection, const st
                "schema " + schema + (newest == 0 ? " has no version" : " is at version " + std::to_string(newest)) +
                    ", this runtail needs " + std::to_string(needed) + "; missing: " + join(missing) +
                    "; run, as its owner: runtail migrate"};
+}
+
+std::string schema_fault(PgConnection& connection, const std::string& schema,
+                         std::span<const std::string_view> tables) {
+  if (auto there = check_tables(connection, schema, tables); !there) return there.error().message;
+  // The tables are there, so a column or a type is not.
+  auto rows = read_rows(connection, schema);
+  if (!rows) return rows.error().message;
+  const int newest = rows->empty() ? 0 : rows->back().version, ours = embedded_migrations().back().version;
+  const std::string is_at = "schema " + schema + " is at version " + std::to_string(newest);
+  if (newest < ours) {
+    return is_at + ", this runtail writes version " + std::to_string(ours) + "; run, as its owner: runtail migrate";
+  }
+  if (newest > ours) {
+    return is_at + ", this runtail writes version " + std::to_string(ours) +
+           "; install the runtail that brought the schema there";
+  }
+  return is_at +
+         " as it should be, but somebody changed it: restore what is missing (runtail migrate --print shows how it was "
+         "made)";
 }
 
 }  // namespace runtail

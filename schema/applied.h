@@ -1,7 +1,9 @@
 // Which versions a database has.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -28,5 +30,9 @@ Result<Applied> read_applied(PgConnection& connection, const std::string& schema
 // no release takes away what the one before it writes.
 Result<std::vector<std::string>> check_tables(PgConnection& connection, const std::string& schema,
                                               std::span<const std::string_view> tables);
+
+// After an error that a missing table, column or type would explain: what is wrong with `schema` and what to run, for
+// whoever has to mend it. `tables` are those somebody writes. Asks the database; no transaction may be open.
+std::string schema_fault(PgConnection& connection, const std::string& schema, std::span<const std::string_view> tables);
 
 }  // namespace runtail

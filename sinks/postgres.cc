@@ -6,7 +6,6 @@
 #include "schema/partitions.h"
 #include "schema/pg.h"
 #include "sinks/postgres_delivery.h"
-#include "sinks/postgres_schema.h"
 #include "sinks/postgres_start.h"
 #include "sinks/postgres_verdict.h"
 
@@ -29,7 +28,7 @@ Delivery refused(const PgError& error, const std::string& schema) {
 // By a server that can be asked why.
 Delivery refused(PgConnection& connection, const PgError& error, const std::string& schema) {
   Delivery delivery = refused(error, schema);
-  if (is_about_schema(error)) delivery.reason += "; " + schema_fault(connection, schema);
+  if (is_about_schema(error)) delivery.reason += "; " + schema_fault(connection, schema, written_tables());
   return delivery;
 }
 

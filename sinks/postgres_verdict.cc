@@ -62,6 +62,13 @@ PgVerdict judge(const PgError& error) {
   return PgVerdict::kOperator;
 }
 
+bool is_about_schema(const PgError& error) {
+  for (const std::string_view state : {"3F000", "42P01", "42703", "42704", "42804", "42883", "42P10"}) {
+    if (error.sqlstate == state) return true;
+  }
+  return false;
+}
+
 std::string_view dead_letter_reason(const PgError& error) {
   if (error.sqlstate.starts_with("23")) return "constraint";
   return error.sqlstate.starts_with("54") ? "too_large" : "bad_value";

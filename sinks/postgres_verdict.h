@@ -18,11 +18,14 @@ enum class PgVerdict {
 };
 PgVerdict judge(const PgError& error);
 
+// One that a schema of another version would explain: a table, column or type is not there or not as expected.
+bool is_about_schema(const PgError& error);
+
 // Reason of a dead letter for a row that is wrong: bad_value, constraint or too_large.
 std::string_view dead_letter_reason(const PgError& error);
 
 // "permission denied ... (SQLSTATE 42501); grant ...". Names the remedy where there is one to
-// name; of an error about the schema the database has to be asked: schema_fault().
+// name; of an error about the schema the database has to be asked: schema_fault() (schema/applied.h).
 std::string explain(const PgError& error, const std::string& schema);
 
 // No partition of `table` holds the time of a row, in the words the server would use.

@@ -123,12 +123,12 @@ std::vector<Fault> faults() {
       {"TableMissing",
        [](Stage& stage) { stage.run("ALTER TABLE observability.task_runs RENAME TO away"); },
        [](Stage& stage) { stage.run("ALTER TABLE observability.away RENAME TO task_runs"); },
-       {"task_runs\" does not exist", "42P01", "is at version " + ours + " as it should be, but somebody changed it",
-        "runtail migrate --print"}},
+       {"task_runs\" does not exist", "42P01", "version " + ours + ": somebody removed task_runs", "restore it"}},
       {"ColumnMissing",
        [](Stage& stage) { stage.run("ALTER TABLE observability.log_events RENAME COLUMN route TO away"); },
        [](Stage& stage) { stage.run("ALTER TABLE observability.log_events RENAME COLUMN away TO route"); },
-       {"\"route\"", "does not exist", "42703", "somebody changed it"}},
+       {"\"route\"", "does not exist", "42703", "is at version " + ours + " as it should be, but somebody changed it",
+        "runtail migrate --print"}},
       {"PartitionMissing",
        [](Stage& stage) {
          const std::string partition = "log_events_" + today();
@@ -156,8 +156,9 @@ std::vector<Fault> faults() {
          stage.runtail_migrate({"--down-to", older});
        },
        [](Stage& stage) { stage.runtail_migrate({}); },
-       {"42P01", "schema observability is at version " + older + ", this runtail writes version " + ours +
-                     "; run: runtail migrate"}},
+       {"42P01",
+        "schema observability is at version " + older +
+            ", this runtail needs 12; missing: source_facts (version 12); run, as its owner: runtail migrate"}},
       {"SchemaNewer",
        [](Stage& stage) {
          stage.run(

@@ -277,7 +277,9 @@ TEST_F(NeighboursTest, WhatAWriterNeedsIsThereOrNamedWithVersionAndCommand) {
   auto nothing = check();
   ASSERT_FALSE(nothing);
   EXPECT_EQ(nothing.error().code, ErrorCode::kNotFound);
-  EXPECT_THAT(nothing.error().message, AllOf(HasSubstr("has no version, this runtail needs 12"),
+  EXPECT_EQ(nothing.error().message, "schema observability is missing; run: runtail migrate");
+  run("CREATE SCHEMA observability");
+  EXPECT_THAT(check().error().message, AllOf(HasSubstr("has no version, this runtail needs 12"),
                                              HasSubstr("log_events (version 4)"), HasSubstr("runtail migrate")));
   // A newer agent on an older schema.
   ASSERT_TRUE(migrate());
@@ -302,6 +304,27 @@ TEST_F(NeighboursTest, WhatAWriterNeedsIsThereOrNamedWithVersionAndCommand) {
   auto gone = check();
   ASSERT_FALSE(gone);
   EXPECT_THAT(gone.error().message, AllOf(HasSubstr("removed spans"), Not(HasSubstr("needs"))));
+}
+
+TEST_F(NeighboursTest, WhatAWritersErrorComesFromIsNamedWithWhatToRun) {
+  const std::string_view needed[] = {"log_events", "source_facts"};
+  const auto fault = [&] { return schema_fault(*connection_, kSchema, needed); };
+  EXPECT_EQ(fault(), "schema observability is missing; run: runtail migrate");
+  ASSERT_TRUE(migrate());
+  // All tables are there: a column must be missing.
+  EXPECT_THAT(fault(), AllOf(HasSubstr("is at version 13 as it should be, but somebody changed it"),
+                             HasSubstr("runtail migrate --print")));
+  run("INSERT INTO observability.schema_migrations VALUES (99, 'later', '', now(), 'x')");
+  EXPECT_THAT(fault(), HasSubstr("is at version 99, this runtail writes version 13; install the runtail that brought"));
+  run("DELETE FROM observability.schema_migrations WHERE version = 99");
+  ASSERT_TRUE(migrate_down(*connection_, kSchema, 12));
+  EXPECT_THAT(fault(),
+              HasSubstr("is at version 12, this runtail writes version 13; run, as its owner: runtail migrate"));
+  // Tables say more than versions.
+  ASSERT_TRUE(migrate_down(*connection_, kSchema, 11));
+  EXPECT_THAT(fault(), HasSubstr("missing: source_facts (version 12); run, as its owner: runtail migrate"));
+  run("DROP TABLE observability.log_events");
+  EXPECT_THAT(fault(), HasSubstr("version 11: somebody removed log_events"));
 }
 
 }  // namespace
