@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "schema/applied.h"
+#include "schema/hypertables.h"
 #include "schema/identity_key.h"
 #include "schema/roles.h"
 
@@ -183,8 +184,11 @@ Result<MigrationReport> up_in_transaction(PgConnection& connection, const std::s
   auto plan = make_plan(connection, schema, request, migrations);
   if (!plan) return plan.error();
   MigrationReport report = report_of(*plan);
+  auto timescale = timescale_schema(connection);
+  if (!timescale) return to_error(timescale.error(), "look for TimescaleDB");
   for (const Migration* migration : plan->pending) {
-    const std::string sql = std::string(migration->up) + record_statement(schema, *migration);
+    const std::string up = *timescale ? with_hypertables(migration->up, **timescale) : std::string(migration->up);
+    const std::string sql = up + record_statement(schema, *migration);
     if (auto done = apply(connection, schema, sql, label(*migration) + " up"); !done) return done.error();
   }
   auto made = settle_identity_key(connection, schema, request.identity_key);
@@ -280,7 +284,8 @@ Result<MigrationReport> plan_migration(PgConnection& connection, const std::stri
 
 Result<std::string> print_migrations(const std::string& schema, const MigrationRequest& request) {
   if (auto known = check_groups(request); !known) return known.error();
-  std::string script = "-- Then, and once a day: runtail migrate --maintain (partitions, retention, summaries).\nBEGIN;\n\n";
+  std::string script =
+      "-- Then, and once a day: runtail migrate --maintain (partitions, retention, summaries).\nBEGIN;\n\n";
   for (const Migration& migration : embedded_migrations()) {
     if (contains(request.without, migration.group)) continue;
     script += "-- " + label(migration) + "\n" + sql_for_schema(migration.up, schema) +

@@ -55,8 +55,8 @@ PgOutcome<std::vector<ExistingPartition>> existing_partitions(PgConnection& conn
                                                               const std::optional<std::string>& table = {});
 
 // Makes the missing ones; repeating it is harmless, and so are two at once. Gives the names of those made; they belong
-// to whoever owns their table, which the user must be a member of. Tables that are missing, or partitioned by others
-// (hypertables), are passed over. One transaction a table, so what is made stays when the next one fails.
+// to whoever owns their table, which the user must be a member of. Tables that are missing, and hypertables,
+// are passed over. One transaction a table, so what is made stays when the next one fails.
 // A table that bears the name of a missing partition (it was detached) is attached again with its rows. If that is
 // refused, or a detach that was interrupted cannot be ended yet, the others are made all the same and then the error
 // names it (kInvalidInput, kUnavailable).

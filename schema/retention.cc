@@ -5,6 +5,7 @@
 #include <set>
 
 #include "schema/detach.h"
+#include "schema/hypertables.h"
 #include "schema/lock_wait.h"
 #include "schema/migrate.h"
 #include "schema/partitions.h"
@@ -35,6 +36,9 @@ class Retention {
   Result<RetentionReport> apply() {
     if (auto read = read_tables(); !read) return read.error();
     for (const PartitionRule& rule : partition_rules(kept_)) {
+      if (hypertables_.count(rule.table) > 0) {
+        if (auto done = drop_old_chunks(rule); !done) return done.error();
+      }
       if (partitioned_.count(rule.table) == 0) continue;
       if (auto done = drop_old_partitions(rule); !done) return done.error();
     }
@@ -56,6 +60,26 @@ class Retention {
     for (int row = 0; row < rows->rows(); ++row) {
       tables_.emplace(rows->text(row, 0));
       if (rows->boolean(row, 1)) partitioned_.emplace(rows->text(row, 0));
+    }
+    auto found = hypertables(connection_, schema_);
+    if (!found) return to_error(found.error(), "read the hypertables of schema " + schema_);
+    hypertables_ = std::move(*found);
+    return {};
+  }
+
+  Result<void> drop_old_chunks(const PartitionRule& rule) {
+    auto dropped = drop_chunks(connection_, schema_, rule.table, oldest_kept(rule, now_).bounds.from,
+                               std::min(kShortWait, lock_timeout_));
+    if (!dropped && !was_locked(dropped.error())) {
+      return to_error(dropped.error(), "drop chunks of " + schema_ + "." + rule.table);
+    }
+    if (!dropped) {
+      report_.undone.push_back(schema_ + "." + rule.table + " still has old chunks: a lock is " +
+                               lock_holders(connection_, schema_, rule.table));
+      return {};
+    }
+    for (std::int64_t chunk = 0; chunk < *dropped; ++chunk) {
+      report_.dropped.push_back(std::string(rule.table) + " (chunk)");
     }
     return {};
   }
@@ -205,7 +229,7 @@ class Retention {
   const TimePoint now_;
   const milliseconds lock_timeout_;
   const RetentionConfig& kept_;
-  std::set<std::string, std::less<>> tables_, partitioned_, held_up_;
+  std::set<std::string, std::less<>> tables_, partitioned_, hypertables_, held_up_;
   RetentionReport report_;
 };
 

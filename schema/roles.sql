@@ -11,6 +11,7 @@ DECLARE
   owner     text;  -- of the tables
   part      record;
   entry     record;
+  is_hypertable boolean;
 BEGIN
   FOREACH role_name IN ARRAY ARRAY[writer, reader, retention] LOOP
     CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name);
@@ -104,6 +105,16 @@ BEGIN
           AND pg_get_userbyid(c.relowner) <> retention LOOP
       EXECUTE format('ALTER TABLE %s OWNER TO %I', part.name, retention);
     END LOOP;
+    -- And hypertables, whose chunks go along.
+    is_hypertable := false;
+    IF to_regclass('timescaledb_information.hypertables') IS NOT NULL THEN
+      EXECUTE 'SELECT EXISTS (SELECT FROM timescaledb_information.hypertables '
+              'WHERE hypertable_schema = $1 AND hypertable_name = $2 AND owner <> $3)'
+        INTO is_hypertable USING spot, entry.name, retention;
+    END IF;
+    IF is_hypertable THEN
+      EXECUTE format('ALTER TABLE %s OWNER TO %I', entry.oid, retention);
+    END IF;
     EXECUTE format('REVOKE ALL ON %s FROM %I, %I', entry.oid, writer, reader);
     IF entry.writer_rights IS NOT NULL THEN
       EXECUTE format('GRANT %s ON %s TO %I', entry.writer_rights, entry.oid, writer);

@@ -56,7 +56,10 @@ void exec_or_throw(const std::string& conninfo, const std::string& sql) {
 }  // namespace
 
 PostgresCluster::PostgresCluster(const ClusterOptions& options)
-    : directory_(make_directory()), programs_(newest_programs()), launcher_(options.launcher), fsync_(options.fsync) {
+    : directory_(make_directory()),
+      programs_(options.programs.empty() ? newest_programs() : std::filesystem::path(options.programs)),
+      launcher_(options.launcher),
+      fsync_(options.fsync) {
   if (::geteuid() == 0) {
     const passwd* owner = ::getpwnam("postgres");
     if (!owner || ::chown(directory_.c_str(), owner->pw_uid, owner->pw_gid) != 0) {

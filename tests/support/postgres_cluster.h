@@ -19,6 +19,8 @@ struct ClusterOptions {
   bool fsync = false;
   std::vector<std::string> conf = {};      // lines added to postgresql.conf, the last of a name wins
   std::vector<std::string> launcher = {};  // before the server's command line; must exec it: {"nsenter", "--net=..."}
+  // Where initdb and postgres are; "" for the newest that is installed. As the launcher sees it.
+  std::string programs = {};
   // Begin as a standby of this one: a copy of its data that follows it. It must outlive this, with wal_level = replica.
   const PostgresCluster* primary = nullptr;
 };
