@@ -12,7 +12,6 @@
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <mutex>
 #include <sstream>
 #include <vector>
 
@@ -269,14 +268,10 @@ struct PgConnection::Impl {
     bool prepared = false;
   };
   std::map<std::string, Statement, std::less<>> asked;  // by text
-  std::mutex mutex;                                     // guards the socket between interrupt() and close()
 
   SteadyTime deadline() const { return std::chrono::steady_clock::now() + answer_timeout; }
 
-  void close() {
-    const std::lock_guard lock(mutex);
-    connection.reset();
-  }
+  void close() { connection.reset(); }
 
   // The connection is of no more use: whatever it was doing, it may still be doing.
   PgError give_up(std::string message) {
@@ -493,11 +488,6 @@ PgOutcome<bool> PgConnection::is_in_recovery() {
   auto answer = exec("SELECT pg_catalog.pg_is_in_recovery()");
   if (!answer) return answer.error();
   return answer->boolean(0, 0);
-}
-
-void PgConnection::interrupt() {
-  const std::lock_guard lock(impl_->mutex);
-  if (impl_->connection) ::shutdown(PQsocket(impl_->connection.get()), SHUT_RDWR);
 }
 
 void PgConnection::close() {

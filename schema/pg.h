@@ -84,7 +84,7 @@ struct PgOptions {
   std::filesystem::path password_file;
 };
 
-// Threads: one at a time, but for interrupt().
+// Threads: one at a time.
 class PgConnection {
  public:
   // `conninfo` is a libpq connection string or URI; PG* variables count. Its text never shows in an error.
@@ -113,8 +113,6 @@ class PgConnection {
   // A standby refuses writes until it is promoted.
   PgOutcome<bool> is_in_recovery();
 
-  // From any thread while this object lives and stays where it is: what is under way ends with a connection failure.
-  void interrupt();
   // At any time, in the middle of a COPY too: an open transaction is rolled back by the server. May be repeated.
   void close();
 

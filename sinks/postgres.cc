@@ -150,7 +150,7 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
   PgConnection& connection = *link.connection;
   Delivery delivered;
   delivered.status = Delivery::Status::kDelivered;
-  std::uint64_t position_conflicts = 0, field_conflicts = 0;
+  std::uint64_t position_conflicts = 0;
   PgOutcome<void> written{};
   if (auto begun = connection.exec(begin_statement(config_)); !begun) written = begun.error();
   for (const PostgresLane lane : {PostgresLane::kRunFacts, PostgresLane::kLines}) {
@@ -162,7 +162,6 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
     delivered.outcomes += delivery.outcomes();
     for (const auto& [reason, count] : delivery.set_aside()) delivered.set_aside[reason] += count;
     position_conflicts += delivery.position_conflicts();
-    field_conflicts += delivery.field_conflicts();
   }
   if (written) {
     auto committed = connection.exec("COMMIT");
@@ -175,7 +174,6 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
       return lost;
     }
     position_conflicts_ += position_conflicts;
-    field_conflicts_ += field_conflicts;
     return delivered;
   }
 

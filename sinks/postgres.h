@@ -35,7 +35,7 @@ class PostgresSink final : public Sink {
 
   // Since construction, of committed deliveries. Threads: any.
   std::uint64_t position_conflicts() const { return position_conflicts_; }  // chunks found covered, whole or in part
-  std::uint64_t field_conflicts() const { return field_conflicts_; }        // set-once fields that met two values
+  // Not while deliver() or idle() is under way.
   bool connected() const;
 
  private:
@@ -55,7 +55,6 @@ class PostgresSink final : public Sink {
   std::atomic<bool> prepare_{true};  // statements, until a pooler is seen
   std::atomic<TimePoint> last_used_{};
   std::atomic<std::uint64_t> position_conflicts_{0};
-  std::atomic<std::uint64_t> field_conflicts_{0};
 };
 
 }  // namespace runtail

@@ -133,7 +133,6 @@ PgOutcome<void> PostgresDelivery::write_facts(std::size_t from, std::size_t to, 
   if (auto done = writer_.write(fold, dirty); !done) return done.error();
   // Here, not once at the end: should a day be refused, it is the fault of one of these rows.
   if (auto done = write_dirty_days(dirty); !done) return done.error();
-  field_conflicts_ += fold.conflicts();
   return {};
 }
 

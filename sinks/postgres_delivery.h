@@ -52,7 +52,6 @@ class PostgresDelivery {
   // Valid after write(), true once the transaction is committed.
   const RecordOutcomes& outcomes() const { return outcomes_; }
   std::size_t position_conflicts() const { return positions_.conflicts(); }
-  std::uint64_t field_conflicts() const { return field_conflicts_; }
   // Lines set aside by this delivery, by reason; not those the chunks brought along.
   const std::map<std::string, std::uint64_t>& set_aside() const { return set_aside_; }
 
@@ -114,7 +113,6 @@ class PostgresDelivery {
   RecordOutcomes outcomes_;
   std::vector<DeadLetter> dead_;
   std::map<std::string, std::uint64_t> set_aside_;
-  std::uint64_t field_conflicts_ = 0;
 };
 
 }  // namespace runtail

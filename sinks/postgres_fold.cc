@@ -40,7 +40,6 @@ void PostgresFold::clear(const Horizons& horizons) {
   horizons_ = horizons;
   outcomes_ = {};
   missing_ahead_.clear();
-  conflicts_ = 0;
   jobs.clear();
   runs.clear();
   attempts.clear();
@@ -81,11 +80,11 @@ void PostgresFold::add_run(RunFact& fact, bool task) {
   jobs.emplace(fact.job_id);
   RunFold& run = runs[fact.run_id];
   const Stamp before = run.state.state.stamp;
-  run.state.apply(fact, &conflicts_);
+  run.state.apply(fact);
   const StateGroup& now = run.state.state;
   if (now.stamp != before) run.won.push_back({now.stamp, now.status, now.verdict_source});
-  attempts[{fact.run_id, fact.attempt}].apply(fact, &conflicts_);
-  if (task) tasks[fact.task_run_id].apply(fact, &conflicts_);
+  attempts[{fact.run_id, fact.attempt}].apply(fact);
+  if (task) tasks[fact.task_run_id].apply(fact);
 }
 
 void PostgresFold::add_dq(const RedactedEvent& event, const Origin& origin, const Derived& derived, bool run_stored) {

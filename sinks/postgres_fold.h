@@ -81,7 +81,6 @@ class PostgresFold {
 
   const RecordOutcomes& outcomes() const { return outcomes_; }
   const std::string& missing_ahead() const { return missing_ahead_; }
-  std::uint64_t conflicts() const { return conflicts_; }  // set-once fields that met two values
 
   // Ordered by key, as the statements need them.
   std::set<std::string> jobs;
@@ -103,7 +102,6 @@ class PostgresFold {
   Horizons horizons_;
   RecordOutcomes outcomes_;
   std::string missing_ahead_;
-  std::uint64_t conflicts_ = 0;
 };
 
 }  // namespace runtail

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <future>
 
 #include "tests/support/postgres_cluster.h"
 #include "tests/support/temp_dir.h"
@@ -176,21 +175,6 @@ TEST_F(PgTest, ClosingInTheMiddleOfACopyLeavesNothing) {
   auto again = must_connect(conninfo_);
   EXPECT_EQ(again.exec("SELECT count(*) FROM half_copied")->integer(0, 0), 0);
   ASSERT_TRUE(again.exec("DROP TABLE half_copied"));
-}
-
-TEST_F(PgTest, InterruptEndsWhatIsUnderWay) {
-  auto waiting = std::async(std::launch::async, [&] { return exec_error("SELECT pg_sleep(600)"); });
-  auto watcher = must_connect(conninfo_);
-  ASSERT_TRUE(test::wait_until([&] {
-    return watcher.exec("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'")->integer(0, 0) ==
-           1;
-  }));
-  connection_.interrupt();
-  EXPECT_EQ(waiting.get(), "");
-  EXPECT_FALSE(connection_.is_alive());
-  // The server notices a lost client only when it answers.
-  ASSERT_TRUE(
-      watcher.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'"));
 }
 
 TEST_F(PgTest, AFrozenServerIsGivenUpAfterTheAnswerTimeout) {
