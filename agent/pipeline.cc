@@ -347,6 +347,9 @@ void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
     by_level_.push_back({std::string(service), safe.level, 1});
   }
   for (std::size_t i = 0; i < kContractViolationCount; ++i) violations_[i] += event.violations >> i & 1;
+  if (event.violations >> static_cast<unsigned>(ContractViolation::kUnknownStatus) & 1) {
+    metrics_.add(Metric::kUnknownStatusTotal, {event.dialect}, 1);
+  }
   for (const RedactionCount& count : safe.counts) redactions_[count.kind] += count.count;
   // An error leaves no counts.
   if (safe.redaction_state == RedactionState::kFailedClosed) ++(safe.counts.empty() ? failed_closed_ : over_budget_);
@@ -355,8 +358,8 @@ void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
     const std::string_view route = safe.fields.text(Field::kRoute), method = safe.fields.text(Field::kMethod);
     const auto status = safe.fields.integer(Field::kHttpStatus);
     metrics_.add(Metric::kApiRequestsTotal, {route, method, status ? std::to_string(*status) : std::string()}, 1);
-    if (const auto ms = safe.fields.integer(Field::kDurationMs)) {
-      metrics_.observe(Metric::kApiRequestDuration, {route, method}, static_cast<double>(*ms) / 1e3);
+    if (const auto ms = safe.fields.real(Field::kDurationMs)) {
+      metrics_.observe(Metric::kApiRequestDuration, {route, method}, *ms / 1e3);
     }
   } else if (safe.kind == EventKind::kPool) {
     const std::string_view component = safe.fields.text(Field::kComponent);

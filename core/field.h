@@ -46,7 +46,7 @@ enum class FieldType : std::uint8_t {
   X(kUserId, "user_id", kId)                       \
   X(kSource, "source", kWord)                      \
   X(kOutcome, "outcome", kWord)                    \
-  X(kDurationMs, "duration_ms", kInt)              \
+  X(kDurationMs, "duration_ms", kReal)             \
   X(kRecordsExtracted, "records_extracted", kInt)  \
   X(kRecordsLoaded, "records_loaded", kInt)        \
   X(kErrorCategory, "error_category", kName)       \

@@ -64,6 +64,8 @@ enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
     "Lines of which only the envelope was kept")                                                                      \
   X(kContractViolationsTotal, "runtail_contract_violations_total", kCounter, "field",                                 \
     "Lines that lack what the log contract asks for")                                                                 \
+  X(kUnknownStatusTotal, "runtail_unknown_status_total", kCounter, "dialect",                                         \
+    "Status words that no list knows; they change no state")                                                          \
   X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "",                                              \
     "Set-once fields of a run that met a second value")                                                               \
   X(kVerdictCorrectionsTotal, "runtail_verdict_corrections_total", kCounter, "from,to",                               \

@@ -1,6 +1,8 @@
 #include "core/words.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 namespace runtail {
 namespace {
@@ -70,6 +72,22 @@ std::optional<RunStatus> parse_run_status(std::string_view text) { return find<R
 std::optional<EndReason> parse_end_reason(std::string_view text) { return find<EndReason>(kEndReasons, text); }
 std::optional<ErrorCategory> parse_error_category(std::string_view text) {
   return find<ErrorCategory>(kErrorCategories, text);
+}
+
+std::optional<DqStatus> dq_status_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, DqStatus> kWords[] = {
+      {"pass", DqStatus::kPass}, {"passed", DqStatus::kPass}, {"success", DqStatus::kPass},
+      {"ok", DqStatus::kPass},   {"warn", DqStatus::kWarn},   {"warning", DqStatus::kWarn},
+      {"fail", DqStatus::kFail}, {"failed", DqStatus::kFail}, {"error", DqStatus::kFail},
+  };
+  const auto same = [word](std::string_view known) {
+    return std::equal(word.begin(), word.end(), known.begin(), known.end(),
+                      [](char c, char lower) { return (c >= 'A' && c <= 'Z' ? c | 0x20 : c) == lower; });
+  };
+  for (const auto& [known, status] : kWords) {
+    if (same(known)) return status;
+  }
+  return std::nullopt;
 }
 
 }  // namespace runtail

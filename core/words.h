@@ -62,5 +62,8 @@ std::optional<EventKind> parse_event_kind(std::string_view text);
 std::optional<RunStatus> parse_run_status(std::string_view text);
 std::optional<EndReason> parse_end_reason(std::string_view text);
 std::optional<ErrorCategory> parse_error_category(std::string_view text);
+// What tools of data quality say of a check, in any case: pass, passed, success, ok; warn, warning; fail, failed, error.
+// An error there is a check that is stale or unmet; none of these words is ever a run's status.
+std::optional<DqStatus> dq_status_of(std::string_view word);
 
 }  // namespace runtail

@@ -14,6 +14,12 @@ bool is_run_end(EventKind kind) { return kind == EventKind::kRunFinished || kind
 
 bool is_task_kind(EventKind kind) { return kind == EventKind::kTaskStarted || kind == EventKind::kTaskFinished; }
 
+// Of a line that brings a verdict: success if it states no status, and none (it runs on) if its word is no verdict.
+RunStatus verdict_of(const RedactedEvent& event) {
+  if (!event.status) return RunStatus::kSuccess;
+  return is_terminal(*event.status) ? *event.status : RunStatus::kRunning;
+}
+
 // What the line's kind and status word say about run, attempt and task.
 void read_statuses(const RedactedEvent& event, RunFact& fact) {
   const FieldSet& fields = event.fields;
@@ -26,36 +32,30 @@ void read_statuses(const RedactedEvent& event, RunFact& fact) {
       fact.status = fact.attempt_status = RunStatus::kRunning;
       break;
     case EventKind::kRunFinished:
-      // A finished line without a status word ended well.
-      fact.status = fact.attempt_status =
-          event.status && is_terminal(*event.status) ? *event.status : RunStatus::kSuccess;
+      fact.status = fact.attempt_status = verdict_of(event);
       break;
-    case EventKind::kAttemptFinished: {
-      fact.attempt_status = event.attempt_failed                         ? RunStatus::kFailed
-                            : event.status && is_terminal(*event.status) ? *event.status
-                                                                         : RunStatus::kSuccess;
-      const auto max_attempts = fields.integer(Field::kMaxAttempts);
-      const bool exhausted =
-          fields.integer(Field::kRetriesExhausted).value_or(0) != 0 || (max_attempts && *max_attempts <= fact.attempt);
-      // A failed attempt leaves the run running, unless the line itself says there will be no other. Never a looked-up
-      // value: the result must not depend on the order of lines.
-      fact.status =
-          fact.attempt_status == RunStatus::kFailed && !exhausted ? RunStatus::kRunning : *fact.attempt_status;
-      if (fact.attempt_status == RunStatus::kFailed && exhausted) fact.retries_exhausted = true;
+    case EventKind::kAttemptFinished:
+      fact.attempt_status = event.attempt_failed ? RunStatus::kFailed : verdict_of(event);
+      fact.status = fact.attempt_status;
       break;
-    }
     default:
       // Any line that names a run shows that it runs (an API's line only that it is known).
       fact.status = fact.attempt_status =
           fields.text(Field::kSource) == "api" ? RunStatus::kQueued : RunStatus::kRunning;
       break;
   }
-  if (event.kind == EventKind::kTaskStarted) {
-    fact.task_status = RunStatus::kRunning;
-  } else if (event.kind == EventKind::kTaskFinished) {
-    fact.task_status = event.status && is_terminal(*event.status) ? *event.status : RunStatus::kSuccess;
-  } else if (fact.has_task) {
-    fact.task_status = RunStatus::kRunning;
+  if (is_run_end(event.kind) && fact.attempt_status == RunStatus::kFailed) {
+    // A failed attempt leaves the run running, unless the line itself says there will be no other. Never a looked-up
+    // value: the result must not depend on the order of lines.
+    const auto max_attempts = fields.integer(Field::kMaxAttempts);
+    if (max_attempts && *max_attempts <= fact.attempt) fact.retries_exhausted = true;
+    if (event.kind == EventKind::kAttemptFinished && !fact.retries_exhausted) fact.status = RunStatus::kRunning;
+  }
+  if (event.kind == EventKind::kTaskFinished) {
+    fact.task_status = verdict_of(event);
+  } else if (fact.has_task || event.kind == EventKind::kTaskStarted) {
+    const bool waits = event.kind == EventKind::kPlain && event.status == RunStatus::kQueued;
+    fact.task_status = waits ? RunStatus::kQueued : RunStatus::kRunning;
   }
 }
 
@@ -91,18 +91,23 @@ void read_counts(const RedactedEvent& event, RunFact& fact) {
   const FieldSet& fields = event.fields;
   const auto extracted = fields.integer(Field::kRecordsExtracted);
   const auto loaded = fields.integer(Field::kRecordsLoaded);
+  const auto duration = fields.real(Field::kDurationMs);
+  const auto duration_ms = duration ? std::optional<std::int64_t>(std::llround(*duration)) : std::nullopt;
   if (is_run_end(event.kind)) {
-    fact.attempt_extracted_total = extracted;
-    fact.attempt_loaded_total = loaded;
-    if (fact.status && is_terminal(*fact.status)) {
+    // Of an end whose word is no verdict the total is neither a total nor an amount.
+    if (is_terminal(*fact.attempt_status)) {
+      fact.attempt_extracted_total = extracted;
+      fact.attempt_loaded_total = loaded;
+    }
+    if (is_terminal(*fact.status)) {
       fact.records_extracted_total = extracted;
       fact.records_loaded_total = loaded;
     }
-    fact.duration_ms = fields.integer(Field::kDurationMs);
+    fact.duration_ms = duration_ms;
   } else {
     fact.records_extracted = extracted;
     fact.records_loaded = loaded;
-    if (event.kind == EventKind::kTaskFinished) fact.duration_ms = fields.integer(Field::kDurationMs);
+    if (event.kind == EventKind::kTaskFinished) fact.duration_ms = duration_ms;
   }
   fact.tokens_in = fields.integer(Field::kTokensIn);
   fact.tokens_out = fields.integer(Field::kTokensOut);
@@ -220,11 +225,10 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     if (const std::string_view dataset = fields.text(Field::kDataset); !dataset.empty()) {
       DatasetFact& fact = out.dataset.emplace();
       fact.dataset = dataset;
-      fact.status = fields.text(Field::kStatusText);
+      const RunStatus verdict = verdict_of(event);
+      if (event.status && is_terminal(verdict)) fact.status = to_string(verdict);
       fact.record_count = fields.integer(Field::kRecordCount);
-      const bool failed = event.level >= Level::kError || fact.status.find("fail") != std::string_view::npos ||
-                          fact.status.find("error") != std::string_view::npos;
-      if (!failed) fact.success_at = fields.time(Field::kUpdatedAt).value_or(event.ts);
+      if (verdict == RunStatus::kSuccess) fact.success_at = fields.time(Field::kUpdatedAt).value_or(event.ts);
       add(Table::kDatasetStatus);
     }
   } else if (event.kind == EventKind::kRunFinished && out.run && out.run->status == RunStatus::kSuccess &&
@@ -239,7 +243,7 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
 
   if (event.kind == EventKind::kDq && fields.has(Field::kTable)) {
     const std::string_view table = fields.text(Field::kTable);
-    if (fields.has(Field::kCheck) || fields.has(Field::kStatusText)) {
+    if (const auto status = dq_status_of(fields.text(Field::kStatusText))) {
       DqFact& fact = out.dq.emplace_back();
       fact.kind = DqKind::kReported;
       fact.table = table;
@@ -248,11 +252,7 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
       fact.metric = fields.text(Field::kMetric);
       fact.value = fields.real(Field::kValue);
       fact.threshold = fields.real(Field::kThreshold);
-      const std::string_view status = fields.text(Field::kStatusText);
-      // "error" from a DQ tool means stale or unmet, which is a failed check, never a failed run.
-      fact.status = status == "warn" || status == "warning"                       ? DqStatus::kWarn
-                    : status == "fail" || status == "failed" || status == "error" ? DqStatus::kFail
-                                                                                  : DqStatus::kPass;
+      fact.status = *status;
       add(Table::kDqCheckResults);
     }
     const std::size_t before = out.dq.size();

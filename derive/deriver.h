@@ -40,7 +40,7 @@ struct DatasetFact {
   std::string_view dataset;
   std::optional<TimePoint> success_at;  // a success is stated
   std::optional<std::int64_t> record_count;
-  std::string_view status;  // last status word, "" if none stated
+  std::string_view status;  // "success", "failed", "cancelled" or "skipped"; "" if the line states no such outcome
 };
 
 // What one line says. Views point into the event: valid as long as it is.

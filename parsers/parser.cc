@@ -38,10 +38,20 @@ bool in_range(Field field, std::int64_t value) {
       return value >= -1 && value <= 255;
     case Field::kExitSignal:
       return value >= 0 && value <= 64;
-    case Field::kDurationMs:
-      return value >= 0 && value <= 315'360'000'000;  // ten years
     default:
       return value >= 0 && value <= 1'000'000'000'000'000;  // counts: 10^15
+  }
+}
+
+// The same of a number that may have a fraction.
+bool in_range(Field field, double value) {
+  switch (field) {
+    case Field::kDurationMs:
+      return value >= 0 && value <= 315'360'000'000;  // ten years
+    case Field::kCostUsd:
+      return value >= 0 && value <= 9999.999999;  // what numeric(10,6) holds
+    default:
+      return true;  // a check's value and threshold may be anything
   }
 }
 
@@ -81,6 +91,25 @@ std::optional<TimePoint> time_of(const dom::element& value, const TimeZone* zone
   }
   const auto number = number_of(value);
   return number ? time_of_number(*number) : std::nullopt;
+}
+
+// Lines that bring a verdict: without a status word they mean success.
+bool is_finish(EventKind kind) {
+  return kind == EventKind::kRunFinished || kind == EventKind::kAttemptFinished || kind == EventKind::kTaskFinished;
+}
+
+// What a line without an event is, by its status: said of the task it names, else of its run.
+EventKind kind_of_status(const LogEvent& event) {
+  const bool task = event.fields.has(Field::kTaskRunId) || event.fields.has(Field::kTask);
+  switch (*event.status) {
+    case RunStatus::kQueued:
+      return task ? EventKind::kPlain : EventKind::kRunQueued;
+    case RunStatus::kRunning:
+      if (event.attempt_failed) return task ? EventKind::kPlain : EventKind::kAttemptFinished;
+      return task ? EventKind::kTaskStarted : EventKind::kRunStarted;
+    default:
+      return task ? EventKind::kTaskFinished : EventKind::kRunFinished;
+  }
 }
 
 }  // namespace
@@ -134,8 +163,9 @@ struct Parser::State {
   void read_member(std::string_view key, const dom::element& value, const FieldTable& table, std::string_view path);
   void read_field(Field field, const dom::element& value);
   void read_text_field(Field field, std::string_view text);
-  void read_status(std::string_view text);
+  bool read_status(std::string_view text);
   void finish_kind();
+  void finish_status(bool unknown_event);
   void read_own_members(const dom::object& object, const FieldTable& fields);
   std::uint32_t add_node(std::string_view key, const dom::element& value);
 
@@ -160,7 +190,7 @@ struct Parser::State {
   std::deque<std::string> kept;
   std::string folded, event_word, phase_word;
   std::uint8_t ts_preference = 0, level_preference = 0, event_preference = 0;
-  bool has_nul_escape = false;
+  bool has_nul_escape = false, status_is_word = false;
   LogEvent event;
 };
 
@@ -276,7 +306,8 @@ void Parser::State::read_member(std::string_view key, const dom::element& value,
       }
       return;
     case Role::kStatus:
-      if (value.get(text) == simdjson::SUCCESS && text.size() <= 64) read_text_field(Field::kStatusText, text);
+      status_is_word = value.get(text) == simdjson::SUCCESS;
+      read_text_field(Field::kStatusText, status_is_word ? text : keep(simdjson::minify(value)));
       return;
     case Role::kPhase:
       if (value.get(text) == simdjson::SUCCESS && text.size() <= 64) phase_word = fold(text);
@@ -298,8 +329,13 @@ void Parser::State::read_field(Field field, const dom::element& value) {
       }
       return;
     case FieldType::kReal:
-      if (const auto number = number_of(value)) {
-        event.fields.put_real(field, *number);
+      if (const auto number = number_of(value); number && in_range(field, *number)) {
+        // Whole milliseconds, as nearly all are, stay spelled as such.
+        if (field == Field::kDurationMs && *number == std::floor(*number)) {
+          event.fields.put_int(field, static_cast<std::int64_t>(*number));
+        } else {
+          event.fields.put_real(field, *number);
+        }
       } else {
         mark(event, ContractViolation::kBadType);
       }
@@ -367,62 +403,68 @@ void Parser::State::read_text_field(Field field, std::string_view text) {
   event.fields.put_text(field, text);
 }
 
-void Parser::State::read_status(std::string_view text) {
+// False: an unknown word, which changes nothing.
+bool Parser::State::read_status(std::string_view text) {
   const auto found = spec->statuses.find(std::string(fold(text)));
-  if (found == spec->statuses.end()) {
-    mark(event, ContractViolation::kUnknownStatus);
-    return;
-  }
+  if (found == spec->statuses.end()) return false;
   event.status = found->second.status;
   event.attempt_failed = found->second.attempt_failed;
   if (found->second.end_reason != EndReason::kNone && !event.fields.has(Field::kEndReason)) {
     event.fields.put_text(Field::kEndReason, to_string(found->second.end_reason));
   }
+  return true;
 }
 
 // Kind and status from the words seen; they may stand anywhere on the line, so this comes last.
 void Parser::State::finish_kind() {
   FieldSet& fields = event.fields;
+  bool unknown_event = false;
   if (!event_word.empty()) {
-    if (const auto found = spec->events.find(event_word); found != spec->events.end()) event.kind = found->second;
+    const auto found = spec->events.find(event_word);
+    unknown_event = found == spec->events.end();
+    if (!unknown_event) event.kind = found->second;
   }
   if (!phase_word.empty()) {
     if (is_known_word(Field::kPhase, phase_word)) {
       fields.put_text(Field::kPhase, keep(phase_word));
-    } else if (event.kind == EventKind::kPlain && fields.has(Field::kRunId)) {
-      if (const auto found = spec->phase_events.find(phase_word); found != spec->phase_events.end()) {
-        event.kind = found->second;
-        read_status(phase_word);
-      }
+    } else if (event_word.empty() && fields.has(Field::kRunId) && spec->phase_events.contains(phase_word)) {
+      if (read_status(phase_word)) event.kind = kind_of_status(event);
     }
   }
-  const std::string_view status = fields.text(Field::kStatusText);
-  const bool keeps_status = event.kind == EventKind::kDq || event.kind == EventKind::kDataset;
-  if (!status.empty() && !keeps_status) {
-    read_status(status);
-    if (event.kind == EventKind::kPlain && event.status && fields.has(Field::kRunId)) {
-      const bool task = fields.has(Field::kTaskRunId);
-      switch (*event.status) {
-        case RunStatus::kQueued:
-          event.kind = task ? EventKind::kPlain : EventKind::kRunQueued;
-          break;
-        case RunStatus::kRunning:
-          event.kind = event.attempt_failed ? EventKind::kAttemptFinished
-                       : task               ? EventKind::kTaskStarted
-                                            : EventKind::kRunStarted;
-          break;
-        default:
-          event.kind = task ? EventKind::kTaskFinished : EventKind::kRunFinished;
-          break;
-      }
-    }
-    fields.remove(Field::kStatusText);
-  }
+  finish_status(unknown_event);
   if (!fields.has(Field::kOutcome)) {
     if (const auto http_status = fields.integer(Field::kHttpStatus)) {
       fields.put_text(Field::kOutcome, *http_status >= 400 ? "error" : "success");
     }
   }
+}
+
+void Parser::State::finish_status(bool unknown_event) {
+  FieldSet& fields = event.fields;
+  const std::string_view status = fields.text(Field::kStatusText);
+  if (unknown_event || event.kind >= EventKind::kDataset) {
+    // The state of something else than a run: it stays as it is.
+    if (event.kind == EventKind::kDq) {
+      if ((!status.empty() || fields.has(Field::kCheck)) && !dq_status_of(status)) {
+        mark(event, ContractViolation::kUnknownStatus);
+      }
+      return;
+    }
+    if (event.kind != EventKind::kDataset || status.empty()) return;
+  } else if (status.empty()) {
+    return;
+  }
+  const bool expected = is_finish(event.kind) || event.kind == EventKind::kDataset;
+  if (!read_status(status)) {
+    if (status_is_word || expected) mark(event, ContractViolation::kUnknownStatus);
+    // Not nothing, which would mean success: a text may be lost to redaction, this is not.
+    if (expected) event.status = RunStatus::kRunning;
+  }
+  if (event.kind == EventKind::kDataset) return;
+  if (event.kind == EventKind::kPlain && event.status && fields.has(Field::kRunId)) event.kind = kind_of_status(event);
+  // An end that asks for another attempt is no end of the run.
+  if (event.kind == EventKind::kRunFinished && event.attempt_failed) event.kind = EventKind::kAttemptFinished;
+  fields.remove(Field::kStatusText);
 }
 
 // The kind is known at the end of the line only; the few kinds with fields of their own are read a second time.

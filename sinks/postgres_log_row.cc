@@ -1,6 +1,7 @@
 #include "sinks/postgres_log_row.h"
 
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -16,6 +17,13 @@ void put_text(CopyRows& rows, const FieldSet& fields, Field field) { rows.text_o
 void put_int64(CopyRows& rows, const FieldSet& fields, Field field) {
   if (const auto value = fields.integer(field))
     rows.int64(*value);
+  else
+    rows.null();
+}
+
+void put_rounded(CopyRows& rows, const FieldSet& fields, Field field) {
+  if (const auto value = fields.real(field))
+    rows.int64(std::llround(*value));
   else
     rows.null();
 }
@@ -143,7 +151,7 @@ void append_log_row(CopyRows& rows, const RedactedEvent& event, const Uuid& even
   put_text(rows, fields, Field::kPhase);
   put_text(rows, fields, Field::kDataset);
   put_text(rows, fields, Field::kTable);
-  put_int64(rows, fields, Field::kDurationMs);
+  put_rounded(rows, fields, Field::kDurationMs);
   put_int64(rows, fields, Field::kRecordsExtracted);
   put_int64(rows, fields, Field::kRecordsLoaded);
   put_error(rows, event);

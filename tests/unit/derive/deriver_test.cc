@@ -61,6 +61,89 @@ TEST_F(DeriverTest, AFailedAttemptLeavesTheRunRunningUnlessTheLineSaysItWasTheLa
   EXPECT_EQ(derive(R"("event":"attempt.finished","status":"success","attempt":2)").run->status, RunStatus::kSuccess);
 }
 
+TEST_F(DeriverTest, AnUnknownStatusWordEndsNothing) {
+  const RunFact run = *derive(R"("event":"run.finished","status":"exploded","records_loaded":7,"duration_ms":5)").run;
+  EXPECT_EQ(run.status, RunStatus::kRunning) << "as any line that names the run";
+  EXPECT_EQ(run.attempt_status, RunStatus::kRunning);
+  EXPECT_EQ(run.end_reason, EndReason::kNone);
+  EXPECT_FALSE(run.has_error);
+  EXPECT_FALSE(run.records_loaded || run.records_loaded_total || run.attempt_loaded_total)
+      << "neither an amount nor the total of an end";
+  EXPECT_EQ(derive(R"("event":"attempt.finished","status":"exploded")").run->attempt_status, RunStatus::kRunning);
+  const RunFact task = *derive(R"("event":"task.finished","task":"t","status":"exploded")").run;
+  EXPECT_EQ(task.task_status, RunStatus::kRunning);
+  EXPECT_EQ(derive(R"("event":"order_created","status":"success")").run->status, RunStatus::kRunning);
+}
+
+TEST_F(DeriverTest, AFinishedLineWithoutAStatusWordEndedWell) {
+  EXPECT_EQ(derive(R"("event":"run.finished")").run->status, RunStatus::kSuccess);
+  EXPECT_EQ(derive(R"("event":"attempt.finished")").run->attempt_status, RunStatus::kSuccess);
+  EXPECT_EQ(derive(R"("event":"task.finished","task":"t")").run->task_status, RunStatus::kSuccess);
+}
+
+TEST_F(DeriverTest, AFinishedLineWhoseWordIsNoVerdictEndsNothing) {
+  EXPECT_EQ(derive(R"("event":"run.finished","status":"running")").run->status, RunStatus::kRunning);
+  EXPECT_EQ(derive(R"("event":"task.finished","task":"t","status":"queued")").run->task_status, RunStatus::kRunning);
+  EXPECT_EQ(derive(R"("event":"task.finished","task":"t","status":"retry")").run->task_status, RunStatus::kRunning);
+}
+
+TEST_F(DeriverTest, ARunFinishedForRetryIsAFailedAttempt) {
+  for (const char* word : {"retry", "up for retry"}) {
+    const RunFact run = *derive(R"("event":"run.finished","status":")" + std::string(word) + "\"").run;
+    EXPECT_EQ(run.status, RunStatus::kRunning) << word;
+    EXPECT_EQ(run.attempt_status, RunStatus::kFailed) << word;
+  }
+}
+
+TEST_F(DeriverTest, AStatusBesideATaskIsTheTasks) {
+  const RunFact failed = *derive(R"("task":"load","status":"failed")").run;
+  EXPECT_EQ(failed.task_status, RunStatus::kFailed);
+  EXPECT_EQ(failed.status, RunStatus::kRunning);
+  const RunFact queued = *derive(R"("task":"load","status":"queued")").run;
+  EXPECT_EQ(queued.task_status, RunStatus::kQueued);
+  EXPECT_EQ(queued.status, RunStatus::kRunning);
+  const RunFact retried = *derive(R"("task":"load","status":"retry")").run;
+  EXPECT_EQ(retried.task_status, RunStatus::kRunning);
+  EXPECT_EQ(retried.attempt_status, RunStatus::kRunning) << "a task's retry is no attempt of the run";
+}
+
+TEST_F(DeriverTest, ARunThatFailsInItsLastAttemptHasExhaustedItsRetries) {
+  EXPECT_TRUE(
+      derive(R"("event":"run.finished","status":"failed","attempt":3,"max_attempts":3)").run->retries_exhausted);
+  EXPECT_FALSE(
+      derive(R"("event":"run.finished","status":"failed","attempt":2,"max_attempts":3)").run->retries_exhausted);
+  EXPECT_FALSE(
+      derive(R"("event":"run.finished","status":"success","attempt":3,"max_attempts":3)").run->retries_exhausted);
+}
+
+TEST_F(DeriverTest, AFractionOfAMillisecondIsRounded) {
+  EXPECT_EQ(derive(R"("event":"run.finished","status":"success","duration_ms":12.7)").run->duration_ms, 13);
+  EXPECT_EQ(derive(R"("event":"task.finished","task":"t","duration_ms":0.2)").run->duration_ms, 0);
+}
+
+TEST_F(DeriverTest, CostIsKeptInMillionths) {
+  EXPECT_EQ(derive(R"("cost_usd":0.0000015)").run->cost_micros, 2);
+  EXPECT_EQ(derive(R"("cost_usd":9999.999999)").run->cost_micros, 9'999'999'999);
+}
+
+TEST_F(DeriverTest, ADatasetsOutcomeIsItsStatusWordAndNeverTheLevel) {
+  const auto success = [this](const std::string& members) {
+    const Derived& derived = derive(R"("event":"dataset","dataset":"d","updated_at":"2026-02-28T12:00:00Z")" + members);
+    EXPECT_TRUE(derived.dataset);
+    return derived.dataset->success_at.has_value();
+  };
+  EXPECT_TRUE(success(""));
+  EXPECT_TRUE(success(R"(,"level":"ERROR","status":"success")"));
+  EXPECT_TRUE(success(R"(,"level":"ERROR")"));
+  EXPECT_TRUE(success(R"(,"status":"Completed")"));
+  for (const char* word : {"failed", "error", "cancelled", "skipped", "running", "timeout", "queued", "purple"}) {
+    EXPECT_FALSE(success(R"(,"status":")" + std::string(word) + "\"")) << word;
+  }
+  EXPECT_EQ(derived_.dataset->status, "") << "an unknown word changes no state";
+  success(R"(,"status":"Timed out")");
+  EXPECT_EQ(derived_.dataset->status, "failed");
+}
+
 TEST_F(DeriverTest, CountsAreAmountsOnTheWayAndTotalsAtTheEnd) {
   const RunFact part = *derive(R"("task":"load","records_loaded":600)").run;
   EXPECT_EQ(part.records_loaded, 600);
@@ -129,6 +212,22 @@ TEST_F(DeriverTest, AReportedCheckNeverFailsTheRun) {
   EXPECT_EQ(derived.dq[0].kind, DqKind::kReported);
   EXPECT_EQ(derived.dq[0].status, DqStatus::kFail);
   EXPECT_EQ(derived.run->status, RunStatus::kRunning);
+}
+
+TEST_F(DeriverTest, AReportedCheckWithoutAKnownStatusIsNoResult) {
+  for (const char* members :
+       {R"("event":"dq","table":"t","check":"c")", R"("event":"dq","table":"t","check":"c","status":"purple")"}) {
+    const Derived& derived = derive(members);
+    EXPECT_TRUE(derived.dq.empty()) << members;
+    EXPECT_FALSE(derived.has(Table::kDqCheckResults)) << members;
+  }
+  const std::pair<const char*, DqStatus> words[] = {
+      {"PASSED", DqStatus::kPass}, {"ok", DqStatus::kPass}, {"Warning", DqStatus::kWarn}, {"FAILED", DqStatus::kFail}};
+  for (const auto& [word, status] : words) {
+    const Derived& derived = derive(R"("event":"dq","table":"t","check":"c","status":")" + std::string(word) + "\"");
+    ASSERT_EQ(derived.dq.size(), 1u) << word;
+    EXPECT_EQ(derived.dq[0].status, status) << word;
+  }
 }
 
 TEST_F(DeriverTest, SuccessWithADatasetUpdatesIt) {

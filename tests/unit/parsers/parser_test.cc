@@ -73,6 +73,27 @@ INSTANTIATE_TEST_SUITE_P(
         KindCase{"unknown_status_changes_nothing", R"({"run_id":"r","status":"purple"})", EventKind::kPlain,
                  std::nullopt},
         KindCase{"level_never_decides", R"({"run_id":"r","level":"ERROR","msg":"m"})", EventKind::kPlain, std::nullopt},
+        KindCase{"unknown_event_with_a_status_says_nothing_of_the_run",
+                 R"({"run_id":"r","event":"order_created","status":"success"})", EventKind::kPlain, std::nullopt},
+        KindCase{"unknown_event_with_a_phase_says_nothing_of_the_run",
+                 R"({"run_id":"r","event":"order_created","phase":"failed"})", EventKind::kPlain, std::nullopt},
+        KindCase{"finished_with_an_unknown_word", R"({"run_id":"r","event":"run.finished","status":"exploded"})",
+                 EventKind::kRunFinished, RunStatus::kRunning},
+        KindCase{"finished_with_a_number", R"({"run_id":"r","event":"run.finished","status":7})",
+                 EventKind::kRunFinished, RunStatus::kRunning},
+        KindCase{"finished_with_retry_is_a_failed_attempt",
+                 R"({"run_id":"r","event":"run.finished","status":"up for retry"})", EventKind::kAttemptFinished,
+                 RunStatus::kRunning},
+        KindCase{"status_of_a_named_task", R"({"run_id":"r","task":"load","status":"failed"})",
+                 EventKind::kTaskFinished, RunStatus::kFailed},
+        KindCase{"phase_of_a_named_task", R"({"run_id":"r","task":"load","phase":"failed"})", EventKind::kTaskFinished,
+                 RunStatus::kFailed},
+        KindCase{"start_of_a_named_task", R"({"run_id":"r","task":"load","status":"running"})", EventKind::kTaskStarted,
+                 RunStatus::kRunning},
+        KindCase{"retry_of_a_named_task", R"({"run_id":"r","task":"load","status":"up for retry"})", EventKind::kPlain,
+                 RunStatus::kRunning},
+        KindCase{"status_of_a_dataset", R"({"run_id":"r","event":"dataset","dataset":"d","status":"Completed"})",
+                 EventKind::kDataset, RunStatus::kSuccess},
         KindCase{"dq_status_is_no_run_status", R"({"run_id":"r","event":"dq","status":"fail","table":"t"})",
                  EventKind::kDq, std::nullopt}),
     [](const auto& each) { return std::string(each.param.name); });
@@ -81,6 +102,75 @@ TEST_F(ParserTest, RetryFailsTheAttemptAndNotTheRun) {
   const LogEvent& event = parse(R"({"run_id":"r","status":"up_for_retry","attempt":1})");
   EXPECT_EQ(event.kind, EventKind::kAttemptFinished);
   EXPECT_TRUE(event.attempt_failed);
+}
+
+TEST_F(ParserTest, AnUnknownStatusWordIsCountedAndIsNoVerdict) {
+  for (const char* event : {"run.finished", "attempt.finished", "task.finished"}) {
+    const LogEvent& line =
+        parse(R"({"run_id":"r","task":"t","status":"exploded","event":")" + std::string(event) + "\"}");
+    EXPECT_TRUE(violates(line, ContractViolation::kUnknownStatus)) << event;
+    EXPECT_EQ(line.status, RunStatus::kRunning) << "else nobody could tell it from no word at all";
+  }
+  EXPECT_TRUE(violates(parse(R"({"event":"run.finished","status":")" + std::string(70, 'x') + "\"}"),
+                       ContractViolation::kUnknownStatus));
+  EXPECT_TRUE(violates(parse(R"({"run_id":"r","status":"purple"})"), ContractViolation::kUnknownStatus));
+  EXPECT_FALSE(violates(parse(R"({"run_id":"r","status":200})"), ContractViolation::kUnknownStatus))
+      << "no word, and no verdict is asked for";
+  const LogEvent& known = parse(R"({"run_id":"r","status":"done","event":"run.finished"})");
+  EXPECT_FALSE(violates(known, ContractViolation::kUnknownStatus));
+  EXPECT_FALSE(known.fields.has(Field::kStatusText));
+}
+
+TEST_F(ParserTest, AStatusOfSomethingElseThanARunStaysAsItIs) {
+  for (const char* event : {"span", "heartbeat", "provider_sync", "document", "queue", "cache", "order_created"}) {
+    for (const char* word : {"degraded", "idle", "stopping", "down", "success", "error"}) {
+      const LogEvent& line =
+          parse(R"({"run_id":"r","event":")" + std::string(event) + R"(","status":")" + word + "\"}");
+      EXPECT_EQ(line.fields.text(Field::kStatusText), word) << event;
+      EXPECT_EQ(line.status, std::nullopt) << event << ' ' << word;
+      EXPECT_FALSE(violates(line, ContractViolation::kUnknownStatus)) << event << ' ' << word;
+      EXPECT_FALSE(line.fields.has(Field::kEndReason)) << event << ' ' << word;
+    }
+  }
+}
+
+TEST_F(ParserTest, AReportedCheckHasAStatusOfDataQualityTools) {
+  const auto unknown = [this](const std::string& members) {
+    return violates(parse(R"({"event":"dq","table":"t","check":"c")" + members + "}"),
+                    ContractViolation::kUnknownStatus);
+  };
+  for (const char* word : {"pass", "PASSED", "warn", "Warning", "fail", "failed", "error", "ok", "success"}) {
+    EXPECT_FALSE(unknown(R"(,"status":")" + std::string(word) + "\"")) << word;
+  }
+  EXPECT_TRUE(unknown(R"(,"status":"purple")"));
+  EXPECT_TRUE(unknown("")) << "a check that reports nothing";
+  EXPECT_FALSE(violates(parse(R"({"event":"dq","table":"t","row_count":5})"), ContractViolation::kUnknownStatus));
+}
+
+TEST_F(ParserTest, AnUnknownStatusOfADatasetIsCounted) {
+  EXPECT_TRUE(
+      violates(parse(R"({"event":"dataset","dataset":"d","status":"purple"})"), ContractViolation::kUnknownStatus));
+  EXPECT_FALSE(violates(parse(R"({"event":"dataset","dataset":"d"})"), ContractViolation::kUnknownStatus));
+}
+
+TEST_F(ParserTest, ADurationMayHaveAFraction) {
+  for (const char* text : {"12.75", "\"12.75\""}) {
+    const LogEvent& event = parse(R"({"msg":"m","duration_ms":)" + std::string(text) + "}");
+    EXPECT_EQ(event.fields.real(Field::kDurationMs), 12.75) << text;
+    EXPECT_FALSE(violates(event, ContractViolation::kBadType)) << text;
+  }
+  EXPECT_EQ(parse(R"({"msg":"m","duration_ms":100000})").fields.integer(Field::kDurationMs), 100000);
+}
+
+TEST_F(ParserTest, ANumberOutsideItsRangeIsNoValue) {
+  for (const char* member : {R"("cost_usd":-0.01)", R"("cost_usd":10000)", R"("cost_usd":1e300)", R"("duration_ms":-1)",
+                             R"("duration_ms":-0.5)", R"("duration_ms":1e300)", R"("duration_ms":315360000001)"}) {
+    const LogEvent& event = parse(R"({"msg":"m",)" + std::string(member) + "}");
+    EXPECT_FALSE(event.fields.has(Field::kCostUsd) || event.fields.has(Field::kDurationMs)) << member;
+    EXPECT_TRUE(violates(event, ContractViolation::kBadType)) << member;
+  }
+  EXPECT_EQ(parse(R"({"msg":"m","cost_usd":9999.999999})").fields.real(Field::kCostUsd), 9999.999999);
+  EXPECT_EQ(parse(R"({"msg":"m","value":-1e300})").fields.real(Field::kValue), -1e300) << "a metric may be anything";
 }
 
 TEST_F(ParserTest, WrongTypesAreDroppedAndCounted) {
