@@ -124,7 +124,12 @@ Decoded entity(std::string_view text, std::size_t at) {
 // The ASCII character a code point looks like; itself if none, kNothing if it cannot be seen.
 std::uint32_t look_alike(std::uint32_t c) {
   if (c >= 0xFF01 && c <= 0xFF5E) return c - 0xFF01 + '!';
-  if ((c >= 0x200B && c <= 0x200F) || c == 0x2060 || c == 0xFEFF || c == 0xAD || c == 0x180E) return kNothing;
+  if ((c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
+      c == 0xAD || c == 0x61C || c == 0x180E) {
+    return kNothing;
+  }
+  // What is drawn over the letter before it, chooses its shape, or is a tag.
+  if ((c >= 0x300 && c <= 0x36F) || (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xE0000 && c <= 0xE01EF)) return kNothing;
   if (c == 0xA0 || (c >= 0x2000 && c <= 0x200A) || c == 0x202F || c == 0x205F || c == 0x3000) return ' ';
   if ((c >= 0x2010 && c <= 0x2015) || c == 0x2212 || c == 0xFE58 || c == 0xFE63) return '-';
   if (c == 0x2024 || c == 0x3002 || c == 0xFF61) return '.';

@@ -62,4 +62,28 @@ void each_token(std::string_view text, Visit visit) {
   }
 }
 
+// Calls visit(window) for what in a run may be a token of its own: the segments of a path; behind "0x" or "x" of a
+// number; between the '-' and '_' of a name. visit() returns whether it was one: nothing is then looked for inside.
+template <typename Visit>
+void each_part(std::string_view text, Window run, Visit visit) {
+  const auto each = [&](Window whole, std::string_view seams, auto look) {
+    for (std::size_t begin = whole.begin; begin < whole.end;) {
+      const std::size_t seam = text.substr(0, whole.end).find_first_of(seams, begin);
+      const Window part{begin, std::min(seam, whole.end)};
+      if (part.end - part.begin >= kTokenBytesMin) look(part);
+      begin = part.end + 1;
+    }
+  };
+  const auto is_whole = [](Window a, Window b) { return a.begin == b.begin && a.end == b.end; };
+  each(run, "/", [&](Window segment) {
+    if (!is_whole(segment, run) && visit(segment)) return;
+    each(segment, "-_", [&](Window part) {
+      if (!is_whole(part, segment) && visit(part)) return;
+      const std::string_view word = text.substr(part.begin, 2);
+      const std::size_t sign = word == "0x" || word == "0X" ? 2 : word[0] == 'x' ? 1 : 0;
+      if (sign > 0 && part.end - part.begin - sign >= kTokenBytesMin) visit(Window{part.begin + sign, part.end});
+    });
+  });
+}
+
 }  // namespace runtail

@@ -92,13 +92,13 @@ void TextScanner::scan_plain(std::string_view text, std::string_view key, const 
   }
   if (!level.key_hits.empty()) pairs_.find(text, level.key_hits, first, budget, spans);
   if (text.size() < kTokenBytesMin || depth + 1 >= kDepthMax) return;
-  each_token(text, [&](Window window) {
+  const auto look_inside = [&](Window window) {
     const std::string decoded = decoded_text(text.substr(window.begin, window.end - window.begin));
-    if (decoded.empty() || budget.is_over()) return;
+    if (decoded.empty() || budget.is_over()) return !decoded.empty();
     Level& below = levels_[static_cast<std::size_t>(depth) + 1];
     below.found.clear();
     if (!scan(decoded, {}, depth + 1, budget, below.found, gate)) budget.spend(UINT64_MAX);
-    if (below.found.empty()) return;
+    if (below.found.empty()) return true;
     Span span = below.found.front();
     if (span.value == 0) {
       values_.emplace_back(decoded, span.begin, span.end - span.begin);
@@ -107,6 +107,10 @@ void TextScanner::scan_plain(std::string_view text, std::string_view key, const 
     span.begin = window.begin;
     span.end = window.end;
     if (fit_to_markers(text, span)) spans.push_back(span);
+    return true;
+  };
+  each_token(text, [&](Window run) {
+    if (!look_inside(run)) each_part(text, run, look_inside);
   });
 }
 

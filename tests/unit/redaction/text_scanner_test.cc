@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
 #include "redaction/encoded_tokens.h"
@@ -265,6 +266,32 @@ TEST(Encodings, TokensAreAllLongRunsOfTheirLetters) {
     found += want.size();
   }
   EXPECT_GT(found, 500u);
+}
+
+TEST(Encodings, TokensAreFoundInPathsNamesAndNumbers) {
+  const std::string base64 = "cGFzc3dvcmQ9aHVudGVyMjJ4eXomdXNlcj1ldGw=";  // password=hunter22xyz&user=etl
+  const std::string hex = "70617373776f72643d68756e746572323278797a";
+  for (const auto& [before, token, after] :
+       std::vector<std::array<std::string, 3>>{{"GET https://h.example/confirm/", base64, " 200"},
+                                               {"GET /a/b/c/", base64, ""},
+                                               {"path/", hex, "/x"},
+                                               {"id-", hex, ""},
+                                               {"file_", hex, ".bin"},
+                                               {"SELECT 0x", hex, ""},
+                                               {"bytea '\\x", hex, "'"},
+                                               {"bytea E'\\\\x", hex, "'"}}) {
+    EXPECT_EQ(shared_redactor().redact_text(before + token + after), before + "[REDACTED:password]" + after);
+  }
+}
+
+TEST(Encodings, WhatCannotBeSeenHidesNothing) {
+  for (const std::string_view between :
+       {"\xCC\x81", "\xEF\xB8\x8F", "\xE2\x80\xAE", "\xE2\x81\xA6", "\xF3\xA0\x80\xA0"}) {
+    std::string text;
+    for (const char c : std::string_view("password=hunter22")) text.append(1, c).append(between);
+    const std::string out = shared_redactor().redact_text(text);
+    EXPECT_TRUE(out.ends_with("[REDACTED:password]")) << out;
+  }
 }
 
 TEST(Encodings, DigestsAndIdsAreNoText) {
