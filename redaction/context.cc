@@ -25,6 +25,9 @@ std::size_t end_of(std::span<const JsonNode> nodes, std::size_t at, std::size_t 
   return end;
 }
 
+// A key with a space in it is somebody's words.
+bool has_space(std::string_view key) { return key.find_first_of(" \t\r\n") != std::string_view::npos; }
+
 bool is_container(const JsonNode& node) {
   return node.kind == JsonNode::Kind::kObject || node.kind == JsonNode::Kind::kArray;
 }
@@ -148,6 +151,7 @@ std::size_t ContextWriter::append_listed(std::string& out, bool& first, std::spa
   const JsonNode& node = nodes[at];
   const Allowlist::Step* step = Allowlist::step(from, node.key);
   if (!step || (!step->whole && (!is_container(node) || depth >= kDepthMax))) return 1;
+  if (!keeps_text_ && has_space(node.key)) return 1;
   const std::size_t undo = out.size();
   const bool was_first = first;
   append_comma(out, first);
@@ -212,6 +216,7 @@ void ContextWriter::append_tree(std::string& out, std::span<const JsonNode> node
       bool first = true;
       for (std::size_t i = at + 1; i < node.end; i = nodes[i].end) {
         end_of(nodes, i, node.end);
+        if (!keeps_text_ && has_space(nodes[i].key)) continue;
         append_comma(out, first);
         const std::string_view key = append_key(out, nodes[i].key, masker);
         const KeyRule* rule = nullptr;

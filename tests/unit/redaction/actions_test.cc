@@ -158,6 +158,44 @@ TEST(FreeText, IsNotStoredAtAllWhenDropped) {
   EXPECT_EQ(redactor.redact(text.plain_text("a line").event()).raw_text, "");
 }
 
+TEST(FreeText, InNamesIsDroppedExceptWhereRunsAreToldApartByThem) {
+  RedactionConfig config;
+  config.free_text = "drop";
+  config.allow = {"sizes"};
+  Redactor redactor = make_redactor(config);
+  const auto is_name = [](FieldType type) {
+    return type == FieldType::kName || type == FieldType::kId || type == FieldType::kWord;
+  };
+  static constexpr Field kKept[] = {Field::kJobId, Field::kRunId, Field::kParentRunId, Field::kTaskRunId, Field::kTask};
+  LineBuilder spaced, plain;
+  std::size_t names = 0;
+  for (std::size_t i = 0; i < std::size(kFieldSpecs); ++i) {
+    const FieldSpec& spec = kFieldSpecs[i];
+    if (!is_name(spec.type) || static_cast<Field>(i) == Field::kIp || static_cast<Field>(i) == Field::kUserId) continue;
+    ++names;
+    static constexpr const char* kSpaces[] = {"load Anna", "load\tAnna", "load\nAnna", "load\rAnna"};
+    spaced.text(static_cast<Field>(i), kSpaces[i % 4]);
+    plain.text(static_cast<Field>(i), "load_orders");
+  }
+  ASSERT_GT(names, std::size(kKept));
+  spaced.object("sizes").number("Anna Meyer", 7).number("orders", 8).close();
+  spaced.object("null_rates").field().real("Anna Meyer", 0.5).real("orders", 0.5).close();
+  const RedactedEvent& out = redactor.redact(spaced.event());
+  for (std::size_t i = 0; i < std::size(kFieldSpecs); ++i) {
+    const Field field = static_cast<Field>(i);
+    if (!is_name(kFieldSpecs[i].type)) continue;
+    const bool kept = std::find(std::begin(kKept), std::end(kKept), field) != std::end(kKept);
+    EXPECT_EQ(out.fields.has(field), kept) << kFieldSpecs[i].name;
+  }
+  EXPECT_EQ(out.context, R"({"sizes":{"orders":8}})");
+  ASSERT_TRUE(out.fields.has(Field::kNullRates));
+  EXPECT_EQ(out.fields.find(Field::kNullRates)->text, R"({"orders":0.5})");
+  const RedactedEvent& whole = redactor.redact(plain.event());
+  std::size_t stored = 0;
+  for (std::size_t i = 0; i < std::size(kFieldSpecs); ++i) stored += whole.fields.has(static_cast<Field>(i));
+  EXPECT_EQ(stored, names);
+}
+
 // Without the key a mask or a hash of one candidate looks like that of any other.
 TEST(BruteForce, MasksAreEqualAndHashesNeedTheKey) {
   Redactor masks = make_redactor();
