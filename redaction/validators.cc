@@ -190,10 +190,15 @@ bool ip_in_text(std::string_view text, std::size_t begin, std::size_t end) {
 
 // Words with capitals that are no names of things in a pipeline.
 bool full_name(std::string_view text, std::size_t begin, std::size_t end) {
-  static constexpr std::array<std::string_view, 32> kThings = {
-      "service", "account", "table",  "data",   "error",  "id",      "record", "records", "import", "export",   "load",
-      "not",     "found",   "status", "report", "master", "summary", "type",   "name",    "portal", "elephant", "api",
-      "fhir",    "hl",      "json",   "csv",    "xml",    "sql",     "etl",    "null",    "warn",   "rest"};
+  static constexpr std::array<std::string_view, 64> kThings = {
+      "service", "account", "table",     "data",    "error",      "id",         "record",    "records",
+      "import",  "export",  "load",      "not",     "found",      "status",     "report",    "master",
+      "summary", "type",    "name",      "portal",  "elephant",   "api",        "fhir",      "hl",
+      "json",    "csv",     "xml",       "sql",     "etl",        "null",       "warn",      "rest",
+      "node",    "nodes",   "server",    "cluster", "request",    "connection", "reset",     "session",
+      "closed",  "opened",  "failed",    "lookup",  "rate",       "ratio",      "pipe",      "volume",
+      "visits",  "visit",   "orders",    "daily",   "score",      "process",    "scheduler", "system",
+      "loaded",  "down",    "restarted", "timeout", "enrollment", "consent",    "model",     "queue"};
   const std::string_view found = text.substr(begin, end - begin);
   for (std::size_t at = 0, next = 0; at < found.size(); at = next + 1) {
     next = std::min(found.find_first_of(" ,-", at), found.size());
