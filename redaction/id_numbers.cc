@@ -112,6 +112,7 @@ bool is_nhs_number(std::string_view text) {
 bool is_phone_number(std::string_view text) {
   const std::string digits = digits_of(text);
   if (digits.size() < 7 || digits.size() > 15 || all_same(digits)) return false;
+  if (text.find_first_not_of(".0123456789") == std::string_view::npos && is_ip_address(text)) return false;
   // 695.9941 is a rate.
   const std::size_t dot = text.find('.');
   if (digits.size() < 8 && dot != std::string_view::npos &&

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "redaction/decoded_view.h"
 #include "redaction/gate.h"
 #include "redaction/letters.h"
 #include "redaction/marker.h"
@@ -145,6 +146,13 @@ Result<void> KeyRules::add(const RuleFile& file, Kinds& kinds) {
 }
 
 const KeyRule* KeyRules::find(std::string_view key) const {
+  if (const KeyRule* rule = find_plain(key)) return rule;
+  // Written with escapes, or in letters that only look like ASCII: what is read in a text is read in a key.
+  DecodedView view;
+  return decode_layer(key, view) ? find_plain(view.text) : nullptr;
+}
+
+const KeyRule* KeyRules::find_plain(std::string_view key) const {
   std::string plain;
   if (key.find(kMarkerHead) != std::string_view::npos) key = plain = without_markers(key);
   if (key.size() > kKeyBytesMax) key.remove_prefix(key.size() - kKeyBytesMax);

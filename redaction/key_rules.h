@@ -55,6 +55,8 @@ class KeyRules {
     std::size_t rule;
     bool exact;
   };
+  const KeyRule* find_plain(std::string_view key) const;
+
   std::vector<KeyRule> rules_;
   // In the order of precedence.
   std::vector<Name> names_;

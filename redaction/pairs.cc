@@ -56,6 +56,21 @@ bool is_count(std::string_view text, std::size_t digits_min) {
   return digits < digits_min || text.ends_with('%');
 }
 
+// What a schema says of a column: "email: string", "phone: varchar(20)". `is_name`: of words, so that "Long" is one.
+bool is_type(std::string_view held, bool is_name) {
+  static constexpr std::array<std::string_view, 20> kTypes = {
+      "string", "str",   "text",    "varchar", "char",   "object",  "int",  "integer",   "bigint", "smallint",
+      "double", "float", "decimal", "numeric", "number", "boolean", "bool", "timestamp", "binary", "uuid"};
+  constexpr std::size_t kSizeBytesMax = 8;  // of "(10,2)"
+  const std::string_view word = held.substr(0, held.find_first_of("(<["));
+  if (held.size() - word.size() > kSizeBytesMax) return false;
+  if (!is_name && (word == "long" || word == "date")) return true;
+  return std::any_of(kTypes.begin(), kTypes.end(), [&](std::string_view type) {
+    return word.size() == type.size() &&
+           std::equal(word.begin(), word.end(), type.begin(), [](char a, char b) { return to_lower(a) == b; });
+  });
+}
+
 // Is text[at] inside <...>?
 bool in_tag(std::string_view text, std::size_t at) {
   constexpr std::size_t kReach = 256;
@@ -176,6 +191,21 @@ void skip_more_signs(Cursor& cursor) {
   }
 }
 
+// `password: str = "x"`: where what a declaration gives begins, behind the type that ends at `at`; npos if none does.
+std::size_t behind_type(std::string_view text, std::size_t at) {
+  constexpr std::size_t kTypeBytesMax = 48;
+  Cursor cursor(text, at);
+  if (cursor.peek() == '<') {  // Option<String>
+    const std::size_t end = text.substr(0, at + kTypeBytesMax).find_last_of('>');
+    if (end == std::string_view::npos || end < at) return std::string_view::npos;
+    cursor.skip(end + 1 - at);
+  }
+  cursor.skip_space(false);
+  if (!cursor.take('=')) return std::string_view::npos;
+  cursor.skip_space(false);
+  return is_quote(cursor.peek()) ? cursor.at() : std::string_view::npos;
+}
+
 // What lies between a key and its value.
 enum class Joint { kNone, kSign, kSpaced, kMarkup, kList };
 
@@ -241,6 +271,7 @@ void PairScanner::add_span(std::string_view text, const KeyRule& rule, const Val
   }
   const std::string_view held = text.substr(value.begin, value.end - value.begin);
   if (rule.digits_min > 0 && !rule.validator && !value.quoted && is_count(held, rule.digits_min)) return;
+  if (rule.priority == RulePriority::kPii && !value.quoted && is_type(held, rule.phrase)) return;
   if (rule.validator && !rule.validator(text, value.begin, value.end)) return;
   Span span;
   span.begin = value.begin;
@@ -420,7 +451,17 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
     budget.spend(value.end - value.begin);
     done_to = std::max(done_to, value.end);
     if (rule->containers && !(first == '{' || first == '[' || first == '(')) continue;
-    add_span(text, *rule, value, spans);
+    const bool may_declare = joint == Joint::kSign && sign == ':' && !value.quoted;
+    const std::size_t given = may_declare ? behind_type(text, value.end) : std::string_view::npos;
+    const bool declares = given != std::string_view::npos;
+    if (!declares || !is_type(text.substr(value.begin, value.end - value.begin), false)) {
+      add_span(text, *rule, value, spans);
+    }
+    if (!declares) continue;
+    const Value literal{given + 1, closing_quote(text, given + 1, text[given], 0), true};
+    budget.spend(literal.end - literal.begin);
+    done_to = std::max(done_to, literal.end);
+    add_span(text, *rule, literal, spans);
   }
 }
 

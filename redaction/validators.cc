@@ -51,6 +51,7 @@ bool assignments(std::string_view text, std::size_t begin, std::size_t end) {
 bool age(std::string_view text, std::size_t begin, std::size_t end) {
   int years = 0;
   std::size_t digits = 0;
+  if (end < text.size() && text[end] == '+') return false;  // 90+ is a group, as Safe Harbor asks for
   for (const char c : text.substr(begin, end - begin)) {
     if (!is_digit(c)) break;
     years = years * 10 + (c - '0');
@@ -156,8 +157,26 @@ bool has_digit(std::string_view text, std::size_t begin, std::size_t end) {
   return std::any_of(found.begin(), found.end(), is_digit);
 }
 
+// One or two digits alone are a count.
+bool postcode(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  const auto digits = std::count_if(found.begin(), found.end(), is_digit);
+  return digits > 2 || (digits > 0 && std::any_of(found.begin(), found.end(), is_letter));
+}
+
+// In a text a number without decimals is a count.
+bool coordinate(std::string_view text, std::size_t begin, std::size_t end) {
+  const std::string_view found = text.substr(begin, end - begin);
+  const bool is_whole = begin == 0 && end == text.size();
+  const std::size_t dot = found.find('.');
+  return is_whole || found.find_first_not_of("+-.0123456789") != std::string_view::npos ||
+         (dot != std::string_view::npos && found.size() - dot > 3);
+}
+
 bool no_path(std::string_view text, std::size_t begin, std::size_t end) {
   const std::string_view found = text.substr(begin, end - begin);
+  const bool has_word = std::any_of(found.begin(), found.end(), [](char c) { return is_alnum(c) || (c & 0x80) != 0; });
+  if (!has_word || found.starts_with('%')) return false;  // a sign that a parser waited for, a format
   if (found.find(' ') != std::string_view::npos) return true;
   if (found.starts_with('/') || found.starts_with("./") || found.find("://") != std::string_view::npos) return false;
   for (const std::string_view ending : {".yaml", ".yml", ".json", ".csv", ".parquet", ".avro", ".xml", ".txt", ".gz",
@@ -317,7 +336,8 @@ bool postal(std::string_view text, std::size_t begin, std::size_t end) {
 }
 
 bool email(std::string_view text, std::size_t begin, std::size_t end) {
-  if (text.substr(begin, end - begin).starts_with("git@")) return false;
+  const std::string_view found = text.substr(begin, end - begin);
+  if (found.starts_with("git@") || found.starts_with("celery@")) return false;  // a user and a worker, of a machine
   // postgres://user:secret@host.internal is an address of a machine; the password has a rule of its own. No byte of a
   // user or password written as RFC 3986 asks ends the look back, and a host that long does not exist.
   constexpr std::size_t kUserInfoBytesMax = 512;
@@ -341,6 +361,8 @@ constexpr std::pair<std::string_view, Validator> kValidators[] = {
     {"card_in_text", card_in_text},
     {"card_in_groups", card_in_groups},
     {"has_digit", has_digit},
+    {"postcode", postcode},
+    {"coordinate", coordinate},
     {"no_path", no_path},
     {"parameters", parameters},
     {"ssn", judged<is_us_ssn>},
@@ -395,9 +417,9 @@ bool is_value(std::string_view text, std::size_t begin, std::size_t end) {
     return false;
   }
   std::transform(word.begin(), word.end(), word.begin(), to_lower);
-  static constexpr std::array<std::string_view, 17> kPlaceholders = {
+  static constexpr std::array<std::string_view, 18> kPlaceholders = {
       "",        "null",    "none",  "nil", "true",  "false", "undefined", "missing", "required",
-      "invalid", "expired", "empty", "not", "unset", "n/a",   "<nil>",     "unknown"};
+      "invalid", "expired", "empty", "not", "unset", "n/a",   "<nil>",     "unknown", "[hidden"};
   return std::find(kPlaceholders.begin(), kPlaceholders.end(), word) == kPlaceholders.end() &&
          word.find_first_not_of("*.<>-_ ") != std::string::npos;
 }

@@ -24,6 +24,8 @@ using Validator = bool (*)(std::string_view text, std::size_t begin, std::size_t
 //   email        not the user@host of a URL or of a git remote
 //   url_password a token that does not begin like a port
 //   has_digit    holds a digit
+//   postcode     three digits and more, or digits and letters
+//   coordinate   no count: in a text it has decimals
 //   no_path      not a path, a URL or the name of a file
 //   ip_in_text   as ip, and no version before it says so, nor that it names a file
 //   full_name    words with capitals, none of them a thing in a pipeline (Table, Account)

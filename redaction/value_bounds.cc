@@ -1,5 +1,7 @@
 #include "redaction/value_bounds.h"
 
+#include <array>
+
 namespace runtail {
 namespace {
 
@@ -7,8 +9,12 @@ namespace {
 bool parts_pairs(std::string_view text, std::size_t at) {
   std::size_t end = at + 1;
   while (end < text.size() && end - at <= kKeyBytesMax && is_key_char(text[end])) ++end;
-  return end == at + 1 ? end < text.size() && text[end] == '#'
-                       : end < text.size() && (text[end] == '=' || text[end] == ';');
+  if (end == text.size()) return false;
+  if (end == at + 1) return text[end] == '#';
+  if (text[end] == '=') return true;
+  static constexpr std::array<std::string_view, 6> kEntities = {"amp", "quot", "apos", "lt", "gt", "nbsp"};
+  return text[end] == ';' &&
+         std::find(kEntities.begin(), kEntities.end(), text.substr(at + 1, end - at - 1)) != kEntities.end();
 }
 
 }  // namespace

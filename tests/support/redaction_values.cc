@@ -356,6 +356,7 @@ const std::map<std::string, Maker, std::less<>>& makers() {
       {"email_intl", [](V& v) { return lower(v.word("first")) + '.' + v.word("intl_name") + '@' + v.word("intl_domain"); }},
       {"email_ip", [](V& v) { return login(v) + "@[" + ipv4(v) + ']'; }},
       {"login", login},
+      {"password_sign", [](V& v) { return v.make("password") + '&' + v.digits(1); }},
       {"phone_us", phone_us},
       {"phone_intl", phone_intl},
       {"ssn", [](V& v) { return ssn(v, "-"); }},
