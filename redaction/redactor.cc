@@ -293,9 +293,12 @@ RedactedEvent& Redactor::redact(const LogEvent& event, StreamMemory& memory) {
 }
 
 RedactedEvent& Redactor::explain(const LogEvent& event, StreamMemory& memory, std::vector<Finding>& findings) {
+  const std::size_t before = findings.size();
   state_->masker.explain(&findings);
   RedactedEvent& out = redact(event, memory);
   state_->masker.explain(nullptr);
+  // A member may be called by a secret.
+  for (std::size_t i = before; i < findings.size(); ++i) findings[i].place = state_->masker.mask(findings[i].place);
   return out;
 }
 

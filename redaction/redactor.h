@@ -18,7 +18,7 @@
 
 namespace runtail {
 
-// What the redactor did since it was made; counted here, exported by the agent.
+// What the redactor did since it was made.
 struct RedactionTotals {
   std::vector<std::uint64_t> masked_by_kind;  // index: kind, as in Redactor::kinds()
   std::uint64_t unlisted_fields = 0;          // members dropped because the allowlist does not name them
@@ -34,9 +34,9 @@ struct StreamMemory {
   std::uint32_t key_line_begin = 0;
 };
 
-// One span that was redacted . Holds nothing of the value.
+// One span that was redacted. Holds nothing of the value.
 struct Finding {
-  std::string place;  // the field or member it stood in
+  std::string place;  // the field or member it stood in, its name redacted too
   std::string rule, kind, validator;
   std::string_view action;  // "masked", "dropped", "hashed", "kept_part"
   std::size_t bytes = 0;

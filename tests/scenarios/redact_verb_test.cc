@@ -88,6 +88,14 @@ TEST_F(RedactVerb, ExplainsEachSpanWithoutItsValue) {
   EXPECT_THAT(done.output, Not(HasSubstr("anna")));
 }
 
+TEST_F(RedactVerb, ExplainsAMemberThatIsCalledByASecretWithoutIt) {
+  const Finished done =
+      redact("{\"msg\":\"m\",\"AKIAIOSFODNN7EXAMPLE\":\"a@b.io\"}\n", {"--fields", "all", "--explain"});
+  EXPECT_EQ(done.exit_code, kExitOk) << done.errors;
+  EXPECT_THAT(done.output, HasSubstr("\"field\":\"[REDACTED:aws_key]\",\"rule\":\"email\""));
+  EXPECT_THAT(done.output, Not(HasSubstr("AKIA")));
+}
+
 TEST_F(RedactVerb, KeepsTextAsTextAndAllMembersWhenAsked) {
   const Finished done = redact("plain password=hunter2\n\n{\"msg\":\"m\",\"to\":\"a@b.io\",\"row\":{\"n\":1}}\n",
                                {"--output", "text", "--fields", "all"});
