@@ -402,6 +402,10 @@ void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
                  static_cast<double>(redactions_[i]));
     redactions_[i] = 0;
   }
+  if (const std::uint64_t unlisted = redactor_.totals().unlisted_fields; unlisted != unlisted_) {
+    metrics_.add(Metric::kUnlistedFieldsTotal, {}, static_cast<double>(unlisted - unlisted_));
+    unlisted_ = unlisted;
+  }
   for (const auto& [reason, lines_failed] : {std::pair("error", &failed_closed_), {"budget", &over_budget_}}) {
     if (*lines_failed == 0) continue;
     metrics_.add(Metric::kRedactionFailedClosedTotal, {reason}, static_cast<double>(*lines_failed));

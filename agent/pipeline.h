@@ -103,8 +103,9 @@ class Pipeline {
   std::uint64_t outcomes_[6] = {};  // by LineOutcome
   std::uint64_t violations_[kContractViolationCount] = {};
   std::vector<std::uint64_t> redactions_;  // by kind
-  std::uint64_t failed_closed_ = 0;  // lines that redaction failed on
-  std::uint64_t over_budget_ = 0;    // lines with a text that was too much work
+  std::uint64_t unlisted_ = 0;             // of the redactor's totals: what is in the metric already
+  std::uint64_t failed_closed_ = 0;        // lines that redaction failed on
+  std::uint64_t over_budget_ = 0;          // lines with a text that was too much work
   std::uint64_t orphans_ = 0;
 };
 

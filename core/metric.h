@@ -61,7 +61,9 @@ enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
     "Truncations: what was written between the last look and the cut cannot be known")                                \
   X(kRedactionsTotal, "runtail_redactions_total", kCounter, "kind,action", "Spans redacted")                          \
   X(kRedactionFailedClosedTotal, "runtail_redaction_failed_closed_total", kCounter, "reason",                         \
-    "Lines of which only the envelope was kept")                                                                      \
+    "Lines that could not be redacted: after an error the envelope was kept, over budget all but a text")             \
+  X(kUnlistedFieldsTotal, "runtail_unlisted_fields_total", kCounter, "",                                              \
+    "Members of lines dropped because neither the log contract nor redaction.allow names them")                       \
   X(kContractViolationsTotal, "runtail_contract_violations_total", kCounter, "field",                                 \
     "Lines that lack what the log contract asks for")                                                                 \
   X(kUnknownStatusTotal, "runtail_unknown_status_total", kCounter, "dialect",                                         \

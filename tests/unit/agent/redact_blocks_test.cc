@@ -120,6 +120,33 @@ TEST_F(RedactBlocks, ALineAcrossTheEndOfAFullReadHidesNothing) {
   for (const std::string& secret : secrets) EXPECT_EQ(out.find(secret), std::string::npos) << secret;
 }
 
+TEST_F(RedactBlocks, WhatWasDoneIsInTheMetrics) {
+  std::string nested = "anna@example.com";  // behind more escapes than are undone
+  for (int i = 0; i < 7; ++i) {
+    std::string escaped;
+    for (const char c : nested)
+      escaped += c == '@' || c == '%' ? "%" + std::string(c == '@' ? "40" : "25") : std::string(1, c);
+    nested = escaped;
+  }
+  write("etl.log", R"({"level":"INFO","msg":"a@b.io c@d.io password=hunter22","one":1,"two":{"three":3}})"
+                   "\n"
+                   R"({"level":"INFO","msg":")" +
+                       nested + "\",\"four\":4}\nclean\n");
+  pump();
+  const auto value = [&](Metric metric, const std::vector<std::string>& labels) {
+    double sum = 0;
+    for (const Series& series : published_.snapshot()) {
+      if (series.metric == metric && series.labels == labels) sum += series.value;
+    }
+    return sum;
+  };
+  EXPECT_EQ(value(Metric::kRedactionsTotal, {"email", "masked"}), 2);
+  EXPECT_EQ(value(Metric::kRedactionsTotal, {"password", "masked"}), 1);
+  EXPECT_EQ(value(Metric::kRedactionFailedClosedTotal, {"budget"}), 1);
+  EXPECT_EQ(value(Metric::kRedactionFailedClosedTotal, {"error"}), 0);
+  EXPECT_EQ(value(Metric::kUnlistedFieldsTotal, {}), 3);
+}
+
 TEST_F(RedactBlocks, APrivateKeyOverManyCommitsAndARotationIsMasked) {
   const std::string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::vector<std::string> bodies;
