@@ -73,6 +73,7 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
       metrics_.observe(Metric::kTaskDuration, {or_none(fact.phase)}, seconds(*fact.duration_ms));
     }
   }
+  if (!derived.run) count_amount(event);
   if (derived.dataset) {
     const DatasetFact& fact = *derived.dataset;
     if (fact.success_at) metrics_.raise(Metric::kDatasetLastSuccess, {fact.dataset}, seconds(*fact.success_at));
@@ -88,6 +89,16 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
       });
     }
   }
+}
+
+// An amount of a job whose line names no run: there is no sum to compare a total with, so a total counts nothing.
+void RunBook::count_amount(const RedactedEvent& event) {
+  const auto loaded = event.fields.integer(Field::kRecordsLoaded);
+  if (!loaded || !event.fields.has(Field::kJobId)) return;
+  if (event.kind == EventKind::kRunFinished || event.kind == EventKind::kAttemptFinished) return;
+  metrics_.add(Metric::kRecordsLoadedTotal,
+               {event.fields.text(Field::kJobId), or_none(event.fields.text(Field::kTable))},
+               static_cast<double>(*loaded));
 }
 
 // increase() sees a job's first failure only if the series was there before it, at 0.
@@ -142,10 +153,7 @@ void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
   }
   std::optional<std::int64_t> duration_ms = fact.duration_ms;
   if (!duration_ms && record.run.started_at) {
-    const TimePoint end = fact.finished_at.value_or(fact.at);
-    if (end >= *record.run.started_at) {
-      duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(end - *record.run.started_at).count();
-    }
+    duration_ms = milliseconds_between(*record.run.started_at, fact.finished_at.value_or(fact.at));
   }
   if (duration_ms)
     metrics_.observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms));

@@ -36,6 +36,7 @@ class RunBook {
     std::list<Uuid>::iterator recent;
   };
   Held& hold(const Uuid& run_id);
+  void count_amount(const RedactedEvent& event);
   void show_job(std::string_view job_id);
   void count(const RunFact& fact, RunRecord& record);
   void count_verdict(const RunFact& fact, RunRecord& record);

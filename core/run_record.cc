@@ -5,10 +5,14 @@
 namespace runtail {
 namespace {
 
+// Records of layout 2 begin with this; those of layout 1 with the run's id, which no one makes all ones.
+constexpr std::string_view kLayout2 = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
+
 // One list of members per struct serves both directions: Archive is Saver or Loader.
 class Saver {
  public:
-  explicit Saver(std::string& out) : writer_(out) {}
+  explicit Saver(std::string& out) : writer_(out) { writer_.raw(kLayout2.data(), kLayout2.size()); }
+  void since_layout_2(const std::string& value) { (*this)(value); }
   void operator()(const std::string& value) { writer_.text(value); }
   void operator()(const Uuid& value) { writer_.raw(value.bytes.data(), value.bytes.size()); }
   void operator()(const TimePoint& value) { writer_.zigzag(to_micros(value)); }
@@ -40,7 +44,11 @@ class Saver {
 
 class Loader {
  public:
-  explicit Loader(std::string_view bytes) : reader_(bytes) {}
+  explicit Loader(std::string_view bytes)
+      : is_layout_1_(!bytes.starts_with(kLayout2)), reader_(is_layout_1_ ? bytes : bytes.substr(kLayout2.size())) {}
+  void since_layout_2(std::string& value) {
+    if (!is_layout_1_) (*this)(value);
+  }
   bool failed() const { return reader_.failed(); }
   void operator()(std::string& value) { value = reader_.text(); }
   void operator()(Uuid& value) { reader_.raw(value.bytes.data(), value.bytes.size()); }
@@ -68,6 +76,7 @@ class Loader {
   }
 
  private:
+  const bool is_layout_1_;
   ByteReader reader_;
 };
 
@@ -141,6 +150,8 @@ constexpr auto attempt_state = [](auto& archive, auto& value) {
   archive(value.records_loaded_sum);
   archive(value.correlation_id);
   archive(value.request_id);
+  archive.since_layout_2(value.agent_id);
+  archive.since_layout_2(value.ruleset);
 };
 
 constexpr auto task_state = [](auto& archive, auto& value) {
@@ -156,6 +167,7 @@ constexpr auto task_state = [](auto& archive, auto& value) {
   archive(value.request_id);
   archive(value.trace_id);
   archive(value.span_id);
+  archive.since_layout_2(value.ruleset);
   state_group(archive, value.state);
   error_group(archive, value.error);
   archive(value.queued_at);

@@ -33,6 +33,7 @@ struct RunRecord {
   void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
 };
 
+// Records of earlier versions are read too; what those did not keep is empty. std::nullopt: damaged.
 std::string encode_run_record(const RunRecord& record);
 std::optional<RunRecord> decode_run_record(std::string_view bytes);
 

@@ -33,27 +33,26 @@ void keep_max(std::optional<T>& into, const std::optional<T>& value) {
   if (value && (!into || *value > *into)) into = value;
 }
 
-void add(std::optional<std::int64_t>& into, const std::optional<std::int64_t>& value) {
-  std::int64_t sum = 0;
-  if (value && !__builtin_add_overflow(into.value_or(0), *value, &sum)) into = sum;
+void add(std::optional<std::int64_t>& into, const std::optional<std::int64_t>& value, std::int64_t max = kSumMax) {
+  if (value) into = std::min(std::min(*value, max) + into.value_or(0), max);
 }
 
-void apply_state(StateGroup& group, const RunFact& fact, RunStatus status,
+// Whether the fact won.
+bool apply_state(StateGroup& group, const RunFact& fact, RunStatus status,
                  const std::optional<std::int64_t>& extracted_total, const std::optional<std::int64_t>& loaded_total) {
   const Stamp stamp{fact.attempt, state_rank(status, fact.verdict_source), fact.at, fact.event_id};
-  if (stamp <= group.stamp) return;
+  if (stamp <= group.stamp) return false;
   group.stamp = stamp;
   group.status = status;
   group.verdict_source = fact.verdict_source;
   group.ts_source = fact.ts_source;
-  group.agent_id = fact.agent_id;
-  group.ruleset = fact.ruleset;
   const bool terminal = is_terminal(status);
   group.end_reason = terminal ? fact.end_reason : EndReason::kNone;
   group.finished_at = terminal ? std::optional(fact.finished_at.value_or(fact.at)) : std::nullopt;
   group.duration_ms = terminal ? fact.duration_ms : std::nullopt;
   group.records_extracted_total = extracted_total;
   group.records_loaded_total = loaded_total;
+  return true;
 }
 
 void apply_error(ErrorGroup& group, const RunFact& fact) {
@@ -74,6 +73,12 @@ std::int16_t state_rank(RunStatus status, VerdictSource source) {
   return source == VerdictSource::kExit ? 2 : 3;
 }
 
+std::optional<std::int64_t> milliseconds_between(TimePoint start, const std::optional<TimePoint>& end) {
+  if (!end || *end < start) return std::nullopt;
+  // Halves go up, as the database rounds.
+  return (std::chrono::duration_cast<std::chrono::microseconds>(*end - start).count() + 500) / 1000;
+}
+
 std::string_view to_string(RunText text) {
   static constexpr std::string_view kNames[kRunTextCount] = {
       "external_run_id", "service",  "environment", "org_id",  "project_id", "correlation_id",
@@ -92,7 +97,10 @@ void RunState::apply(const RunFact& fact, std::uint64_t* conflicts) {
       fact.request_id,      fact.trace_id, fact.dataset,     fact.dialect, fact.job_type};
   for (std::size_t i = 0; i < kRunTextCount; ++i) set_once(texts[i], values[i], conflicts);
   set_once(parent_run_id, fact.parent_run_id, conflicts);
-  if (fact.status) apply_state(state, fact, *fact.status, fact.records_extracted_total, fact.records_loaded_total);
+  if (fact.status && apply_state(state, fact, *fact.status, fact.records_extracted_total, fact.records_loaded_total)) {
+    state.agent_id = fact.agent_id;
+    state.ruleset = fact.ruleset;
+  }
   apply_error(error, fact);
   keep_min(scheduled_stated, fact.scheduled_at);
   keep_min(queued_at, fact.queued_at);
@@ -113,7 +121,7 @@ void RunState::apply(const RunFact& fact, std::uint64_t* conflicts) {
   add(records_loaded_sum, fact.records_loaded);
   add(tokens_in, fact.tokens_in);
   add(tokens_out, fact.tokens_out);
-  add(cost_micros, fact.cost_micros);
+  add(cost_micros, fact.cost_micros, kCostMicrosMax);
   attempt_count = std::max(attempt_count, fact.attempt);
   keep_max(max_attempts, fact.max_attempts);
   retries_exhausted = retries_exhausted || fact.retries_exhausted;
@@ -121,8 +129,7 @@ void RunState::apply(const RunFact& fact, std::uint64_t* conflicts) {
 
 std::optional<std::int64_t> RunState::duration_ms() const {
   if (state.duration_ms) return state.duration_ms;
-  if (!state.finished_at || !started_at) return std::nullopt;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(*state.finished_at - *started_at).count();
+  return started_at ? milliseconds_between(*started_at, state.finished_at) : std::nullopt;
 }
 
 void AttemptState::apply(const RunFact& fact, std::uint64_t* conflicts) {
@@ -139,6 +146,9 @@ void AttemptState::apply(const RunFact& fact, std::uint64_t* conflicts) {
   add(records_loaded_sum, fact.records_loaded);
   set_once(correlation_id, fact.correlation_id, conflicts);
   set_once(request_id, fact.request_id, conflicts);
+  // That two agents or rulesets saw an attempt is no contradiction.
+  set_once(agent_id, fact.agent_id, nullptr);
+  set_once(ruleset, fact.ruleset, nullptr);
 }
 
 void TaskState::apply(const RunFact& fact, std::uint64_t* conflicts) {
@@ -154,7 +164,10 @@ void TaskState::apply(const RunFact& fact, std::uint64_t* conflicts) {
   set_once(request_id, fact.request_id, conflicts);
   set_once(trace_id, fact.trace_id, conflicts);
   set_once(span_id, fact.span_id, conflicts);
-  if (fact.task_status) apply_state(state, fact, *fact.task_status, std::nullopt, std::nullopt);
+  set_once(ruleset, fact.ruleset, nullptr);
+  if (fact.task_status && apply_state(state, fact, *fact.task_status, std::nullopt, std::nullopt)) {
+    state.agent_id = fact.agent_id;
+  }
   if (fact.task_status == RunStatus::kFailed || fact.error_rank == 1) apply_error(error, fact);
   keep_min(queued_at, fact.queued_at);
   if (fact.task_status == RunStatus::kRunning) keep_min(started_at, std::optional(fact.started_at.value_or(fact.at)));

@@ -26,7 +26,15 @@ struct Stamp {
   auto operator<=>(const Stamp&) const = default;
 };
 
+// Sums of counts and of costs stay at these: the columns hold no more (numeric(10,6)), and two such counts still add up
+// within 64 bits. Amounts are never negative, so it is the same whatever the order.
+inline constexpr std::int64_t kSumMax = 4'000'000'000'000'000'000;
+inline constexpr std::int64_t kCostMicrosMax = 9'999'999'999;
+
 std::int16_t state_rank(RunStatus status, VerdictSource source);
+
+// Rounded; none if there is no end, or it lies before the start.
+std::optional<std::int64_t> milliseconds_between(TimePoint start, const std::optional<TimePoint>& end);
 
 // Moves as one: all of the greatest stamp's values, or none.
 struct StateGroup {
@@ -39,8 +47,8 @@ struct StateGroup {
   std::optional<std::int64_t> duration_ms;
   std::optional<std::int64_t> records_extracted_total;
   std::optional<std::int64_t> records_loaded_total;
-  std::string agent_id;
-  std::string ruleset;
+  std::string agent_id;  // not of an attempt: set-once there
+  std::string ruleset;   // of runs only: set-once in attempts and tasks
   bool operator==(const StateGroup&) const = default;
 };
 
@@ -143,7 +151,7 @@ struct RunState {
   std::optional<std::int64_t> records_extracted() const {
     return state.records_extracted_total ? state.records_extracted_total : records_extracted_sum;
   }
-  // Stated, else finished - started, else none.
+  // Stated, else finished - started; none where clocks disagree so much that it ended before it started.
   std::optional<std::int64_t> duration_ms() const;
   std::string_view text(RunText which) const { return texts[static_cast<std::size_t>(which)]; }
 };
@@ -156,7 +164,7 @@ struct AttemptState {
   std::optional<TimePoint> started_at;                 // min
   std::optional<std::int64_t> exit_code, exit_signal;  // set-once
   std::optional<std::int64_t> records_extracted_sum, records_loaded_sum;
-  std::string correlation_id, request_id;  // set-once
+  std::string correlation_id, request_id, agent_id, ruleset;  // set-once
 
   bool operator==(const AttemptState&) const = default;
   void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
@@ -165,8 +173,9 @@ struct AttemptState {
 struct TaskState {
   Uuid task_run_id;
   Uuid run_id;
-  std::int32_t attempt_no = 1;                                                                               // max
-  std::string external_task_id, name, phase, dataset, table, correlation_id, request_id, trace_id, span_id;  // set-once
+  std::int32_t attempt_no = 1;  // max
+  std::string external_task_id, name, phase, dataset, table, correlation_id, request_id, trace_id, span_id,
+      ruleset;  // set-once
   StateGroup state;
   ErrorGroup error;
   std::optional<TimePoint> queued_at, started_at, first_event_at, last_event_at;

@@ -82,7 +82,7 @@ void PostgresFold::add_run(RunFact& fact, bool task) {
   const Stamp before = run.state.state.stamp;
   run.state.apply(fact);
   const StateGroup& now = run.state.state;
-  if (now.stamp != before) run.won.push_back({now.stamp, now.status, now.verdict_source});
+  if (now.stamp != before) run.won.push_back({now.stamp, now.status, now.verdict_source, now.end_reason});
   attempts[{fact.run_id, fact.attempt}].apply(fact);
   if (task) tasks[fact.task_run_id].apply(fact);
 }

@@ -32,6 +32,7 @@ struct StateFact {
   Stamp stamp;
   RunStatus status;
   VerdictSource verdict_source;
+  EndReason end_reason;
 };
 
 struct RunFold {

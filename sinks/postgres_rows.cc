@@ -16,9 +16,7 @@ void put_state(JsonRows& rows, const StateGroup& state) {
   rows.text("verdict_source", to_string(state.verdict_source));
   rows.time("finished_at", state.finished_at);
   rows.integer("duration_ms", state.duration_ms);
-  rows.text("agent_id", state.agent_id);
   rows.text("ts_source", to_string(state.ts_source));
-  rows.text("ruleset", state.ruleset);
   rows.integer("records_extracted_total", state.records_extracted_total);
   rows.integer("records_loaded_total", state.records_loaded_total);
   rows.integer("state_attempt", state.stamp.attempt);
@@ -148,6 +146,8 @@ std::string run_rows(const PostgresFold& fold) {
     rows.text("job_id", run.job_id);
     rows.integer("job_id_rank", run.job_id_rank);
     put_state(rows, run.state);
+    rows.text("agent_id", run.state.agent_id);
+    rows.text("ruleset", run.state.ruleset);
     put_error(rows, run.error);
     rows.integer("records_extracted_sum", run.records_extracted_sum);
     rows.integer("records_loaded_sum", run.records_loaded_sum);
@@ -181,6 +181,8 @@ std::string attempt_rows(const PostgresFold& fold) {
     rows.integer("records_loaded_sum", attempt.records_loaded_sum);
     rows.text("correlation_id", attempt.correlation_id);
     rows.text("request_id", attempt.request_id);
+    rows.text("agent_id", attempt.agent_id);
+    rows.text("ruleset", attempt.ruleset);
   }
   return rows.take();
 }
@@ -200,6 +202,8 @@ std::string task_rows(const PostgresFold& fold) {
     rows.text("request_id", task.request_id);
     rows.text("trace_id", task.trace_id);
     rows.text("span_id", task.span_id);
+    rows.text("ruleset", task.ruleset);
+    rows.text("agent_id", task.state.agent_id);
     rows.integer("attempt_no", task.attempt_no);
     put_state(rows, task.state);
     put_error(rows, task.error);

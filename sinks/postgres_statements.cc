@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/run_state.h"
 #include "schema/pg.h"
 #include "sinks/postgres_log_row.h"
 
@@ -18,7 +19,8 @@ enum class Merge {
   kMin,
   kMax,
   kOr,
-  kSum,
+  kSum,    // up to kSumMax
+  kCost,   // up to kCostMicrosMax
   kState,  // moves with the state group
   kError,  // moves with the error group
   kJob,    // ranked: lower rank, then smaller
@@ -54,6 +56,12 @@ std::string stamp_of(std::string_view row, std::string_view columns) {
   return '(' + prefix + replace_all(std::string(columns), ", ", ", " + prefix) + ')';
 }
 
+// least() passes over nulls, so it may see none.
+std::string bounded_sum(const std::string& old, const std::string& fresh, const std::string& max) {
+  return "CASE WHEN " + old + " IS NULL OR " + fresh + " IS NULL THEN coalesce(" + old + ", " + fresh +
+         ") ELSE least(" + old + " + " + fresh + ", " + max + ") END";
+}
+
 std::string merged(const Upsert& upsert, const Column& column) {
   const std::string old = "t." + std::string(column.name), fresh = "excluded." + std::string(column.name);
   const auto newer = [](std::string_view stamp) { return stamp_of("excluded", stamp) + " > " + stamp_of("t", stamp); };
@@ -68,7 +76,9 @@ std::string merged(const Upsert& upsert, const Column& column) {
     case Merge::kOr:
       return old + " OR " + fresh;
     case Merge::kSum:
-      return "coalesce(" + old + " + " + fresh + ", " + old + ", " + fresh + ")";
+      return bounded_sum(old, fresh, std::to_string(kSumMax));
+    case Merge::kCost:
+      return bounded_sum(old, fresh, std::to_string(kCostMicrosMax) + " / 1000000.0");
     case Merge::kState:
       return "CASE WHEN " + newer(upsert.state_stamp) + " THEN " + fresh + " ELSE " + old + " END";
     case Merge::kError:
@@ -161,7 +171,7 @@ Upsert runs() {
   add(out.columns, Merge::kState, "bigint", {"records_extracted_total", "records_loaded_total"});
   add_error(out.columns, true);
   add(out.columns, Merge::kSum, "bigint", {"records_extracted_sum", "records_loaded_sum", "tokens_in", "tokens_out"});
-  add(out.columns, Merge::kSum, "numeric", {"cost_usd"});
+  add(out.columns, Merge::kCost, "numeric", {"cost_usd"});
   add(out.columns, Merge::kMin, "timestamptz", {"queued_at", "started_at", "first_event_at"});
   add(out.columns, Merge::kMax, "timestamptz", {"last_event_at"});
   add(out.columns, Merge::kMax, "integer", {"attempt_count", "max_attempts"});
@@ -291,7 +301,8 @@ FROM json_to_recordset($1::json) AS f(run_id uuid, scheduled_at timestamptz, sch
 WHERE r.run_id = f.run_id)");
   read_runs = in_schema(R"(
 SELECT j.run_id, j.job_id, coalesce(j.environment, ''), j.status, j.state_attempt, j.state_rank,
-  (extract(epoch FROM j.state_at) * 1000000)::bigint, j.state_event, j.correlation_id
+  (extract(epoch FROM j.state_at) * 1000000)::bigint, j.state_event, j.correlation_id, j.verdict_source,
+  coalesce(j.end_reason, '')
 FROM {{schema}}.job_runs j
 WHERE j.run_id = ANY($1::uuid[]) AND j.scheduled_at BETWEEN $2::timestamptz AND $3::timestamptz)");
   upsert_runs = upsert_sql(schema, runs());

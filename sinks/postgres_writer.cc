@@ -152,6 +152,8 @@ PgOutcome<PostgresWriter::OldRuns> PostgresWriter::read_runs(const PostgresFold&
     old.stamp = {static_cast<std::int32_t>(rows->integer(row, 4)), static_cast<std::int16_t>(rows->integer(row, 5)),
                  from_micros(rows->integer(row, 6)), uuid_of(rows->text(row, 7))};
     old.correlation_id = rows->text(row, 8);
+    old.verdict_source = rows->text(row, 9);
+    old.end_reason = rows->text(row, 10);
   }
   return out;
 }
@@ -198,22 +200,29 @@ PgOutcome<void> PostgresWriter::write_retries(const PostgresFold& fold, const Ol
 PgOutcome<void> PostgresWriter::write_state_changes(const PostgresFold& fold, const OldRuns& old_runs) {
   JsonRows rows;
   for (const auto& [run_id, entry] : fold.runs) {
-    Stamp stamp;
-    std::string status;
-    if (const auto old = old_runs.find(run_id); old != old_runs.end()) {
-      stamp = old->second.stamp;
-      status = old->second.status;
-    }
+    OldRun seen;
+    if (const auto old = old_runs.find(run_id); old != old_runs.end()) seen = old->second;
     for (const StateFact& fact : entry.won) {
-      if (fact.stamp <= stamp) continue;
-      const std::string_view now = to_string(fact.status);
-      if (status != now) put_change(rows, run_id, fact, "status", status, now, settings_.agent_id);
-      if (stamp.attempt != 0 && stamp.attempt != fact.stamp.attempt) {
-        put_change(rows, run_id, fact, "attempt", std::to_string(stamp.attempt), std::to_string(fact.stamp.attempt),
-                   settings_.agent_id);
+      if (fact.stamp <= seen.stamp) continue;
+      const auto put = [&](std::string_view field, std::string_view old, std::string_view now) {
+        if (old != now) put_change(rows, run_id, fact, field, old, now, settings_.agent_id);
+      };
+      const std::string_view status = to_string(fact.status), verdict_source = to_string(fact.verdict_source),
+                             end_reason = to_string(fact.end_reason);
+      const auto old_status = parse_run_status(seen.status);
+      put("status", seen.status, status);
+      if (seen.stamp.attempt != 0) {
+        put("attempt", std::to_string(seen.stamp.attempt), std::to_string(fact.stamp.attempt));
       }
-      stamp = fact.stamp;
-      status = now;
+      // A verdict that stays, told by another or for another reason. Those of a new one are told with the status.
+      if (old_status == fact.status && is_terminal(fact.status) && seen.stamp.attempt == fact.stamp.attempt) {
+        put("verdict_source", seen.verdict_source, verdict_source);
+        put("end_reason", seen.end_reason, end_reason);
+      }
+      seen.stamp = fact.stamp;
+      seen.status = status;
+      seen.verdict_source = verdict_source;
+      seen.end_reason = end_reason;
     }
   }
   if (rows.empty()) return {};

@@ -31,7 +31,7 @@ class PostgresWriter {
  private:
   // A run as it was before this transaction wrote it.
   struct OldRun {
-    std::string job_id, environment, status, correlation_id;
+    std::string job_id, environment, status, correlation_id, verdict_source, end_reason;
     Stamp stamp;
   };
   using OldRuns = std::map<Uuid, OldRun>;

@@ -103,6 +103,31 @@ TEST_F(PipelineTest, ATotalBelowTheSumSubtractsNothingAndIsCounted) {
   EXPECT_EQ(value("runtail_total_disagreements_total"), 1);
 }
 
+TEST_F(PipelineTest, AnUnknownStatusWordIsCountedAndIsNoVerdict) {
+  feed({line(R"("event":"run.finished","status":"exploded")", 5), line(R"("status":"purple")", 6),
+        line(R"("event":"order_created","status":"success")", 7)});
+  EXPECT_EQ(value("trialsync_jobs_total"), 0);
+  EXPECT_EQ(value("runtail_unknown_status_total", {{"dialect", "native"}}), 2);
+  EXPECT_EQ(value("runtail_contract_violations_total", {{"field", "status"}}), 2);
+}
+
+TEST_F(PipelineTest, AmountsOfAJobWithoutARunMoveTheCounter) {
+  const auto no_run = [](const std::string& members) {
+    return R"({"ts":"2026-03-01T00:00:00Z","level":"INFO","msg":"m","job_id":"orders",)" + members + "}";
+  };
+  feed({no_run(R"("records_loaded":600,"table":"t")"), no_run(R"("records_loaded":5,"table":"t")")});
+  EXPECT_EQ(value("trialsync_records_loaded_total", {{"job_id", "orders"}, {"table", "t"}}), 605);
+  feed({no_run(R"("event":"run.finished","status":"success","records_loaded":605)"),
+        R"({"level":"INFO","msg":"m","records_loaded":7})"});
+  EXPECT_EQ(value("trialsync_records_loaded_total"), 605) << "a total of no run, an amount of no job";
+}
+
+TEST_F(PipelineTest, ARunThatEndedBeforeItStartedHasNoDuration) {
+  feed({line(R"("event":"run.started")", 9), line(R"("event":"run.finished","status":"success")", 2)});
+  EXPECT_EQ(value("trialsync_jobs_total", {{"status", "success"}}), 1);
+  EXPECT_EQ(value("trialsync_job_duration_seconds_count"), 0);
+}
+
 TEST_F(PipelineTest, CountersGoOnWhereTheyWereAfterARestart) {
   feed({line(R"("event":"run.finished","status":"failed")", 5), "plain text", ""});
   open();

@@ -94,24 +94,94 @@ TEST(RunState, SetOnceKeepsTheSmallerOfTwoAndCountsIt) {
   EXPECT_EQ(conflicts, 1u);
 }
 
+TEST(RunState, ARunThatEndedBeforeItStartedHasNoDuration) {
+  RunFact start = fact(1, 9, RunStatus::kRunning), end = fact(2, 2, RunStatus::kSuccess);
+  start.started_at = start.at;
+  EXPECT_EQ(folded({start, end}).duration_ms(), std::nullopt);
+  end.at = at(10);
+  EXPECT_EQ(folded({start, end}).duration_ms(), 1000);
+  end.at = at(10) + std::chrono::microseconds(500);
+  EXPECT_EQ(folded({start, end}).duration_ms(), 1001) << "rounded as the database rounds";
+}
+
+TEST(RunState, SumsStayAtTheirBound) {
+  RunFact part = fact(1, 0, RunStatus::kRunning);
+  part.cost_micros = kCostMicrosMax - 1;
+  part.records_loaded = kSumMax;
+  part.tokens_in = 1;
+  RunState run;
+  run.apply(part);
+  EXPECT_EQ(run.cost_micros, kCostMicrosMax - 1);
+  for (int i = 0; i < 3; ++i) run.apply(part);
+  EXPECT_EQ(run.cost_micros, kCostMicrosMax);
+  EXPECT_EQ(run.records_loaded_sum, kSumMax);
+  EXPECT_EQ(run.tokens_in, 4);
+}
+
+TEST(RunState, OfTwoAgentsTheRunShowsTheVerdictsAndTheAttemptTheSmaller) {
+  RunFact start = fact(1, 0, RunStatus::kRunning), end = fact(2, 5, RunStatus::kSuccess);
+  start.has_task = end.has_task = true;
+  start.task_status = RunStatus::kRunning;
+  end.task_status = RunStatus::kSuccess;
+  start.agent_id = "a";
+  end.agent_id = "b";
+  start.ruleset = "new";
+  end.ruleset = "old";
+  RunRecord record;
+  for (const RunFact& each : {start, end}) record.apply(each);
+  EXPECT_EQ(record.run.state.agent_id + record.run.state.ruleset, "bold");
+  const AttemptState& attempt = record.attempts.at(1);
+  EXPECT_EQ(attempt.agent_id + attempt.ruleset, "anew");
+  const TaskState& task = record.tasks.begin()->second;
+  EXPECT_EQ(task.state.agent_id + task.ruleset, "bnew");
+}
+
+TEST(RunRecord, OneOfTheFirstLayoutIsRead) {
+  RunRecord record;
+  record.apply(fact(1, 0, RunStatus::kRunning));
+  record.loaded_counted = 7;
+  // It had no agent and no ruleset in attempts (here the two empty texts before the counts of tasks and of what is
+  // counted, and the 7), and no mark before it.
+  std::string bytes = encode_run_record(record);
+  bytes.erase(bytes.size() - 5, 2);
+  EXPECT_EQ(decode_run_record(bytes), std::nullopt) << "of neither layout";
+  const auto back = decode_run_record(std::string_view(bytes).substr(16));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(*back, record);
+}
+
 TEST(RunState, AnyOrderGivesTheSameRun) {
   const std::uint64_t seed = test::seed();
   std::mt19937_64 random(seed);
   const auto below = [&](int bound) { return static_cast<int>(random() % static_cast<unsigned>(bound)); };
   static const std::string kTexts[] = {"", "a", "b", "c"};
-  const int histories = test::long_run() ? 20'000 : 1'000;
+  static const std::string kAgents[] = {"agent-1", "agent-2", ""};
+  const int histories = test::by_scale(2'000, 100'000);
   for (int history = 0; history < histories; ++history) {
     std::vector<RunFact> facts;
     for (int n = 0, count = 2 + below(8); n < count; ++n) {
+      // Clocks are skewed: a run may end before it starts, and two lines may share an instant.
       RunFact each =
           fact(n, below(4), below(5) ? std::optional(static_cast<RunStatus>(below(6))) : std::nullopt, 1 + below(3));
+      if (below(3) == 0) each.attempt_status = static_cast<RunStatus>(below(6));
       each.verdict_source = static_cast<VerdictSource>(below(3));
-      if (below(2)) each.records_loaded = below(100);
+      each.end_reason = static_cast<EndReason>(below(7));
+      each.agent_id = kAgents[below(3)];
+      each.ruleset = kTexts[below(4)];
+      if (below(2)) each.records_loaded = below(4) ? below(100) : kSumMax - below(3);
+      if (below(2)) each.cost_micros = below(4) ? below(100) : kCostMicrosMax - below(3);
       if (below(3) == 0) each.records_loaded_total = below(100);
+      if (below(2)) each.duration_ms = below(100);
       if (below(2)) each.scheduled_at = at(below(10));
+      if (below(2)) each.queued_at = at(below(10));
+      if (below(2)) each.finished_at = at(below(10));
       if (below(2)) each.started_at = each.attempt_started_at = at(below(10));
       if (below(2)) each.exit_code = below(3);
+      if (below(3) == 0) each.exit_signal = below(3);
+      if (below(3) == 0) each.max_attempts = 1 + below(3);
+      each.retries_exhausted = below(5) == 0;
       each.correlation_id = kTexts[below(4)];
+      if (below(3) == 0) each.parent_run_id = id(200 + below(3));
       each.job_id = kTexts[1 + below(3)];
       each.job_id_rank = static_cast<std::int16_t>(1 + below(4));
       each.has_error = below(2);
@@ -128,9 +198,16 @@ TEST(RunState, AnyOrderGivesTheSameRun) {
     RunRecord shuffled;
     for (const RunFact& each : facts) shuffled.apply(each);
     ASSERT_EQ(forward, shuffled) << "history " << history << ", seed " << seed;
+    ASSERT_GE(forward.run.duration_ms().value_or(0), 0);
     const auto back = decode_run_record(encode_run_record(forward));
     ASSERT_TRUE(back);
     ASSERT_EQ(*back, forward);
+    // Told again, only amounts change.
+    for (RunFact& each : facts) {
+      each.records_loaded = each.records_extracted = each.tokens_in = each.tokens_out = each.cost_micros = std::nullopt;
+      if (below(2)) shuffled.apply(each);
+    }
+    ASSERT_EQ(forward, shuffled) << "history " << history << ", seed " << seed;
   }
 }
 

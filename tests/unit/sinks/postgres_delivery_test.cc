@@ -67,6 +67,44 @@ TEST_F(PostgresSinkTest, OneRunInEightLinesGivesTheRowsOfTheDataPage) {
   EXPECT_EQ(one("SELECT job_id, source FROM etl_jobs"), "orders|line");
 }
 
+TEST_F(PostgresSinkTest, ACorrectedVerdictIsRecordedAlsoWhereTheStatusStays) {
+  const auto by_exit = [](RedactedEvent& event) { event.verdict_source = VerdictSource::kExit; };
+  const std::string sql = "SELECT field, old, new, verdict_source, at FROM run_state_changes ORDER BY at, field DESC";
+  const auto changes = ElementsAre(
+      "status|-|running|log|2026-03-01 00:00:01+00", "status|running|failed|exit|2026-03-01 00:00:09+00",
+      "verdict_source|exit|log|log|2026-03-01 00:00:10+00", "end_reason|exit_code|oom|log|2026-03-01 00:00:10+00",
+      "end_reason|oom|timeout|log|2026-03-01 00:00:11+00", "status|failed|success|log|2026-03-01 00:00:12+00");
+  for (const std::size_t cut : {0u, 1u, 2u, 3u, 4u, 5u}) {
+    rows("TRUNCATE source_files, source_facts, run_ids, job_runs, run_attempts, run_state_changes, log_events CASCADE");
+    LogFile file;
+    file.add(run_line("2026-03-01T00:00:01Z", R"("event":"run.started")"));
+    file.add(run_line("2026-03-01T00:00:09Z", R"("event":"run.finished","status":"failed","exit_code":1)"), by_exit);
+    file.add(run_line("2026-03-01T00:00:10Z", R"("event":"run.finished","status":"OOMKilled")"));
+    file.add(run_line("2026-03-01T00:00:11Z", R"("event":"run.finished","status":"timeout")"));
+    file.add(run_line("2026-03-01T00:00:12Z", R"("event":"run.finished","status":"success")"));
+    DrivenSink sink = make_sink(config());
+    if (cut > 0) deliver(sink, chunks_of(file, {0, cut}));
+    if (cut < 5) deliver(sink, chunks_of(file, {cut, 5}));
+    EXPECT_THAT(rows(sql), changes) << "cut after line " << cut;
+  }
+}
+
+TEST_F(PostgresSinkTest, CostsBeyondTheColumnStayAtItsBound) {
+  LogFile file;
+  for (int i = 0; i < 6; ++i) {
+    file.add(run_line("2026-03-01T00:00:01Z",
+                      R"("cost_usd":3333.333333,"records_loaded":)" + std::to_string(1'000'000'000'000'000 - i)));
+  }
+  DrivenSink sink = make_sink(config());
+  deliver(sink, chunks_of(file, {0, 2}));
+  deliver(sink, chunks_of(file, {2, 5}));
+  EXPECT_EQ(one("SELECT cost_usd, records_loaded_sum FROM job_runs"), "9999.999999|4999999999999990");
+  rows("UPDATE job_runs SET records_loaded_sum = 3999999999999999990");
+  deliver(sink, chunks_of(file, {5, 6}));
+  EXPECT_EQ(one("SELECT cost_usd, records_loaded_sum FROM job_runs"), "9999.999999|4000000000000000000");
+  EXPECT_EQ(one("SELECT count(*) FROM dead_letters"), "0");
+}
+
 TEST_F(PostgresSinkTest, TheSameChunksAgainChangeNothing) {
   const auto chunks = chunks_of(example(), {0, 3, 8});
   DrivenSink sink = make_sink(config());

@@ -65,7 +65,10 @@ inline DeriverSettings settings() {
 // Lines of one physical log.
 class LogFile {
  public:
-  explicit LogFile(std::string stream = "agent-1/etl", std::uint8_t key = 7) {
+  // `settings`: of the agent that reads it, with the rules in force there.
+  explicit LogFile(std::string stream = "agent-1/etl", std::uint8_t key = 7,
+                   DeriverSettings settings = test::settings())
+      : settings_(std::move(settings)) {
     file_.stream = std::move(stream);
     file_.file_key.fill(key);
   }
@@ -73,15 +76,14 @@ class LogFile {
   // Members without the braces: "\"msg\":\"x\"". `change` may spoil what a redactor would never let through.
   using Change = std::function<void(RedactedEvent&)>;
   LogFile& add(const std::string& members, Change change = {}) {
-    lines_.push_back({"{" + members + "}\n", std::move(change)});
+    lines_.push_back({"{" + members + "}\n", std::move(change), bytes_});
+    bytes_ += lines_.back().text.size();
     return *this;
   }
   std::size_t lines() const { return lines_.size(); }
-  std::uint64_t offset(std::size_t line) const {
-    std::uint64_t bytes = 0;
-    for (std::size_t i = 0; i < line; ++i) bytes += lines_[i].text.size();
-    return bytes;
-  }
+  // Of a line's first byte; of lines(): the end of the file.
+  std::uint64_t offset(std::size_t line) const { return line < lines_.size() ? lines_[line].offset : bytes_; }
+  const DeriverSettings& settings() const { return settings_; }
   const FileIdentity& identity() const { return file_; }
 
   // Lines [from, to) as the pipeline packs them.
@@ -107,7 +109,7 @@ class LogFile {
   void each_event(std::size_t from, std::size_t to, const Visit& visit) const {
     static Parser parser(built_in_dialects());
     static Redactor redactor = *Redactor::make({});
-    const Deriver deriver(settings());
+    const Deriver deriver(settings_);
     const EventIds ids(file_);
     for (std::size_t line = from; line < to; ++line) {
       const std::string& text = lines_[line].text;
@@ -125,8 +127,11 @@ class LogFile {
   struct Line {
     std::string text;
     Change change;
+    std::uint64_t offset;
   };
+  DeriverSettings settings_;
   FileIdentity file_;
+  std::uint64_t bytes_ = 0;
   std::vector<Line> lines_;
 };
 
@@ -185,7 +190,9 @@ class PostgresSinkTest : public testing::Test {
     out.url = url_;
     return out;
   }
-  DrivenSink make_sink(const PostgresConfig& config) { return DrivenSink(config, settings(), {"email"}, clock_); }
+  DrivenSink make_sink(const PostgresConfig& config, const DeriverSettings& of = settings()) {
+    return DrivenSink(config, of, {"email"}, clock_);
+  }
 
   // Delivered, and each record has exactly one outcome.
   RecordOutcomes deliver(DrivenSink& sink, const std::vector<SequencedChunk>& chunks, bool maybe_delivered = false) {
