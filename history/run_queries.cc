@@ -47,7 +47,8 @@ Query<RunSummary> failed_runs(const std::optional<std::string>& category, const 
   Statement statement("SELECT " + select_list<RunSummary>() + R"sql( FROM (
   SELECT run_id, scheduled_at, job_id, external_run_id, environment, service, dataset, status, end_reason,
     false AS stalled, started_at AS start_at, finished_at AS end_at,
-    coalesce(duration_ms, (extract(epoch FROM finished_at - started_at) * 1000)::bigint) AS duration_ms,
+    coalesce(duration_ms, CASE WHEN finished_at >= started_at
+      THEN (extract(epoch FROM finished_at - started_at) * 1000)::bigint END) AS duration_ms,
     attempt_count, retries_exhausted, error_category, error_code, error_message, records_extracted, records_loaded,
     dq_status, correlation_id, last_event_at
   FROM {{schema}}.job_runs WHERE status = 'failed'
@@ -86,7 +87,8 @@ Query<JobSummary> jobs(TimePoint now, int limit, const std::string& after) {
   LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE status = 'success')::double precision
         / nullif(count(*) FILTER (WHERE status IN ('success', 'failed', 'cancelled')), 0) AS success_rate_7d,
-      round(avg(coalesce(duration_ms, extract(epoch FROM finished_at - started_at) * 1000)))::bigint
+      round(avg(coalesce(duration_ms, CASE WHEN finished_at >= started_at
+        THEN extract(epoch FROM finished_at - started_at) * 1000 END)))::bigint
         AS avg_duration_ms_7d,
       sum(records_loaded) FILTER (WHERE scheduled_at > )sql");
   statement.bind(now - kLoadedOf).add(R"sql()::bigint AS records_loaded_24h

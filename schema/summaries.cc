@@ -51,7 +51,8 @@ WITH day AS (
     FROM (
       SELECT status, records_loaded, dq_status,
         CASE WHEN status IN ('success', 'failed', 'cancelled')
-          THEN coalesce(duration_ms, (extract(epoch FROM finished_at - started_at) * 1000)::bigint) END AS ms
+          THEN coalesce(duration_ms, CASE WHEN finished_at >= started_at
+            THEN (extract(epoch FROM finished_at - started_at) * 1000)::bigint END) END AS ms
       FROM {{schema}}.job_runs
       WHERE job_id = day.job_id AND coalesce(environment, '') = day.environment
         AND scheduled_at >= day.day::timestamp AT TIME ZONE 'UTC'

@@ -77,6 +77,24 @@ TEST_F(HistoryTest, FailedRunsAreListedByTheirEndAllOrOfACategory) {
   }
 }
 
+TEST(SkewedHistoryTest, ARunThatEndedBeforeItStartedHasNoDuration) {
+  const std::string made = PostgresCluster::shared().create_migrated_database("skewed_history");
+  const TimePoint now = SystemClock().now();
+  fill_history(made, {.days = 5, .runs_per_day = 20, .tasks_per_run = 1, .log_events = 10}, now);
+  PgConnection connection = connect(made);
+  ASSERT_TRUE(
+      connection.exec("UPDATE observability.job_runs SET duration_ms = NULL, "
+                      "started_at = finished_at + interval '7 seconds'"));
+  History history(connection, "observability");
+  const auto failed = history.read(failed_runs({}, {now - std::chrono::days(6), now}, 100, {}));
+  ASSERT_TRUE(failed);
+  EXPECT_THAT(*failed, Not(IsEmpty()));
+  for (const RunSummary& run : *failed) EXPECT_EQ(run.duration_ms, std::nullopt);
+  const auto known = history.read(jobs(now, 100, ""));
+  ASSERT_TRUE(known);
+  for (const JobSummary& job : *known) EXPECT_EQ(job.avg_duration_ms_7d, std::nullopt);
+}
+
 TEST_F(HistoryTest, StalledRunsAreTheOpenOnesThatAreSilentTheLongestFirst) {
   const auto rows = read(stalled_runs(100));
   EXPECT_EQ(ids(rows, &RunSummary::run_id),

@@ -19,7 +19,7 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr char kSchema[] = "observability";
-constexpr int kNewest = 13;
+constexpr int kNewest = 14;
 
 class NeighboursTest : public testing::Test {
  protected:
@@ -298,7 +298,8 @@ TEST_F(NeighboursTest, WhatAWriterNeedsIsThereOrNamedWithVersionAndCommand) {
   ASSERT_TRUE(migrate(with({"traces"})));
   EXPECT_THAT(check().value(), IsEmpty());
   // An older agent on a newer schema.
-  run("INSERT INTO observability.schema_migrations VALUES (14, 'later', '', now(), 'x')");
+  run("INSERT INTO observability.schema_migrations VALUES (" + std::to_string(kNewest + 1) +
+      ", 'later', '', now(), 'x')");
   EXPECT_THAT(check().value(), IsEmpty());
   run("DROP TABLE observability.spans");
   auto gone = check();

@@ -78,6 +78,15 @@ TEST_F(SummariesTest, SayWhatBecameOfADay) {
   EXPECT_EQ(one("SELECT computed_at FROM job_daily_summary"), "2026-01-24 12:00:00+00");
 }
 
+TEST_F(SummariesTest, ARunThatEndedBeforeItStartedHasNoDuration) {
+  add_ended("2026-01-20", "success", "started_at = '2026-01-20 10:00:07', finished_at = '2026-01-20 10:00'");
+  add_ended("2026-01-20", "success", "started_at = '2026-01-20 10:00', finished_at = '2026-01-20 10:00:02'");
+  run(mark("orders", "", "2026-01-20"));
+  refresh();
+  EXPECT_THAT(rows("SELECT runs, p95_duration_ms, duration_buckets FROM job_daily_summary"),
+              ElementsAre("2 2000 {0,1,0,0,0,0,0,0,0,0,0,0,0,0,0}"));
+}
+
 TEST_F(SummariesTest, ADayOfWhichNothingEndedHasNoRateAndNoDuration) {
   add_ended("2026-01-20", "running", "");
   run(mark("orders", "", "2026-01-20"));

@@ -51,6 +51,14 @@ TEST_F(TablesTest, ARunShowsItsErrorOnlyWhileItIsFailed) {
   EXPECT_THAT(rows(select), ElementsAre("success - - - 7"));
 }
 
+TEST_F(TablesTest, ARunThatEndedBeforeItStartedHasNoDuration) {
+  insert_run("now()");
+  run("UPDATE job_runs SET status = 'success', started_at = now(), finished_at = now() - interval '7 seconds'");
+  EXPECT_THAT(rows("SELECT duration_ms FROM runs"), ElementsAre("-"));
+  run("UPDATE job_runs SET duration_ms = 7");
+  EXPECT_THAT(rows("SELECT duration_ms FROM runs"), ElementsAre("7")) << "stated";
+}
+
 TEST_F(TablesTest, MonitoringTellsRunsInItsOwnWords) {
   insert_run("now()");
   run("UPDATE job_runs SET environment = 'prod', dataset = 'sales', records_loaded_sum = 9, error_message = 'm'");
