@@ -150,7 +150,7 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
 void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length,
                     Chunk& chunk) {
   const Origin origin{&*ids_, offset, block.default_job_id, block.default_job_rank};
-  deriver_.derive(event, origin, derived_);  // same event, same facts: the sink derives again
+  deriver_.derive(event, origin, derived_, &id_memory_);  // same event, same facts: the sink derives again
   runs_.apply(derived_, event);
   for (std::size_t i = 0; i < kTableCount; ++i) chunk.records.by_table[i] += derived_.tables >> i & 1;
   chunk.covers_until = std::max(chunk.covers_until, event.ts);

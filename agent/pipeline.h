@@ -69,6 +69,7 @@ class Pipeline {
   Parser parser_;
   Redactor redactor_;
   const Deriver deriver_;
+  IdMemory id_memory_;
   const Clock& clock_;           // for read_at only
   PublishedMetrics& published_;  // not owned, outlives this
   const bool history_is_local_;

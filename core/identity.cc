@@ -1,6 +1,6 @@
 #include "core/identity.h"
 
-#include <cstdio>
+#include <charconv>
 
 namespace runtail {
 namespace {
@@ -29,9 +29,12 @@ EventIds::EventIds(const FileIdentity& file)
 
 Uuid EventIds::at(std::uint64_t offset, unsigned k) const {
   char name[48];
-  int size = std::snprintf(name, sizeof name, "%llu", static_cast<unsigned long long>(offset));
-  if (k > 0) size += std::snprintf(name + size, sizeof name - static_cast<std::size_t>(size), "#%u", k);
-  return uuid_v5_of(prefix_.with({name, static_cast<std::size_t>(size)}));
+  char* end = std::to_chars(name, name + 20, offset).ptr;  // 2^64 has 20 digits
+  if (k > 0) {
+    *end++ = '#';
+    end = std::to_chars(end, end + 10, k).ptr;
+  }
+  return uuid_v5_of(prefix_.with({name, static_cast<std::size_t>(end - name)}));
 }
 
 Uuid run_id_of(const Uuid& run_namespace, std::string_view environment, std::string_view job_id,

@@ -145,7 +145,7 @@ std::string_view to_string(DqKind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& out) const {
+void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& out, IdMemory* memory) const {
   out.tables = event.stored ? 1u << static_cast<unsigned>(Table::kLogEvents) : 0u;
   out.run.reset();
   out.dq.clear();
@@ -171,7 +171,8 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     if (run_value.kind == FieldValue::Kind::kUuid) {
       fact.run_id = run_value.uuid;
     } else {
-      fact.run_id = run_id_of(settings_.run_namespace, fact.environment, fact.job_id, run_text);
+      fact.run_id = memory ? memory->run_id(settings_.run_namespace, fact.environment, fact.job_id, run_text)
+                           : run_id_of(settings_.run_namespace, fact.environment, fact.job_id, run_text);
       fact.external_run_id = run_text;
     }
     if (const std::string_view parent = fields.text(Field::kParentRunId); !parent.empty()) {
@@ -198,9 +199,10 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     if (about_task && (!task_id.empty() || !task.empty())) {
       fact.has_task = true;
       const FieldValue* value = fields.find(Field::kTaskRunId);
-      fact.task_run_id = value && value->kind == FieldValue::Kind::kUuid
-                             ? value->uuid
-                             : task_run_id_of(fact.run_id, task_id.empty() ? task : task_id);
+      const std::string_view task_text = task_id.empty() ? task : task_id;
+      fact.task_run_id = value && value->kind == FieldValue::Kind::kUuid ? value->uuid
+                         : memory                                        ? memory->task_run_id(fact.run_id, task_text)
+                                                                         : task_run_id_of(fact.run_id, task_text);
       fact.external_task_id = value && value->kind == FieldValue::Kind::kUuid ? std::string_view{} : task_id;
       fact.task_name = task;
       fact.phase = fields.text(Field::kPhase);

@@ -11,6 +11,7 @@
 #include "core/event.h"
 #include "core/identity.h"
 #include "core/run_state.h"
+#include "derive/id_memory.h"
 
 namespace runtail {
 
@@ -68,8 +69,9 @@ struct DeriverSettings {
 class Deriver {
  public:
   explicit Deriver(DeriverSettings settings) : settings_(std::move(settings)) {}
-  // `out` is overwritten.
-  void derive(const RedactedEvent& event, const Origin& origin, Derived& out) const;
+  // `out` is overwritten. With a `memory`, ids of runs and tasks are made once as long as lines repeat them; it is used
+  // with this deriver only.
+  void derive(const RedactedEvent& event, const Origin& origin, Derived& out, IdMemory* memory = nullptr) const;
   const DeriverSettings& settings() const { return settings_; }
 
  private:

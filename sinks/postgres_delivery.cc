@@ -173,7 +173,7 @@ PgOutcome<void> PostgresDelivery::each_event(std::size_t from, std::size_t to, V
     for (std::size_t ordinal = first_of_chunk_[i]; ordinal < to && reader.next(); ++ordinal) {
       if (ordinal < from) continue;
       origin.offset = reader.offset_in(chunk.covers.from);
-      target_.deriver.derive(reader.event(), origin, derived);
+      target_.deriver.derive(reader.event(), origin, derived, &memory_.ids);
       const ByteRange bytes{origin.offset, origin.offset + reader.length()};
       auto visited = visit(Event{i, ordinal, reader.event(), origin, bytes, derived},
                            positions_.was_covered(i, reader.ends_in(chunk.covers.from)));

@@ -35,6 +35,7 @@ struct PostgresTarget {
 struct PostgresMemory {
   explicit PostgresMemory(const DeriverSettings& settings) : fold(settings) {}
   PostgresFold fold;
+  IdMemory ids;
   CopyRows rows;
   // Files without a position of which rows were found all the same: somebody removed the position.
   std::set<FileIdentity> position_lost;
