@@ -82,14 +82,14 @@ TEST(SchemaVersions, AnAgentSaysWhichTableIsMissingAndGoesOnAfterTheMigration) {
 
 TEST(SchemaVersions, AnAgentWorksOnANewerSchemaWhichItsMigrateLeavesAlone) {
   Scene scene("newer_schema");
-  scene.sql.rows("INSERT INTO observability.schema_migrations VALUES (14, 'later', sha256(''), now(), 'x')");
+  scene.sql.rows("INSERT INTO observability.schema_migrations VALUES (15, 'later', sha256(''), now(), 'x')");
   scene.sql.rows("ALTER TABLE observability.log_events ADD COLUMN later text");
   LogFile(scene.log).append_line(line("one"));
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
   EXPECT_TRUE(wait_until([&] { return scene.sql.log_events() == 1; })) << scene.agent.log();
   const Finished migrated = said(migrate_command("newer_schema"));
   EXPECT_EQ(migrated.exit_code, 5);
-  EXPECT_THAT(migrated.errors, HasSubstr("14_later is newer than this runtail knows"));
+  EXPECT_THAT(migrated.errors, HasSubstr("15_later is newer than this runtail knows"));
   // Upkeep needs no version.
   EXPECT_EQ(said(migrate_command("newer_schema", {"--maintain"})).exit_code, 0);
 }
