@@ -140,12 +140,13 @@ void RunBook::count(const RunFact& fact, RunRecord& record) {
 void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
   CountedAttempt& counted = record.counted[fact.attempt];
   const Stamp stamp{fact.attempt, state_rank(*fact.status, fact.verdict_source), fact.at, fact.event_id};
-  if (counted.verdict && (stamp <= counted.verdict_stamp || *counted.verdict == *fact.status)) return;
+  if (counted.verdict && stamp <= counted.verdict_stamp) return;
+  counted.verdict_stamp = stamp;
+  if (counted.verdict == fact.status) return;  // said again, with more weight or later
   if (counted.verdict) {
     metrics_.add(Metric::kVerdictCorrectionsTotal, {to_string(*counted.verdict), to_string(*fact.status)}, 1);
   }
   counted.verdict = fact.status;
-  counted.verdict_stamp = stamp;
   metrics_.add(Metric::kJobsTotal, {job_of(record), to_string(*fact.status)}, 1);
   if (*fact.status == RunStatus::kFailed) {
     const ErrorCategory category = fact.has_error ? fact.error_category : ErrorCategory::kSystem;

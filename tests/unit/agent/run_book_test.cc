@@ -1,0 +1,82 @@
+// What the counters hold of runs, whatever the order of lines: each attempt's verdict once, corrections apart.
+#include "agent/run_book.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "parsers/parser.h"
+#include "redaction/redactor.h"
+#include "tests/support/scale.h"
+#include "tests/support/temp_dir.h"
+
+namespace runtail {
+namespace {
+
+TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
+  const test::TempDir directory;
+  BufferConfig config;
+  config.directory = directory.path() / "buffer";
+  const auto buffer = std::move(*DurableBuffer::open(config));
+  Parser parser(built_in_dialects());
+  Redactor redactor = std::move(*Redactor::make({}));
+  const RedactedEvent& event = redactor.redact(parser.parse(R"({"msg":"m"})"));
+  const std::uint64_t seed = test::seed();
+  std::mt19937_64 random(seed);
+  const auto below = [&](std::size_t limit) { return static_cast<int>(random() % limit); };
+  const RunStatus verdicts[] = {RunStatus::kSuccess, RunStatus::kFailed, RunStatus::kCancelled, RunStatus::kSkipped};
+
+  for (int history = 0; history < test::by_scale(2'000, 100'000); ++history) {
+    std::vector<RunFact> facts;
+    for (int n = 0, count = 2 + below(6); n < count; ++n) {
+      RunFact fact;
+      fact.run_id.bytes[0] = 1;
+      fact.event_id.bytes[0] = static_cast<std::uint8_t>(n);
+      fact.at = from_micros(below(4) * 1'000'000);
+      fact.attempt = 1 + below(2);
+      fact.status = fact.attempt_status = below(4) == 0 ? RunStatus::kRunning : verdicts[below(4)];
+      fact.verdict_source = static_cast<VerdictSource>(below(3));
+      fact.job_id = "orders";
+      if (below(2)) fact.records_loaded = below(100);
+      facts.push_back(fact);
+    }
+    std::shuffle(facts.begin(), facts.end(), random);
+    // The greatest verdict of each attempt, and what was loaded.
+    std::map<int, std::pair<Stamp, RunStatus>> verdict_of;
+    std::map<RunStatus, double> expected;
+    double loaded = 0;
+    int retries = 0;
+    for (const RunFact& fact : facts) {
+      loaded += static_cast<double>(fact.records_loaded.value_or(0));
+      if (fact.attempt > 1) retries = 1;
+      if (!is_terminal(*fact.status)) continue;
+      auto& best = verdict_of[fact.attempt];
+      best = std::max(
+          best, std::pair(Stamp{fact.attempt, state_rank(*fact.status, fact.verdict_source), fact.at, fact.event_id},
+                          *fact.status));
+    }
+    for (const auto& [attempt, best] : verdict_of) ++expected[best.second];
+
+    MetricTable metrics(2000);
+    RunBook book(*buffer, metrics);
+    for (const RunFact& fact : facts) {
+      Derived derived;
+      derived.run = fact;
+      book.apply(derived, event);
+    }
+    SCOPED_TRACE("seed " + std::to_string(seed) + " history " + std::to_string(history));
+    for (const RunStatus status : verdicts) {
+      double counted = metrics.value(Metric::kJobsTotal, {"orders", to_string(status)});
+      for (const RunStatus other : verdicts) {
+        counted -= metrics.value(Metric::kVerdictCorrectionsTotal, {to_string(status), to_string(other)});
+      }
+      ASSERT_EQ(counted, expected[status]) << to_string(status);
+    }
+    ASSERT_EQ(metrics.value(Metric::kRecordsLoadedTotal, {"orders", "none"}), loaded);
+    ASSERT_EQ(metrics.value(Metric::kJobRetriesTotal, {"orders"}), retries);
+  }
+}
+
+}  // namespace
+}  // namespace runtail
