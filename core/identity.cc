@@ -56,6 +56,12 @@ Uuid job_uuid_of(std::string_view job_id) { return named({job_id}); }
 
 Uuid dataset_id_of(std::string_view environment, std::string_view dataset) { return named({environment, dataset}); }
 
+Uuid span_uuid_of(const Uuid& trace_id, std::string_view span_id) { return named({to_hex(trace_id.bytes), span_id}); }
+
+Uuid provider_sync_id_of(std::string_view provider, std::string_view resource) { return named({provider, resource}); }
+
+Uuid heartbeat_id_of(std::string_view service, std::string_view instance) { return named({service, instance}); }
+
 Uuid check_id_of(std::string_view job_id, std::string_view type, std::string_view table, std::string_view column,
                  std::string_view metric) {
   return named({job_id, type, table, column, metric});

@@ -44,6 +44,9 @@ Uuid attempt_id_of(const Uuid& run_id, int attempt_no);
 Uuid task_run_id_of(const Uuid& run_id, std::string_view text);
 Uuid job_uuid_of(std::string_view job_id);
 Uuid dataset_id_of(std::string_view environment, std::string_view dataset);
+Uuid span_uuid_of(const Uuid& trace_id, std::string_view span_id);  // span_id: 16 hex digits, lower case
+Uuid provider_sync_id_of(std::string_view provider, std::string_view resource);
+Uuid heartbeat_id_of(std::string_view service, std::string_view instance);
 Uuid check_id_of(std::string_view job_id, std::string_view type, std::string_view table, std::string_view column,
                  std::string_view metric);
 

@@ -3,12 +3,10 @@
 #include <cmath>
 
 #include "core/truncate.h"
+#include "derive/own_record.h"
 
 namespace runtail {
 namespace {
-
-// L3: error messages are at most 2 KB, after redaction.
-constexpr std::size_t kErrorMessageBytesMax = 2048;
 
 bool is_run_end(EventKind kind) { return kind == EventKind::kRunFinished || kind == EventKind::kAttemptFinished; }
 
@@ -133,7 +131,8 @@ void read_times(const RedactedEvent& event, RunFact& fact) {
     case EventKind::kTaskStarted:
       break;
     default:
-      if (started) fact.started_at = started;
+      // Of the other kinds it is the start of what they report.
+      if (started && event.kind < EventKind::kHeartbeat) fact.started_at = started;
       break;
   }
 }
@@ -150,6 +149,7 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
   out.run.reset();
   out.dq.clear();
   out.dataset.reset();
+  out.own.emplace<std::monostate>();
   const auto add = [&out](Table table) { out.tables |= 1u << static_cast<unsigned>(table); };
   const FieldSet& fields = event.fields;
 
@@ -285,6 +285,8 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     }
     if (out.dq.size() > before) add(Table::kDqObservations);
   }
+
+  if (event.kind >= EventKind::kHeartbeat) derive_own(event, origin, settings_, out);
 }
 
 }  // namespace runtail

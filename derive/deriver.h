@@ -10,6 +10,7 @@
 #include "core/chunk.h"
 #include "core/event.h"
 #include "core/identity.h"
+#include "core/line_fact.h"
 #include "core/run_state.h"
 #include "derive/id_memory.h"
 
@@ -50,6 +51,7 @@ struct Derived {
   std::optional<RunFact> run;
   std::vector<DqFact> dq;  // several kinds may stand on one line; each kind at most once
   std::optional<DatasetFact> dataset;
+  OwnRecord own;  // a span gives two records: its own and what it adds to its trace
   bool has(Table table) const { return tables & set_of(table); }
 };
 

@@ -1,5 +1,6 @@
 #include "sinks/postgres.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "schema/applied.h"
@@ -37,13 +38,22 @@ Delivery refused(const Error& error) {
                  error.message);
 }
 
-Result<Horizons> read_horizons(PgConnection& connection, const std::string& schema) {
+// `absent`: tables of groups that were left out.
+Result<Horizons> read_horizons(PgConnection& connection, const std::string& schema,
+                               const std::vector<std::string>& absent) {
   auto bounds = read_partition_bounds(connection, schema);
   if (!bounds) return bounds.error();
   Horizons out;
+  const auto is_there = [&](const char* table) {
+    return std::find(absent.begin(), absent.end(), table) == absent.end();
+  };
+  Horizon traces = Horizon::none();
   for (const auto& [table, horizon] :
        {std::pair("job_runs", &out.job_runs), std::pair("log_events", &out.log_events),
-        std::pair("dq_observations", &out.dq_observations), std::pair("dq_check_results", &out.dq_check_results)}) {
+        std::pair("dq_observations", &out.dq_observations), std::pair("dq_check_results", &out.dq_check_results),
+        std::pair("spans", &out.spans), std::pair("traces", &traces), std::pair("chat_messages", &out.chat_messages),
+        std::pair("document_events", &out.document_events)}) {
+    if (!is_there(table)) continue;
     const auto found = bounds->find(table);
     if (found == bounds->end()) {
       return Error{ErrorCode::kInvalidInput,
@@ -51,6 +61,9 @@ Result<Horizons> read_horizons(PgConnection& connection, const std::string& sche
     }
     *horizon = {found->second.from, found->second.to};
   }
+  // A span is stored together with what it adds to its trace.
+  out.spans = {std::max(out.spans.from, traces.from), std::min(out.spans.to, traces.to)};
+  if (is_there("provider_sync_status")) out.providers = Horizon::always();
   return out;
 }
 
@@ -78,6 +91,7 @@ std::string begin_statement(const PostgresConfig& config) {
 
 struct PostgresSink::Link {
   std::optional<PgConnection> connection;
+  std::vector<std::string> absent;  // tables of groups that were left out
   Horizons horizons;
 };
 
@@ -125,10 +139,12 @@ std::optional<Delivery> PostgresSink::connect(Link& link) {
   const std::string versions = quote_identifier(config_.schema) + ".schema_migrations";
   auto readable = connection->exec("SELECT FROM " + versions + " LIMIT 0");
   if (!readable && readable.error().sqlstate == "42501") return refused(readable.error(), config_.schema);
-  if (auto there = check_tables(*connection, config_.schema, written_tables()); !there) return refused(there.error());
-  auto horizons = read_horizons(*connection, config_.schema);
+  auto absent = check_tables(*connection, config_.schema, written_tables());
+  if (!absent) return refused(absent.error());
+  auto horizons = read_horizons(*connection, config_.schema, *absent);
   if (!horizons) return refused(horizons.error());
   link.connection.emplace(std::move(*connection));
+  link.absent = std::move(*absent);
   link.horizons = *horizons;
   return std::nullopt;
 }
@@ -183,7 +199,7 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
     return refused(error, config_.schema);
   }
   if (judge(error) == PgVerdict::kPartitionMissing) {
-    auto horizons = read_horizons(connection, config_.schema);
+    auto horizons = read_horizons(connection, config_.schema, link.absent);
     if (!horizons) return refused(horizons.error());
     if (*horizons != link.horizons) {
       link.horizons = *horizons;

@@ -5,6 +5,7 @@
 #include "core/event_codec.h"
 #include "core/truncate.h"
 #include "sinks/postgres_lines.h"
+#include "sinks/postgres_record_writer.h"
 #include "sinks/postgres_rows.h"
 #include "sinks/postgres_verdict.h"
 
@@ -131,6 +132,10 @@ PgOutcome<void> PostgresDelivery::write_facts(std::size_t from, std::size_t to, 
   if (!pass.missing_ahead.empty() || pass.kept == 0) return {};
   DirtyDays dirty;
   if (auto done = writer_.write(fold, dirty); !done) return done.error();
+  auto there = write_records(connection_, target_.sql.records, fold.records);
+  if (!there) return there.error();
+  pass.outcomes.applied -= *there;
+  pass.outcomes.duplicate += *there;
   // Here, not once at the end: should a day be refused, it is the fault of one of these rows.
   if (auto done = write_dirty_days(dirty); !done) return done.error();
   return {};
@@ -221,7 +226,8 @@ PgOutcome<void> PostgresDelivery::each_kept(std::size_t from, std::size_t to, Pa
 void PostgresDelivery::refuse(std::size_t ordinal, const PgError& error) {
   // Few errors name their table, and those of a partition name that.
   std::string_view table = error.table_name;
-  for (const Table each : {Table::kJobRuns, Table::kDqObservations, Table::kDqCheckResults}) {
+  for (const Table each : {Table::kJobRuns, Table::kDqObservations, Table::kDqCheckResults, Table::kTraces,
+                           Table::kSpans, Table::kChatMessages, Table::kDocumentEvents}) {
     if (table.starts_with(std::string(to_string(each)) + "_2")) table = to_string(each);
   }
   if (target_.lane == PostgresLane::kLines) table = to_string(Table::kLogEvents);

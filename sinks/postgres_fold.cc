@@ -47,6 +47,7 @@ void PostgresFold::clear(const Horizons& horizons) {
   observations.clear();
   results.clear();
   datasets.clear();
+  records.clear();
 }
 
 bool PostgresFold::place(Table table, const Horizon& horizon, TimePoint at) {
@@ -71,6 +72,36 @@ void PostgresFold::add(const RedactedEvent& event, const Origin& origin, Derived
   }
   if (!derived.dq.empty()) add_dq(event, origin, derived, run_stored);
   if (derived.dataset) add_dataset(event, origin, derived);
+  add_own(derived.own);
+}
+
+void PostgresFold::add_own(const OwnRecord& own) {
+  if (const auto* span = std::get_if<SpanFact>(&own)) {
+    const bool placed = place(Table::kSpans, horizons_.spans, span->start);
+    place(Table::kTraces, horizons_.spans, span->start);
+    if (placed && !records.add(*span)) found_twice(set_of(Table::kSpans) | set_of(Table::kTraces));
+  } else if (const auto* chat = std::get_if<ChatFact>(&own)) {
+    if (place(Table::kChatMessages, horizons_.chat_messages, chat->at) && !records.add(*chat)) {
+      found_twice(set_of(Table::kChatMessages));
+    }
+  } else if (const auto* document = std::get_if<DocumentFact>(&own)) {
+    if (place(Table::kDocumentEvents, horizons_.document_events, document->at) && !records.add(*document)) {
+      found_twice(set_of(Table::kDocumentEvents));
+    }
+  } else if (const auto* sync = std::get_if<ProviderSyncFact>(&own)) {
+    if (place(Table::kProviderSyncStatus, horizons_.providers, sync->state_at)) records.add(*sync);
+  } else if (const auto* heartbeat = std::get_if<HeartbeatFact>(&own)) {
+    place(Table::kServiceHeartbeats, Horizon::always(), heartbeat->at);
+    records.add(*heartbeat);
+  }
+}
+
+void PostgresFold::found_twice(TableSet tables) {
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    const std::uint64_t one = tables >> i & 1;
+    outcomes_.applied.by_table[i] -= one;
+    outcomes_.duplicate.by_table[i] += one;
+  }
 }
 
 void PostgresFold::add_run(RunFact& fact, bool task) {

@@ -12,20 +12,10 @@
 #include "core/run_state.h"
 #include "core/sink.h"
 #include "derive/deriver.h"
+#include "sinks/postgres_horizons.h"
+#include "sinks/postgres_record_fold.h"
 
 namespace runtail {
-
-// What the partitions of a table hold: [from, to).
-struct Horizon {
-  TimePoint from, to;
-  bool before(TimePoint at) const { return at < from; }
-  bool holds(TimePoint at) const { return at >= from && at < to; }
-  bool operator==(const Horizon&) const = default;
-};
-struct Horizons {
-  Horizon job_runs, log_events, dq_observations, dq_check_results;
-  bool operator==(const Horizons&) const = default;
-};
 
 // A state fact that beat all others of its run in the batch when it came.
 struct StateFact {
@@ -73,7 +63,8 @@ struct DatasetRow {
 
 class PostgresFold {
  public:
-  explicit PostgresFold(const DeriverSettings& settings) : settings_(settings) {}  // outlives this
+  explicit PostgresFold(const DeriverSettings& settings)  // outlives this
+      : records(settings.agent_id), settings_(settings) {}
 
   void clear(const Horizons& horizons);
   // Counts each record of the event but its log_events row as applied or expired. A time above the partitions makes
@@ -91,11 +82,15 @@ class PostgresFold {
   std::map<std::pair<Uuid, TimePoint>, DqObservation> observations;
   std::map<std::pair<Uuid, TimePoint>, DqResult> results;
   std::map<Uuid, DatasetRow> datasets;
+  PostgresRecordFold records;
 
  private:
   void add_run(RunFact& fact, bool task);
   void add_dq(const RedactedEvent& event, const Origin& origin, const Derived& derived, bool run_stored);
   void add_dataset(const RedactedEvent& event, const Origin& origin, const Derived& derived);
+  void add_own(const OwnRecord& own);
+  // Counts as duplicates what place() counted as applied.
+  void found_twice(TableSet tables);
   // Whether a row at `at` has a partition; counts the record.
   bool place(Table table, const Horizon& horizon, TimePoint at);
 

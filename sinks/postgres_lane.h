@@ -1,6 +1,6 @@
 // What goes into PostgreSQL with positions of its own. Usually both lanes are written in one transaction, facts first;
-// while more than a batch waits the facts about runs go ahead on a connection of their own, and the lines follow as fast
-// as COPY.
+// while more than a batch waits the facts about runs go ahead on a connection of their own, and the lines follow as
+// fast as COPY.
 #pragma once
 
 #include "core/chunk.h"
@@ -8,7 +8,7 @@
 namespace runtail {
 
 enum class PostgresLane {
-  kRunFacts,  // jobs, runs, attempts, tasks, datasets, data quality; positions in source_facts
+  kRunFacts,  // all but log lines: runs, datasets, data quality, spans, chats, ...; positions in source_facts
   kLines,     // log_events; positions in source_files
 };
 

@@ -5,7 +5,7 @@
 #include "schema/applied.h"
 #include "schema/identity_key.h"
 #include "schema/pg.h"
-#include "sinks/postgres_rows.h"
+#include "sinks/json_rows.h"
 #include "sinks/postgres_verdict.h"
 
 namespace runtail {
@@ -30,11 +30,27 @@ Error start_error(const PgError& error, const std::string& schema, const std::st
   return Error{code, explain(error, schema)}.in(what);
 }
 
-constexpr std::string_view kWrittenTables[] = {"source_files",     "source_facts",      "etl_jobs",
-                                               "run_ids",          "job_runs",          "run_attempts",
-                                               "task_runs",        "run_state_changes", "dq_check_definitions",
-                                               "dq_check_results", "dq_observations",   "dataset_status",
-                                               "log_events",       "dead_letters",      "summary_dirty"};
+constexpr std::string_view kWrittenTables[] = {"source_files",
+                                               "source_facts",
+                                               "etl_jobs",
+                                               "run_ids",
+                                               "job_runs",
+                                               "run_attempts",
+                                               "task_runs",
+                                               "run_state_changes",
+                                               "dq_check_definitions",
+                                               "dq_check_results",
+                                               "dq_observations",
+                                               "dataset_status",
+                                               "log_events",
+                                               "dead_letters",
+                                               "summary_dirty",
+                                               "service_heartbeats",
+                                               "traces",
+                                               "spans",
+                                               "chat_messages",
+                                               "document_events",
+                                               "provider_sync_status"};
 
 }  // namespace
 

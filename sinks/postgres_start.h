@@ -28,7 +28,8 @@ struct PostgresStart {
   std::vector<StoredPosition> positions;  // by stream, key, generation
 };
 
-// What the sink writes into: a start asks check_tables() (schema/applied.h) for them.
+// What the sink writes into: a start asks check_tables() (schema/applied.h) for them. Those of a group that was left
+// out are passed over.
 std::span<const std::string_view> written_tables();
 
 // The files of `streams`, and those that `agent` was the last to advance: streams of pods and pipes have names nobody

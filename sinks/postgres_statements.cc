@@ -223,7 +223,7 @@ Upsert tasks() {
 
 }  // namespace
 
-PostgresStatements::PostgresStatements(std::string_view schema_name) {
+PostgresStatements::PostgresStatements(std::string_view schema_name) : records(schema_name) {
   const std::string schema = quote_identifier(schema_name);
   const auto in_schema = [&](std::string sql) { return replace_all(std::move(sql), "{{schema}}", schema); };
 

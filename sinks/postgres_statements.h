@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "sinks/postgres_record_statements.h"
+
 namespace runtail {
 
 // Makes, locks and advances rows of a table of positions.
@@ -25,6 +27,8 @@ struct PostgresStatements {
   // Lines and what is left over.
   std::string copy_log_events, make_stage, copy_stage, insert_from_stage, drop_stage;
   std::string find_log_events, insert_dead_letters, insert_dirty;
+  // Spans, chats, documents, providers, heartbeats.
+  PostgresRecordStatements records;
 };
 
 }  // namespace runtail

@@ -1,0 +1,303 @@
+// Spans, chats, documents, synchronisations and heartbeats on a real server: the same rows whatever the order, the
+// batches and the repeats their lines come in.
+#include <random>
+
+#include "tests/support/scale.h"
+#include "tests/unit/sinks/postgres_fixture.h"
+
+namespace runtail::test {
+namespace {
+
+constexpr const char* kTables[] = {
+    "traces", "spans", "chat_messages", "document_events", "provider_sync_status", "service_heartbeats"};
+
+// Not to be compressed; beyond 2,704 bytes no index takes it.
+std::string random_letters(int count) {
+  std::string text;
+  std::mt19937 random(1);
+  for (int i = 0; i < count; ++i) text += static_cast<char>('a' + random() % 26);
+  return text;
+}
+
+LogFile::Change text(Field field, std::string value) {
+  return [field, value](RedactedEvent& event) { event.fields.put_text(field, value); };
+}
+
+std::string trace_id(std::size_t number) { return "4bf92f3577b34da6a3ce929d0e0e470" + std::to_string(number); }
+std::string span_id(std::size_t number) {
+  std::string digits = std::to_string(number);
+  return "ab" + std::string(14 - digits.size(), 'c') + digits;
+}
+std::string line_at(const std::string& time, const std::string& event, const std::string& members) {
+  return "\"ts\":\"" + time + R"(","level":"INFO","msg":"m","event":")" + event + "\"," + members;
+}
+std::string span_line(std::size_t trace, std::size_t span, const std::string& members,
+                      const std::string& time = "2026-03-01T00:00:05Z") {
+  return line_at(time, "span",
+                 R"("trace_id":")" + trace_id(trace) + R"(","span_id":")" + span_id(span) + "\"," + members);
+}
+
+// Lines of all five kinds, with few distinct values, so that facts meet.
+class Lines {
+ public:
+  explicit Lines(std::uint64_t seed) : random_(seed) {}
+  std::size_t below(std::size_t limit) { return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random_); }
+  bool one_in(std::size_t n) { return below(n) == 0; }
+  std::mt19937_64& random() { return random_; }
+
+  std::string line() {
+    if (!spans_.empty() && one_in(20)) return spans_[below(spans_.size())];  // printed twice
+    std::string more = R"("job_id":"job)" + std::to_string(below(3)) + '"';
+    const auto maybe = [&](std::size_t n, const std::string& name, const std::string& value) {
+      if (one_in(n)) more += ",\"" + name + "\":" + value;
+    };
+    const auto text = [](const std::string& value) { return '"' + value + '"'; };
+    maybe(3, "run_id", text("run" + std::to_string(below(4))));
+    maybe(3, "user_id", std::to_string(below(3)));
+    maybe(3, "session_id", text("s" + std::to_string(below(3))));
+    maybe(3, "correlation_id", text("c" + std::to_string(below(3))));
+    maybe(4, "request_id", text(pick({"A", "a", "\xC3\xA4", "z"})));  // byte order is not that of a language
+    maybe(3, "tokens_in", std::to_string(below(1000)));
+    maybe(3, "tokens_out", std::to_string(below(1000)));
+    maybe(3, "cost_usd", "0." + std::to_string(100'000 + below(900'000)));
+    maybe(3, "duration_ms", std::to_string(below(90'000)) + ".5");
+    maybe(4, "error_message", text(pick({"upstream away", "disk full"})));
+    maybe(3, "service", text(pick({"etl", "api"})));
+    maybe(5, "env", text(pick({"prod", "dev"})));
+    switch (below(5)) {
+      case 0: {
+        maybe(2, "parent_span_id", text(span_id(below(50))));
+        maybe(2, "status", text(pick({"ok", "error", "so so"})));
+        maybe(2, "name", text(pick({"ask", "find", "embed"})));
+        maybe(2, "start", text(time()));
+        maybe(2, "operation_type", text(pick({"qa", "ingest"})));
+        maybe(2, "span_type", text(pick({"llm", "embedding", "retrieval"})));
+        spans_.push_back(span_line(below(9), spans_.size(), more, time()));
+        return spans_.back();
+      }
+      case 1:
+        return line_at(time(), "chat", more + R"(,"role":"user","content":"hello","session_id":"s1","turn":3)");
+      case 2:
+        return line_at(time(), "document",
+                       more + R"(,"document_id":"d1","status":"success","event_type":")" +
+                           pick({"parse", "chunk", "embed"}) + '"');
+      case 3:
+        maybe(2, "cursor", text("page " + std::to_string(below(5))));
+        maybe(2, "records_synced", std::to_string(below(100)));
+        maybe(2, "resource", text(pick({"contacts", "deals"})));
+        return line_at(time(), "provider_sync",
+                       more + R"(,"provider":"crm","status":")" + pick({"idle", "running", "success", "error"}) + '"');
+      default:
+        maybe(2, "instance", text("i" + std::to_string(below(2))));
+        maybe(2, "uptime_seconds", std::to_string(below(100)) + ".25");
+        maybe(2, "fds", std::to_string(below(100)));
+        return line_at(time(), "heartbeat",
+                       more + R"(,"version":"1.)" + std::to_string(below(3)) + R"(","status":")" +
+                           pick({"ok", "degraded", "down"}) + '"');
+    }
+  }
+
+ private:
+  std::string pick(std::vector<std::string> from) { return from[below(from.size())]; }
+  // Two days, so that traces lie in two buckets; few distinct seconds, so that stamps are equal.
+  std::string time() {
+    return (one_in(2) ? "2026-02-28T23:59:0" : "2026-03-01T00:00:0") + std::to_string(below(6)) + "Z";
+  }
+  std::mt19937_64 random_;
+  std::vector<std::string> spans_;
+};
+
+class PostgresRecordsTest : public PostgresSinkTest {
+ protected:
+  std::vector<std::string> records() {
+    std::vector<std::string> all;
+    for (const char* table : kTables) {
+      auto some = rows(std::string("SELECT to_jsonb(r) FROM ") + table + " r ORDER BY 1");
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    auto sums = rows("SELECT run_id, tokens_in, tokens_out, cost_usd FROM job_runs ORDER BY 1");
+    all.insert(all.end(), sums.begin(), sums.end());
+    return all;
+  }
+  void clear() {
+    rows(
+        "TRUNCATE source_files, source_facts, run_ids, job_runs, run_attempts, task_runs, run_state_changes, "
+        "log_events, traces, spans, chat_messages, document_events, provider_sync_status, service_heartbeats, "
+        "dead_letters CASCADE");
+  }
+};
+
+TEST_F(PostgresRecordsTest, AnyOrderAndBatchGiveTheRowsOfOneDelivery) {
+  const int rounds = by_scale(2, 40);
+  for (int round = 0; round < rounds; ++round) {
+    SCOPED_TRACE("seed " + std::to_string(seed()) + " round " + std::to_string(round));
+    Lines lines(seed() + static_cast<std::uint64_t>(round));
+    LogFile files[2] = {LogFile("agent-1/a"), LogFile("agent-1/b", 8)};
+    const std::size_t count = by_scale<std::size_t>(600, 3000);
+    for (std::size_t i = 0; i < count; ++i) files[lines.below(2)].add(lines.line());
+
+    clear();
+    DrivenSink at_once = make_sink(config());
+    const RecordOutcomes outcomes =
+        deliver(at_once, {files[0].chunk(0, files[0].lines()), files[1].chunk(0, files[1].lines())});
+    const std::vector<std::string> want = records();
+    ASSERT_EQ(one("SELECT count(*) FROM dead_letters"), "0");
+    // Spans printed twice are one span, and their trace has them once.
+    EXPECT_EQ(std::to_string(outcomes.applied[Table::kSpans]), one("SELECT count(*) FROM spans"));
+    EXPECT_EQ(outcomes.applied[Table::kTraces], outcomes.applied[Table::kSpans]);
+    EXPECT_GT(outcomes.duplicate[Table::kSpans], 0u);
+    EXPECT_EQ(rows("SELECT trace_id, bucket, span_count, error_count, tokens_in, tokens_out, cost_usd, started_at, "
+                   "ended_at FROM traces ORDER BY 1, 2"),
+              rows("SELECT trace_id, date_trunc('day', ts, 'UTC'), count(*), count(*) FILTER (WHERE status = 'error'), "
+                   "sum(tokens_in), sum(tokens_out), sum(cost_usd), min(ts), "
+                   "max(ts + coalesce(duration_ms, 0) * interval '1 millisecond') FROM spans GROUP BY 1, 2 "
+                   "ORDER BY 1, 2"));
+    EXPECT_EQ(one("SELECT count(*) FROM service_heartbeats h WHERE last_seen_at <> (SELECT max(ts) FROM log_events e "
+                  "WHERE e.message = 'm' AND e.event_id = (h.details->>'event_id')::uuid)"),
+              "0");
+
+    std::vector<SequencedChunk> chunks;
+    for (const LogFile& file : files) {
+      for (std::size_t from = 0; from < file.lines();) {
+        const std::size_t to = std::min(file.lines(), from + 1 + lines.below(40));
+        chunks.push_back(file.chunk(from, to));
+        if (lines.one_in(5)) chunks.push_back(chunks.back());
+        from = to;
+      }
+    }
+    std::shuffle(chunks.begin(), chunks.end(), lines.random());
+    clear();
+    DrivenSink sinks[2] = {make_sink(config()), make_sink(config())};
+    for (std::size_t from = 0; from < chunks.size();) {
+      const std::size_t to = std::min(chunks.size(), from + 1 + lines.below(12));
+      DrivenSink& sink = sinks[lines.below(2)];
+      sink.apart = lines.one_in(2);
+      deliver(sink,
+              {chunks.begin() + static_cast<std::ptrdiff_t>(from), chunks.begin() + static_cast<std::ptrdiff_t>(to)});
+      from = to;
+    }
+    EXPECT_EQ(one("SELECT count(*) FROM dead_letters"), "0");
+    EXPECT_EQ(records(), want);
+  }
+}
+
+TEST_F(PostgresRecordsTest, ATraceCountsASpanOnceThoughPositionsAndLinesAreLost) {
+  LogFile file;
+  for (std::size_t i = 0; i < 10; ++i) file.add(span_line(i % 2, i, R"("tokens_in":10,"cost_usd":0.5)"));
+  file.add(line_at("2026-03-01T00:00:01Z", "chat", R"("session_id":"s","content":"hi")"));
+  file.add(line_at("2026-03-01T00:00:01Z", "document", R"("document_id":"d","event_type":"parse")"));
+  DrivenSink sink = make_sink(config());
+  deliver(sink, chunks_of(file, {0, 6, 12}));
+  const auto before = records();
+  rows("TRUNCATE source_files, source_facts, log_events");
+  DrivenSink again = make_sink(config());
+  const RecordOutcomes outcomes = deliver(again, chunks_of(file, {0, 4, 12}));
+  EXPECT_EQ(records(), before);
+  EXPECT_EQ(one("SELECT sum(span_count), sum(tokens_in), sum(cost_usd) FROM traces"), "10|100|5.000000");
+  EXPECT_EQ(outcomes.duplicate[Table::kSpans], 10u);
+  EXPECT_EQ(outcomes.duplicate[Table::kTraces], 10u);
+  EXPECT_EQ(outcomes.duplicate[Table::kChatMessages], 1u);
+  EXPECT_EQ(outcomes.duplicate[Table::kDocumentEvents], 1u);
+}
+
+TEST_F(PostgresRecordsTest, ARowThatIsRefusedIsSetAsideAndItsNeighboursArrive) {
+  const std::string wide = random_letters(12'000);
+  LogFile file;
+  std::size_t spans = 0;
+  const auto neighbour = [&] { file.add(span_line(1, spans++, R"("tokens_in":1)")); };
+  std::vector<std::string> want;
+  const auto poison = [&](const std::string& line, const std::string& refused, LogFile::Change change) {
+    neighbour();
+    want.push_back(std::to_string(file.offset(file.lines())) + "|" + refused);
+    file.add(line, std::move(change));
+    neighbour();
+  };
+  // Which of two indexes is asked first is PostgreSQL's own business: a span's or its trace's.
+  poison(span_line(1, 100, R"("tokens_in":1000)"), "bad_value|22P02",
+         [](RedactedEvent& event) { event.context = "{\"a\":oops}"; });
+  poison(span_line(1, 101, R"("tokens_in":1000)"), "too_large|54000", text(Field::kSessionId, wide));
+  poison(line_at("2026-03-01T00:00:01Z", "chat", R"("session_id":"s","content":"hi")"), "too_large|54000",
+         text(Field::kSessionId, wide));
+  poison(line_at("2026-03-01T00:00:01Z", "document", R"("document_id":"d","event_type":"parse")"), "too_large|54000",
+         text(Field::kDocumentId, wide));
+  poison(line_at("2026-03-01T00:00:01Z", "provider_sync", R"("provider":"p","status":"ok")"), "too_large|54000",
+         text(Field::kProvider, wide));
+  poison(line_at("2026-03-01T00:00:01Z", "heartbeat", R"("instance":"i")"), "too_large|54000",
+         text(Field::kInstance, wide));
+  DrivenSink sink = make_sink(config());
+  deliver(sink, chunks_of(file, {0, 7, file.lines()}));
+  EXPECT_EQ(rows("SELECT byte_offset, reason, sqlstate FROM dead_letters ORDER BY byte_offset"), want);
+  EXPECT_EQ(one("SELECT span_count, tokens_in FROM traces"), std::to_string(spans) + "|" + std::to_string(spans));
+  EXPECT_EQ(one("SELECT count(*) FROM spans"), std::to_string(spans));
+  EXPECT_EQ(one("SELECT count(*) FROM chat_messages"), "0");
+}
+
+TEST_F(PostgresRecordsTest, WhatIsOlderThanTheirPartitionsIsExpired) {
+  LogFile file;
+  file.add(span_line(1, 1, R"("start":"2025-12-01T00:00:00Z")"));
+  file.add(span_line(1, 2, R"("duration_ms":5)", "2026-03-02T11:00:00Z"));
+  file.add(line_at("2025-06-01T00:00:00Z", "chat", R"("session_id":"s","content":"hi")"));
+  file.add(line_at("2025-06-01T00:00:00Z", "document", R"("document_id":"d","event_type":"parse")"));
+  file.add(line_at("2025-06-01T00:00:00Z", "heartbeat", R"("instance":"i")"));
+  DrivenSink sink = make_sink(config());
+  const RecordOutcomes outcomes = deliver(sink, chunks_of(file, {0, 5}));
+  EXPECT_EQ(outcomes.expired[Table::kSpans], 1u);
+  EXPECT_EQ(outcomes.expired[Table::kTraces], 1u);
+  EXPECT_EQ(outcomes.expired[Table::kChatMessages], 1u);
+  EXPECT_EQ(outcomes.expired[Table::kDocumentEvents], 1u);
+  EXPECT_EQ(outcomes.applied[Table::kServiceHeartbeats], 1u);
+  EXPECT_EQ(rows("SELECT span_id FROM spans"), std::vector{span_id(2)});
+}
+
+TEST_F(PostgresRecordsTest, ASumOfCostsStopsAtWhatItsColumnHolds) {
+  LogFile file;
+  for (std::size_t i = 0; i < 4; ++i) file.add(span_line(1, i, R"("cost_usd":4000.5)"));
+  DrivenSink sink = make_sink(config());
+  deliver(sink, chunks_of(file, {0, 1, 2}));
+  deliver(sink, chunks_of(file, {2, 4}));
+  EXPECT_EQ(one("SELECT cost_usd, span_count FROM traces"), "9999.999999|4");
+  EXPECT_EQ(one("SELECT sum(cost_usd) FROM spans"), "16002.000000");
+}
+
+TEST(PostgresRecords, OfGroupsThatWereLeftOutAreExpiredAndTheRestArrives) {
+  static int count = 0;
+  const std::string url = PostgresCluster::shared().create_database("left_out_" + std::to_string(++count));
+  PgConnection look = connect(url);
+  MigrationRequest request;
+  request.without = {"traces", "chat", "documents", "providers"};
+  ASSERT_TRUE(migrate_up(look, "observability", request));
+  ASSERT_TRUE(maintain_partitions(look, "observability", kNow));
+  LogFile file;
+  for (std::size_t i = 0; i < 3; ++i) {
+    file.add(span_line(1, i, R"("job_id":"orders","run_id":"r1","tokens_in":5)"));
+    file.add(line_at("2026-03-01T00:00:01Z", "chat", R"("session_id":"s","content":"hi")"));
+    file.add(line_at("2026-03-01T00:00:01Z", "document", R"("document_id":"d","event_type":"parse")"));
+    file.add(line_at("2026-03-01T00:00:01Z", "provider_sync", R"("provider":"p","status":"ok")"));
+    file.add(line_at("2026-03-01T00:00:01Z", "heartbeat", R"("instance":"i")"));
+  }
+  PostgresConfig config;
+  config.url = url;
+  FixedClock clock(kNow);
+  DrivenSink sink(config, settings(), {"email"}, clock);
+  const auto chunks = chunks_of(file, {0, 7, 15});
+  const Delivery delivery = sink.deliver(chunks, false);
+  ASSERT_EQ(delivery.status, Delivery::Status::kDelivered) << delivery.reason;
+  for (const Table table :
+       {Table::kTraces, Table::kSpans, Table::kChatMessages, Table::kDocumentEvents, Table::kProviderSyncStatus}) {
+    EXPECT_EQ(delivery.outcomes.expired[table], 3u) << to_string(table);
+  }
+  RecordCounts sum = delivery.outcomes.applied;
+  sum += delivery.outcomes.expired;
+  EXPECT_EQ(sum, records_of(chunks));
+  const auto stored = look.exec(
+      "SELECT (SELECT count(*) FROM observability.log_events), (SELECT count(*) FROM "
+      "observability.service_heartbeats), "
+      "(SELECT tokens_in FROM observability.job_runs)");
+  ASSERT_TRUE(stored) << stored.error().message;
+  EXPECT_EQ(stored->integer(0, 0), 15);
+  EXPECT_EQ(stored->integer(0, 1), 1);
+  EXPECT_EQ(stored->integer(0, 2), 15);
+}
+
+}  // namespace
+}  // namespace runtail::test
