@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "schema/applied.h"
+#include "schema/hypertables.h"
 #include "schema/partitions.h"
 #include "schema/pg.h"
 #include "sinks/postgres_delivery.h"
@@ -56,8 +57,15 @@ Result<Horizons> read_horizons(PgConnection& connection, const std::string& sche
     if (!is_there(table)) continue;
     const auto found = bounds->find(table);
     if (found == bounds->end()) {
-      return Error{ErrorCode::kInvalidInput,
-                   "table " + schema + '.' + table + " has no partitions; run: runtail migrate --maintain"};
+      auto unbounded = hypertables(connection, schema);
+      if (!unbounded) return to_error(unbounded.error(), "look for the hypertables of schema " + schema);
+      if (!unbounded->contains(table)) {
+        return Error{ErrorCode::kInvalidInput,
+                     "table " + schema + '.' + table + " has no partitions; run: runtail migrate --maintain"};
+      }
+      // Makes its chunks itself: what is older than is kept goes with the next retention.
+      *horizon = Horizon::always();
+      continue;
     }
     *horizon = {found->second.from, found->second.to};
   }
