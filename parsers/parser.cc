@@ -427,7 +427,9 @@ void Parser::State::finish_kind() {
   if (!phase_word.empty()) {
     if (is_known_word(Field::kPhase, phase_word)) {
       fields.put_text(Field::kPhase, keep(phase_word));
-    } else if (event_word.empty() && fields.has(Field::kRunId) && spec->phase_events.contains(phase_word)) {
+    } else if (!spec->phase_events.contains(phase_word)) {
+      mark(event, ContractViolation::kBadType);
+    } else if (event_word.empty() && fields.has(Field::kRunId)) {
       if (read_status(phase_word)) event.kind = kind_of_status(event);
     }
   }
