@@ -13,7 +13,9 @@ namespace runtail::test {
 
 class History {
  public:
-  History(std::uint64_t seed, std::size_t runs) : random_(seed), runs_(runs) {}
+  // Of ten runs `moving` have several times they may be scheduled at, so that their rows move between months.
+  History(std::uint64_t seed, std::size_t runs, std::size_t moving = 10)
+      : random_(seed), runs_(runs), moving_(moving) {}
 
   std::size_t below(std::size_t limit) { return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random_); }
   bool one_in(std::size_t n) { return below(n) == 0; }
@@ -21,9 +23,9 @@ class History {
 
   // A line of one of `runs` runs, random as all of them. Few distinct values everywhere, so that facts meet: equal
   // times, two values for a set-once field, late attempts.
-  std::string line() {
+  std::string line() { return line_of(below(runs_)); }
+  std::string line_of(std::size_t number) {
     std::string out = "\"ts\":\"" + time() + "\",\"level\":\"" + pick({"INFO", "INFO", "WARN", "ERROR"}) + "\"";
-    const std::size_t number = below(runs_);
     const std::string run = std::to_string(number);
     const auto maybe = [&](std::size_t n, const std::string& name, const std::string& value) {
       if (one_in(n)) out += ",\"" + name + "\":" + value;
@@ -47,8 +49,12 @@ class History {
     maybe(3, "records_loaded", std::to_string(below(100)));
     maybe(3, "records_extracted", std::to_string(below(100)));
     maybe(5, "tokens_in", std::to_string(below(100)));
-    maybe(5, "cost_usd", "0." + std::to_string(100000 + below(900000)));
-    maybe(6, "scheduled_at", text("2026-0" + std::to_string(1 + below(3)) + "-01T00:00:00Z"));
+    maybe(5, "cost_usd", (one_in(10) ? "6000." : "0.") + std::to_string(100000 + below(900000)));
+    if (number % 10 < moving_) {
+      maybe(6, "scheduled_at", text("2026-0" + std::to_string(1 + below(3)) + "-01T00:00:00Z"));
+    } else {
+      maybe(1, "scheduled_at", text("2026-02-01T00:00:00Z"));
+    }
     maybe(6, "queued_at", text(time()));
     maybe(6, "started_at", text(time()));
     maybe(3, "correlation_id", text((one_in(30) ? "b" : "c") + std::to_string(number / 9)));
@@ -77,7 +83,7 @@ class History {
   std::string pick(std::vector<std::string> from) { return from[below(from.size())]; }
   std::string time() { return "2026-03-01T00:0" + std::to_string(below(10)) + ":0" + std::to_string(below(3)) + "Z"; }
   std::mt19937_64 random_;
-  const std::size_t runs_;
+  const std::size_t runs_, moving_;
 };
 
 // Files of two agents, of which one changed its rules: each gives its own agent_id and ruleset to what it says.
