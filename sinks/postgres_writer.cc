@@ -204,8 +204,8 @@ PgOutcome<void> PostgresWriter::write_state_changes(const PostgresFold& fold, co
     if (const auto old = old_runs.find(run_id); old != old_runs.end()) seen = old->second;
     for (const StateFact& fact : entry.won) {
       if (fact.stamp <= seen.stamp) continue;
-      const auto put = [&](std::string_view field, std::string_view old, std::string_view now) {
-        if (old != now) put_change(rows, run_id, fact, field, old, now, settings_.agent_id);
+      const auto put = [&, id = run_id](std::string_view field, std::string_view old, std::string_view now) {
+        if (old != now) put_change(rows, id, fact, field, old, now, settings_.agent_id);
       };
       const std::string_view status = to_string(fact.status), verdict_source = to_string(fact.verdict_source),
                              end_reason = to_string(fact.end_reason);

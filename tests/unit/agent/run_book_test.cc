@@ -18,9 +18,9 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
   const test::TempDir directory;
   BufferConfig config;
   config.directory = directory.path() / "buffer";
-  const auto buffer = std::move(*DurableBuffer::open(config));
+  const auto buffer = *DurableBuffer::open(config);
   Parser parser(built_in_dialects());
-  Redactor redactor = std::move(*Redactor::make({}));
+  Redactor redactor = *Redactor::make({});
   const RedactedEvent& event = redactor.redact(parser.parse(R"({"msg":"m"})"));
   const std::uint64_t seed = test::seed();
   std::mt19937_64 random(seed);

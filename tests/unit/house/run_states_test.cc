@@ -75,7 +75,7 @@ std::string effect(const std::string& known, int known_attempt, const std::strin
 
 TEST(RunStates, EachLineOfThePageSaysWhatThePageSays) {
   Parser parser(built_in_dialects());
-  Redactor redactor = std::move(*Redactor::make({}));
+  Redactor redactor = *Redactor::make({});
   const Deriver deriver{DeriverSettings{}};
   const EventIds ids(FileIdentity{"stream", {}, 0});
   const auto rows = table("line");
