@@ -84,6 +84,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   engine->pipeline_ =
       std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
                                  engine->clock_, published, config.metrics.max_series, local);
+  engine->pipeline_->filter_lines(LineFilter(config.lines, config.environment));
   for (const SourceConfig& source : config.sources) {
     if (names_worker(source.worker)) engine->pipeline_->follow_runs_of(source.name);
   }

@@ -142,8 +142,10 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     (*block.on_redacted)(line, json_);
   }
   count_line(event, safe);
+  const LineOutcome outcome = filter_.outcome(safe, *ids_, line.offset);
+  safe.stored = outcome == LineOutcome::kStored;
   take(safe, block, line.offset, line.length, chunk);
-  outcomes_[static_cast<int>(LineOutcome::kStored)] += line.lines;
+  outcomes_[static_cast<int>(outcome)] += line.lines;
 }
 
 // From here on nothing has ever seen an unmasked value.
@@ -157,7 +159,10 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
   if (derived_.run && derived_.run->scheduled_at) {
     chunk.covers_until = std::max(chunk.covers_until, *derived_.run->scheduled_at);
   }
-  append_event(chunk.events, event, static_cast<std::int64_t>(offset - chunk.covers.from), length);
+  // What gives no row and no fact has been counted, and that is all.
+  if (derived_.tables != 0) {
+    append_event(chunk.events, event, static_cast<std::int64_t>(offset - chunk.covers.from), length);
+  }
 
   if (open_runs_ && derived_.run) open_runs_->take(*derived_.run);
   if (!block.wrapper_run.is_nil() && derived_.run) wrapped_runs(pipe_of(block)).runs.take(*derived_.run);

@@ -11,6 +11,7 @@
 #include "buffer/durable_buffer.h"
 #include "core/metric.h"
 #include "derive/deriver.h"
+#include "derive/line_filter.h"
 #include "parsers/parser.h"
 #include "redaction/redactor.h"
 
@@ -26,6 +27,8 @@ class Pipeline {
   // Runs that lines of this source name are remembered until they end, for a note that its worker is gone. Before the
   // first add().
   void follow_runs_of(const std::string& source);
+  // Of lines this leaves out there are no rows. Before the first add().
+  void filter_lines(LineFilter filter) { filter_ = std::move(filter); }
   // Takes one block into the commit being built. Nothing of it is visible before commit().
   void add(const LineBlock& block);
   // Everything added so far, durable in one write; then counters are shown. Returns the last sequence.
@@ -70,6 +73,7 @@ class Pipeline {
   Redactor redactor_;
   const Deriver deriver_;
   IdMemory id_memory_;
+  LineFilter filter_;
   const Clock& clock_;           // for read_at only
   PublishedMetrics& published_;  // not owned, outlives this
   const bool history_is_local_;

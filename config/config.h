@@ -151,6 +151,14 @@ struct IdentityConfig {
   std::string run_namespace;
 };
 
+// Which log lines become rows. What is left out still counts and still tells of its run.
+struct LinesConfig {
+  // By environment, or "any": the lowest level that is stored.
+  std::map<std::string, std::string> level;
+  // By level ("DEBUG") or environment and level ("prod.INFO"): the share of lines that is stored, 0 to 1.
+  std::map<std::string, std::string> sample;
+};
+
 struct MetricsConfig {
   // OBS_METRICS_ENABLED. Off: /metrics is 404; counters are still kept.
   bool enabled = true;
@@ -185,6 +193,7 @@ struct Config {
   NdjsonConfig ndjson;
   RedactionConfig redaction;
   IdentityConfig identity;
+  LinesConfig lines;
   MetricsConfig metrics;
   LogConfig log;
 };

@@ -1,4 +1,5 @@
 #include "config/setting.h"
+#include "config/line_share.h"
 
 #include <arpa/inet.h>
 
@@ -126,6 +127,20 @@ std::string check_action(std::string_view entry) {
                                                             "from 1 to 6";
 }
 
+// Of an entry name=value.
+std::string check_line_level(std::string_view entry) {
+  const std::size_t equals = entry.rfind('=');
+  if (equals == 0) return "the name is an environment, or any";
+  return parse_level(entry.substr(equals + 1)) ? "" : "write TRACE, DEBUG, INFO, WARN, ERROR or FATAL";
+}
+std::string check_line_sample(std::string_view entry) {
+  const std::size_t equals = entry.rfind('=');
+  if (!parse_sample_key(entry.substr(0, equals))) {
+    return "the name is a level, or an environment and a level, as in prod.INFO";
+  }
+  return parse_share(entry.substr(equals + 1)) ? "" : "write the share that is stored, 0 to 1, as in 0.1";
+}
+
 std::string check_source_type(std::string_view text) {
   return check_one_of(text, {"files", "kubernetes", "journald", "socket"});
 }
@@ -192,6 +207,8 @@ const Setting<Config> kSettings[] = {
     {"retention.messages", [](Config& c) -> Member { return &c.retention.messages; }, duration(24 * kHour, kTenYears)},
     {"retention.audit", [](Config& c) -> Member { return &c.retention.audit; }, duration(24 * kHour, kTenYears)},
     {"http.listen", [](Config& c) -> Member { return &c.http.listen; }, {}, check_listen},
+    {"lines.level", [](Config& c) -> Member { return &c.lines.level; }, {}, check_line_level},
+    {"lines.sample", [](Config& c) -> Member { return &c.lines.sample; }, {}, check_line_sample},
     {"ndjson.path", [](Config& c) -> Member { return &c.ndjson.path; }, {}, check_ndjson_path},
     {"redaction.packs", [](Config& c) -> Member { return &c.redaction.packs; }, {}, check_pack},
     {"redaction.rules", [](Config& c) -> Member { return &c.redaction.rules; }, {}, check_not_empty},

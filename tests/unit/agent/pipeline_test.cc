@@ -140,6 +140,41 @@ TEST_F(PipelineTest, CountersGoOnWhereTheyWereAfterARestart) {
   EXPECT_EQ(value("runtail_lines_dropped_total", {{"rule", "empty"}}), 1);
 }
 
+TEST_F(PipelineTest, WhatIsLeftOutStillCountsAndStillTellsOfItsRun) {
+  const std::vector<std::string> lines = {
+      line(R"("event":"run.started")"), line(R"("task":"load","phase":"load","records_loaded":600)", 1),
+      R"({"ts":"2026-03-01T00:00:02Z","level":"WARN","msg":"slow","service":"etl"})",
+      R"({"ts":"2026-03-01T00:00:02Z","level":"INFO","msg":"of no run","service":"etl"})",
+      line(R"("event":"run.finished","status":"success","records_loaded":1500)", 3)};
+  feed(lines);
+  const auto everything = [&] {
+    return std::vector<double>{value("trialsync_log_events_total", {{"level", "INFO"}}),
+                               value("trialsync_records_loaded_total"), value("trialsync_jobs_total"),
+                               value("runtail_records_total", {{"table", "job_runs"}}),
+                               value("runtail_records_total", {{"table", "task_runs"}})};
+  };
+  const std::vector<double> unfiltered = everything();
+  EXPECT_EQ(unfiltered, (std::vector<double>{4, 1500, 1, 3, 1}));
+
+  std::filesystem::remove_all(config_.directory);
+  offset_ = 0;
+  open();
+  pipeline_->filter_lines(LineFilter({{{"any", "WARN"}}, {{"WARN", "0"}}}, ""));
+  feed(lines);
+  EXPECT_EQ(everything(), unfiltered);
+  EXPECT_EQ(value("runtail_lines_total", {{"outcome", "stored"}}), 2);
+  EXPECT_EQ(value("runtail_lines_total", {{"outcome", "level_filtered"}}), 2);
+  EXPECT_EQ(value("runtail_lines_total", {{"outcome", "sampled"}}), 1);
+  EXPECT_EQ(value("runtail_records_total", {{"table", "log_events"}}), 2);
+  EXPECT_EQ(value("runtail_ledger_imbalance"), 0);
+  // In the buffer is what has something to deliver.
+  int kept = 0;
+  for (const SequencedChunk& each : *buffer_->read_after(0, 100)) {
+    for (EventReader reader(each.chunk.events); reader.next();) ++kept;
+  }
+  EXPECT_EQ(kept, 3);
+}
+
 TEST_F(PipelineTest, AScrapeShowsOnlyWhatIsCommitted) {
   feed({line(R"("event":"run.started")")});
   LineBlock block;
