@@ -128,12 +128,12 @@ class PostgresRecordsTest : public PostgresSinkTest {
 };
 
 TEST_F(PostgresRecordsTest, AnyOrderAndBatchGiveTheRowsOfOneDelivery) {
-  const int rounds = by_scale(2, 40);
+  const int rounds = by_scale(1, 40);
   for (int round = 0; round < rounds; ++round) {
     SCOPED_TRACE("seed " + std::to_string(seed()) + " round " + std::to_string(round));
     Lines lines(seed() + static_cast<std::uint64_t>(round));
     LogFile files[2] = {LogFile("agent-1/a"), LogFile("agent-1/b", 8)};
-    const std::size_t count = by_scale<std::size_t>(600, 3000);
+    const std::size_t count = by_scale<std::size_t>(500, 3000);
     for (std::size_t i = 0; i < count; ++i) files[lines.below(2)].add(lines.line());
 
     clear();
