@@ -4,6 +4,7 @@
 
 #include "core/truncate.h"
 #include "derive/own_record.h"
+#include "derive/sample.h"
 
 namespace runtail {
 namespace {
@@ -150,6 +151,7 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
   out.dq.clear();
   out.dataset.reset();
   out.own.emplace<std::monostate>();
+  out.sample.reset();
   const auto add = [&out](Table table) { out.tables |= 1u << static_cast<unsigned>(table); };
   const FieldSet& fields = event.fields;
 
@@ -287,6 +289,7 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
   }
 
   if (event.kind >= EventKind::kHeartbeat) derive_own(event, origin, settings_, out);
+  derive_sample(event, origin, settings_, out);
 }
 
 }  // namespace runtail

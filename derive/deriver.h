@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/aggregate.h"
 #include "core/chunk.h"
 #include "core/event.h"
 #include "core/identity.h"
@@ -52,6 +53,7 @@ struct Derived {
   std::vector<DqFact> dq;  // several kinds may stand on one line; each kind at most once
   std::optional<DatasetFact> dataset;
   OwnRecord own;  // a span gives two records: its own and what it adds to its trace
+  std::optional<Sample> sample;
   bool has(Table table) const { return tables & set_of(table); }
 };
 

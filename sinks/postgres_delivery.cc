@@ -132,7 +132,7 @@ PgOutcome<void> PostgresDelivery::write_facts(std::size_t from, std::size_t to, 
   if (!pass.missing_ahead.empty() || pass.kept == 0) return {};
   DirtyDays dirty;
   if (auto done = writer_.write(fold, dirty); !done) return done.error();
-  auto there = write_records(connection_, target_.sql.records, fold.records);
+  auto there = write_records(connection_, target_.sql.records, fold.records, fold.aggregates);
   if (!there) return there.error();
   pass.outcomes.applied -= *there;
   pass.outcomes.duplicate += *there;
@@ -227,7 +227,7 @@ void PostgresDelivery::refuse(std::size_t ordinal, const PgError& error) {
   // Few errors name their table, and those of a partition name that.
   std::string_view table = error.table_name;
   for (const Table each : {Table::kJobRuns, Table::kDqObservations, Table::kDqCheckResults, Table::kTraces,
-                           Table::kSpans, Table::kChatMessages, Table::kDocumentEvents}) {
+                           Table::kSpans, Table::kChatMessages, Table::kDocumentEvents, Table::kMetricsAggregates}) {
     if (table.starts_with(std::string(to_string(each)) + "_2")) table = to_string(each);
   }
   if (target_.lane == PostgresLane::kLines) table = to_string(Table::kLogEvents);

@@ -48,6 +48,7 @@ void PostgresFold::clear(const Horizons& horizons) {
   results.clear();
   datasets.clear();
   records.clear();
+  aggregates.clear();
 }
 
 bool PostgresFold::place(Table table, const Horizon& horizon, TimePoint at) {
@@ -73,6 +74,9 @@ void PostgresFold::add(const RedactedEvent& event, const Origin& origin, Derived
   if (!derived.dq.empty()) add_dq(event, origin, derived, run_stored);
   if (derived.dataset) add_dataset(event, origin, derived);
   add_own(derived.own);
+  if (derived.sample && place(Table::kMetricsAggregates, horizons_.aggregates, event.ts)) {
+    aggregates.add(*derived.sample, event.ts);
+  }
 }
 
 void PostgresFold::add_own(const OwnRecord& own) {

@@ -12,6 +12,7 @@
 #include "core/run_state.h"
 #include "core/sink.h"
 #include "derive/deriver.h"
+#include "sinks/postgres_aggregate_fold.h"
 #include "sinks/postgres_horizons.h"
 #include "sinks/postgres_record_fold.h"
 
@@ -83,6 +84,7 @@ class PostgresFold {
   std::map<std::pair<Uuid, TimePoint>, DqResult> results;
   std::map<Uuid, DatasetRow> datasets;
   PostgresRecordFold records;
+  PostgresAggregateFold aggregates;
 
  private:
   void add_run(RunFact& fact, bool task);

@@ -192,6 +192,32 @@ PostgresRecordStatements::PostgresRecordStatements(std::string_view schema_name)
                                  "(excluded.last_seen_at, (excluded.details->>'event_id') COLLATE \"C\") > "
                                  "(t.last_seen_at, coalesce(t.details->>'event_id', '') COLLATE \"C\")",
                                  "id,service,instance", "", "");
+  // A sum of microseconds in seconds: rounded back to a whole number of them, it does not depend on the order of
+  // adding.
+  merge_aggregates = "INSERT INTO " + schema + R"(metrics_aggregates AS t
+  (id, bucket, bucket_seconds, metric, dimensions, count, sum, buckets, error_count, tokens, cost_usd, min, max)
+SELECT id, bucket, bucket_seconds, metric, dimensions, count, sum, buckets, error_count, tokens, cost_usd, min, max
+FROM json_to_recordset($1::json) AS f(id uuid, bucket timestamptz, bucket_seconds integer, metric text,
+  dimensions jsonb, count bigint, sum double precision, buckets bigint[], error_count bigint, tokens bigint,
+  cost_usd numeric, min double precision, max double precision)
+ORDER BY id, bucket
+ON CONFLICT (id, bucket) DO UPDATE SET
+  count = t.count + excluded.count,
+  sum = round((t.sum + excluded.sum) * 1000000) / 1000000,
+  buckets = (SELECT array_agg(coalesce(u.a, 0) + coalesce(u.b, 0) ORDER BY u.i)
+             FROM unnest(t.buckets, excluded.buckets) WITH ORDINALITY AS u(a, b, i)),
+  error_count = t.error_count + excluded.error_count,
+  tokens = coalesce(t.tokens + excluded.tokens, t.tokens, excluded.tokens),
+  cost_usd = CASE WHEN t.cost_usd + excluded.cost_usd > 9999.999999 THEN 9999.999999
+    ELSE coalesce(t.cost_usd + excluded.cost_usd, t.cost_usd, excluded.cost_usd) END,
+  min = least(t.min, excluded.min),
+  max = greatest(t.max, excluded.max)
+RETURNING id, (extract(epoch FROM bucket) * 1000000)::bigint, metric, buckets, round(min * 1000000)::bigint,
+  round(max * 1000000)::bigint)";
+  set_quantiles = "UPDATE " + schema + R"(metrics_aggregates t SET p50 = f.p50, p95 = f.p95, p99 = f.p99
+FROM json_to_recordset($1::json) AS f(id uuid, bucket timestamptz, p50 double precision, p95 double precision,
+  p99 double precision)
+WHERE t.id = f.id AND t.bucket = f.bucket)";
 }
 
 }  // namespace runtail

@@ -14,6 +14,8 @@ struct PostgresRecordStatements {
   std::string insert_spans;
   std::string insert_chats, insert_documents;
   std::string upsert_providers, upsert_heartbeats;
+  // Gives id, bucket (microseconds since 1970), metric, buckets, min and max (microseconds) of the merged rows.
+  std::string merge_aggregates, set_quantiles;
 };
 
 }  // namespace runtail

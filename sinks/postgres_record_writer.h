@@ -3,14 +3,15 @@
 
 #include "core/chunk.h"
 #include "schema/pg.h"
+#include "sinks/postgres_aggregate_fold.h"
 #include "sinks/postgres_record_fold.h"
 #include "sinks/postgres_record_statements.h"
 
 namespace runtail {
 
-// Takes the rows out of `fold`. Gives the records that were there already: their positions were lost, they were not.
+// Takes the rows out of `records`. Gives the records that were there already: their positions were lost, they were not.
 // After an error the transaction can only be rolled back, to a savepoint or whole.
 PgOutcome<RecordCounts> write_records(PgConnection& connection, const PostgresRecordStatements& sql,
-                                      PostgresRecordFold& fold);
+                                      PostgresRecordFold& records, const PostgresAggregateFold& aggregates);
 
 }  // namespace runtail

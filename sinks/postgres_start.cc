@@ -50,7 +50,8 @@ constexpr std::string_view kWrittenTables[] = {"source_files",
                                                "spans",
                                                "chat_messages",
                                                "document_events",
-                                               "provider_sync_status"};
+                                               "provider_sync_status",
+                                               "metrics_aggregates"};
 
 }  // namespace
 

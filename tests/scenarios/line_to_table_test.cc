@@ -41,7 +41,6 @@ const std::map<std::string, std::string> kNotFromLines = {
     {"service_heartbeats.lag_seconds", "of the agent's own heartbeat"},
     {"service_heartbeats.buffer_bytes", "of the agent's own heartbeat"},
     {"metric_snapshots.*", "made of counters, not of lines"},
-    {"metrics_aggregates.*", "not made yet"},
     {"alert_channels.*", "of alerts"},
     {"alert_rules.*", "of alerts"},
     {"alert_rule_channels.*", "of alerts"},

@@ -57,7 +57,7 @@ TEST_F(OwnRecordTest, ASpanHasItsOwnFieldsAndThoseItShares) {
       "document_id":"d1","parser":"pdf","page_count":5,"chunk_count":6,"chunk_size":7)");
   ASSERT_TRUE(fact);
   EXPECT_EQ(derived_.tables, set_of(Table::kLogEvents) | set_of(Table::kJobRuns) | set_of(Table::kRunAttempts) |
-                                 set_of(Table::kSpans) | set_of(Table::kTraces));
+                                 set_of(Table::kSpans) | set_of(Table::kTraces) | set_of(Table::kMetricsAggregates));
   EXPECT_EQ(to_hex(fact->trace_id.bytes), kTrace);
   EXPECT_EQ(to_hex(fact->span_id), "00f067aa0ba902b7");
   EXPECT_EQ(fact->id, span_uuid_of(fact->trace_id, "00f067aa0ba902b7"));
@@ -203,6 +203,42 @@ TEST_F(OwnRecordTest, AHeartbeatIsOfAnInstance) {
   EXPECT_EQ(fact->status, "ok");
   EXPECT_FALSE(fact->started_at);
   EXPECT_EQ(this->fact<HeartbeatFact>(R"("event":"heartbeat","status":"purple")")->status, "degraded");
+}
+
+TEST_F(OwnRecordTest, LinesThatSayHowLongSomethingTookAreSamples) {
+  struct Case {
+    const char* members;
+    std::string_view metric, first, second;
+    std::int64_t micros;
+    bool error;
+  };
+  for (const Case& each :
+       {Case{R"("event":"run.finished","job_id":"j","run_id":"r","status":"failed","duration_ms":1500.5)",
+             "trialsync_job_duration_seconds", "j", "failed", 1'500'500, true},
+        Case{R"("event":"task.finished","run_id":"r","task":"t","phase":"load","duration_ms":2)",
+             "trialsync_task_duration_seconds", "load", "", 2'000, false},
+        Case{R"("event":"http","route":"/a","method":"GET","http_status":404,"duration_ms":3)",
+             "trialsync_api_request_duration_seconds", "/a", "GET", 3'000, true},
+        Case{R"("event":"span","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7",
+             "span_type":"llm","duration_ms":0.004)",
+             "trialsync_span_duration_seconds", "llm", "", 4, false}}) {
+    const Derived& derived = derive(each.members);
+    ASSERT_TRUE(derived.sample) << each.members;
+    EXPECT_TRUE(derived.has(Table::kMetricsAggregates));
+    EXPECT_EQ(spec_of(derived.sample->of).metric, each.metric);
+    EXPECT_EQ(derived.sample->dimensions[0], each.first);
+    EXPECT_EQ(derived.sample->dimensions[1], each.second);
+    EXPECT_EQ(derived.sample->environment, "prod");
+    EXPECT_EQ(derived.sample->micros, each.micros);
+    EXPECT_EQ(derived.sample->error, each.error);
+  }
+  for (const char* members : {R"("event":"run.finished","run_id":"r","status":"success")",
+                              R"("event":"run.finished","run_id":"r","status":"running","duration_ms":5)",
+                              R"("event":"run.started","run_id":"r","duration_ms":5)", R"("duration_ms":5)"}) {
+    EXPECT_FALSE(derive(members).sample) << members;
+  }
+  const std::string long_route(300, 'x');
+  EXPECT_FALSE(derive(R"("event":"http","duration_ms":5,"route":")" + long_route + '"').sample);
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
-// Spans, chats, documents, synchronisations and heartbeats on a real server: the same rows whatever the order, the
-// batches and the repeats their lines come in.
+// Spans, chats, documents, synchronisations, heartbeats and aggregates on a real server: the same rows whatever the
+// order, the batches and the repeats their lines come in.
+#include <cmath>
+#include <map>
+#include <numeric>
 #include <random>
 
 #include "tests/support/scale.h"
@@ -8,8 +11,13 @@
 namespace runtail::test {
 namespace {
 
-constexpr const char* kTables[] = {
-    "traces", "spans", "chat_messages", "document_events", "provider_sync_status", "service_heartbeats"};
+constexpr const char* kTables[] = {"traces",
+                                   "spans",
+                                   "chat_messages",
+                                   "document_events",
+                                   "provider_sync_status",
+                                   "service_heartbeats",
+                                   "metrics_aggregates"};
 
 // Not to be compressed; beyond 2,704 bytes no index takes it.
 std::string random_letters(int count) {
@@ -37,7 +45,7 @@ std::string span_line(std::size_t trace, std::size_t span, const std::string& me
                  R"("trace_id":")" + trace_id(trace) + R"(","span_id":")" + span_id(span) + "\"," + members);
 }
 
-// Lines of all five kinds, with few distinct values, so that facts meet.
+// Lines of all those kinds, with few distinct values, so that facts meet.
 class Lines {
  public:
   explicit Lines(std::uint64_t seed) : random_(seed) {}
@@ -64,7 +72,15 @@ class Lines {
     maybe(4, "error_message", text(pick({"upstream away", "disk full"})));
     maybe(3, "service", text(pick({"etl", "api"})));
     maybe(5, "env", text(pick({"prod", "dev"})));
-    switch (below(5)) {
+    switch (below(7)) {
+      case 5:
+        return line_at(
+            time(), "http",
+            more + R"(,"method":"GET","route":")" + pick({"/a", "/b"}) + R"(","http_status":)" + pick({"200", "503"}));
+      case 6:
+        return line_at(time(), "run.finished",
+                       more + R"(,"run_id":"r)" + std::to_string(below(500)) + R"(","status":")" +
+                           pick({"success", "failed"}) + '"');
       case 0: {
         maybe(2, "parent_span_id", text(span_id(below(50))));
         maybe(2, "status", text(pick({"ok", "error", "so so"})));
@@ -119,11 +135,64 @@ class PostgresRecordsTest : public PostgresSinkTest {
     all.insert(all.end(), sums.begin(), sums.end());
     return all;
   }
+  // What the rows say, against all durations at once.
+  void expect_aggregates(const LogFile (&files)[2]) {
+    std::map<std::string, std::vector<double>> durations;
+    std::map<std::string, std::pair<int, std::int64_t>> errors_and_tokens;
+    for (const LogFile& file : files) {
+      file.each_event(0, file.lines(), [&](const RedactedEvent& event, const Derived& derived, std::size_t) {
+        if (!derived.sample) return;
+        const Sample& sample = *derived.sample;
+        std::string key = to_rfc3339(aggregate_bucket_of(event.ts)).substr(0, 16);
+        key += '|' + std::string(spec_of(sample.of).metric) + '|' + std::string(sample.environment);
+        for (const std::string_view value : sample.dimensions) key += '|' + std::string(value);
+        durations[key].push_back(static_cast<double>(sample.micros) / 1e6);
+        errors_and_tokens[key].first += sample.error;
+        errors_and_tokens[key].second += sample.tokens.value_or(0);
+      });
+    }
+    auto found = look_.exec(
+        "SELECT to_char(bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI'), metric, dimensions->>'environment', "
+        "coalesce(dimensions->>'job_id', dimensions->>'phase', dimensions->>'route', dimensions->>'span_type', ''), "
+        "coalesce(dimensions->>'status', dimensions->>'method', ''), count, sum, min, max, p50, p95, p99, error_count, "
+        "coalesce(tokens, 0), buckets FROM observability.metrics_aggregates");
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(static_cast<std::size_t>(found->rows()), durations.size());
+    for (int row = 0; row < found->rows(); ++row) {
+      std::string key;
+      for (int column = 0; column < 5; ++column) {
+        key += (column == 0 ? "" : "|") + std::string(found->text(row, column));
+      }
+      SCOPED_TRACE(key);
+      std::vector<double> values = durations[key];
+      ASSERT_FALSE(values.empty());
+      std::sort(values.begin(), values.end());
+      const auto real = [&](int column) { return std::stod(std::string(found->text(row, column))); };
+      EXPECT_EQ(found->integer(row, 5), static_cast<std::int64_t>(values.size()));
+      EXPECT_NEAR(real(6), std::accumulate(values.begin(), values.end(), 0.0), 1e-6);
+      EXPECT_EQ(real(7), values.front());
+      EXPECT_EQ(real(8), values.back());
+      const Aggregate of = found->text(row, 1) == spec_of(Aggregate::kJobDuration).metric ? Aggregate::kJobDuration
+                           : found->text(row, 1) == spec_of(Aggregate::kRequestDuration).metric
+                               ? Aggregate::kRequestDuration
+                               : Aggregate::kSpanDuration;
+      const auto bounds = spec_of(of).bounds;
+      for (const auto& [column, q] : {std::pair(9, 0.5), {10, 0.95}, {11, 0.99}}) {
+        // In the bucket that holds the value of that rank.
+        const double exact = values[static_cast<std::size_t>(std::ceil(q * static_cast<double>(values.size()))) - 1];
+        const auto high = std::lower_bound(bounds.begin(), bounds.end(), exact);
+        EXPECT_GE(real(column), high == bounds.begin() ? 0 : *(high - 1)) << q << " of which is " << exact;
+        EXPECT_LE(real(column), high == bounds.end() ? values.back() : *high) << q << " of which is " << exact;
+      }
+      EXPECT_EQ(found->integer(row, 12), errors_and_tokens[key].first);
+      EXPECT_EQ(found->integer(row, 13), errors_and_tokens[key].second);
+    }
+  }
   void clear() {
     rows(
         "TRUNCATE source_files, source_facts, run_ids, job_runs, run_attempts, task_runs, run_state_changes, "
         "log_events, traces, spans, chat_messages, document_events, provider_sync_status, service_heartbeats, "
-        "dead_letters CASCADE");
+        "metrics_aggregates, dead_letters CASCADE");
   }
 };
 
@@ -155,6 +224,8 @@ TEST_F(PostgresRecordsTest, AnyOrderAndBatchGiveTheRowsOfOneDelivery) {
     EXPECT_EQ(one("SELECT count(*) FROM service_heartbeats h WHERE last_seen_at <> (SELECT max(ts) FROM log_events e "
                   "WHERE e.message = 'm' AND e.event_id = (h.details->>'event_id')::uuid)"),
               "0");
+
+    expect_aggregates(files);
 
     std::vector<SequencedChunk> chunks;
     for (const LogFile& file : files) {
@@ -264,12 +335,12 @@ TEST(PostgresRecords, OfGroupsThatWereLeftOutAreExpiredAndTheRestArrives) {
   const std::string url = PostgresCluster::shared().create_database("left_out_" + std::to_string(++count));
   PgConnection look = connect(url);
   MigrationRequest request;
-  request.without = {"traces", "chat", "documents", "providers"};
+  request.without = {"traces", "chat", "documents", "aggregates", "providers"};
   ASSERT_TRUE(migrate_up(look, "observability", request));
   ASSERT_TRUE(maintain_partitions(look, "observability", kNow));
   LogFile file;
   for (std::size_t i = 0; i < 3; ++i) {
-    file.add(span_line(1, i, R"("job_id":"orders","run_id":"r1","tokens_in":5)"));
+    file.add(span_line(1, i, R"("job_id":"orders","run_id":"r1","tokens_in":5,"duration_ms":3)"));
     file.add(line_at("2026-03-01T00:00:01Z", "chat", R"("session_id":"s","content":"hi")"));
     file.add(line_at("2026-03-01T00:00:01Z", "document", R"("document_id":"d","event_type":"parse")"));
     file.add(line_at("2026-03-01T00:00:01Z", "provider_sync", R"("provider":"p","status":"ok")"));
@@ -282,8 +353,8 @@ TEST(PostgresRecords, OfGroupsThatWereLeftOutAreExpiredAndTheRestArrives) {
   const auto chunks = chunks_of(file, {0, 7, 15});
   const Delivery delivery = sink.deliver(chunks, false);
   ASSERT_EQ(delivery.status, Delivery::Status::kDelivered) << delivery.reason;
-  for (const Table table :
-       {Table::kTraces, Table::kSpans, Table::kChatMessages, Table::kDocumentEvents, Table::kProviderSyncStatus}) {
+  for (const Table table : {Table::kTraces, Table::kSpans, Table::kChatMessages, Table::kDocumentEvents,
+                            Table::kProviderSyncStatus, Table::kMetricsAggregates}) {
     EXPECT_EQ(delivery.outcomes.expired[table], 3u) << to_string(table);
   }
   RecordCounts sum = delivery.outcomes.applied;
