@@ -156,9 +156,9 @@ std::vector<Fault> faults() {
          stage.runtail_migrate({"--down-to", older});
        },
        [](Stage& stage) { stage.runtail_migrate({}); },
-       {"42P01",
-        "schema observability is at version " + older +
-            ", this runtail needs 12; missing: source_facts (version 12); run, as its owner: runtail migrate"}},
+       {"42P01", "schema observability is at version " + older +
+                     ", this runtail needs 12; missing: source_facts (version 12), service_heartbeats (version 12); "
+                     "run, as its owner: runtail migrate"}},
       {"SchemaNewer",
        [](Stage& stage) {
          stage.run(
