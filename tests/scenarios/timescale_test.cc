@@ -98,13 +98,16 @@ TEST_F(Timescale, OptionalTablesAreHypertablesWhoseOldChunksGo) {
   LogFile log(directory_ / "etl.log");
   const std::string now = R"({"ts":")" + to_rfc3339(SystemClock().now()) + R"(","job_id":"orders","run_id":"r1",)";
   for (const char* id : {"1", "2"}) {
-    log.append_line(now + R"("event":"span","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"abcdabcdabcdabc)" +
-                    id + R"("})");
+    log.append_line(
+        now +
+        R"("event":"span","duration_ms":5,"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"abcdabcdabcdabc)" +
+        id + R"("})");
   }
   log.append_line(now + R"("event":"run.finished","status":"success"})");
   ASSERT_TRUE(agent.start_healthy()) << agent.log();
   EXPECT_TRUE(wait_until([&] { return sql.log_events() == 3; })) << agent.log();
   EXPECT_EQ(sql.number("SELECT span_count FROM observability.traces"), 2);
+  EXPECT_EQ(sql.number("SELECT count FROM observability.metrics_aggregates WHERE p50 IS NOT NULL"), 2);
   EXPECT_EQ(sql.number("SELECT count(*) FROM monitoring.job_runs WHERE status = 'SUCCESS'"), 1);
   agent.terminate();
   const Finished undone = migrate({"--down-to", "0"});
