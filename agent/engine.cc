@@ -232,10 +232,10 @@ void Engine::refresh(TimePoint now) {
   published_.set(Metric::kBufferLimit, {}, static_cast<double>(buffer_->bytes_max()));
   published_.set(Metric::kBufferDegraded, {}, failure() ? 1 : 0);
   double lines = 0;
-  for (const Series& series : published_.snapshot()) {
+  published_.for_each([&lines](const Series& series) {
     if (series.metric == Metric::kLinesReadTotal) lines += series.value;
     if (series.metric == Metric::kLinesTotal) lines -= series.value;
-  }
+  });
   std::uint64_t records = 0;
   for (const auto& each : destinations_) records += each->loop->imbalance();
   published_.set(Metric::kLedgerImbalance, {}, std::abs(lines) + static_cast<double>(records));
@@ -284,12 +284,12 @@ std::string Engine::describe(TimePoint now) const {
   std::map<std::string, double> lines;
   double read = 0, imbalance = 0;
   std::map<std::string, double> records;
-  for (const Series& series : published_.snapshot()) {
+  published_.for_each([&](const Series& series) {
     if (series.metric == Metric::kLinesReadTotal) read += series.value;
     if (series.metric == Metric::kLinesTotal) lines[series.labels[1]] += series.value;
     if (series.metric == Metric::kRecordsTotal) records[series.labels[2]] += series.value;
     if (series.metric == Metric::kLedgerImbalance) imbalance = series.value;
-  }
+  });
   const auto list = [](const std::map<std::string, double>& counts) {
     std::string text;
     for (const auto& [name, count] : counts)

@@ -41,7 +41,9 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
       published_(published),
       history_is_local_(history_is_local),
       metrics_(max_series),
-      runs_(buffer, metrics_),
+      known_(buffer),
+      runs_(buffer, metrics_, known_),
+      line_counts_(metrics_, known_),
       redactions_(redactor_.kinds().size()) {
   published_.publish(restore_counters(buffer_, kCountersPrefix, metrics_));
 }
@@ -154,6 +156,7 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
   const Origin origin{&*ids_, offset, block.default_job_id, block.default_job_rank};
   deriver_.derive(event, origin, derived_, &id_memory_);  // same event, same facts: the sink derives again
   runs_.apply(derived_, event);
+  line_counts_.count(event, derived_, deriver_.settings().service);
   for (std::size_t i = 0; i < kTableCount; ++i) chunk.records.by_table[i] += derived_.tables >> i & 1;
   chunk.covers_until = std::max(chunk.covers_until, event.ts);
   if (derived_.run && derived_.run->scheduled_at) {
@@ -358,22 +361,6 @@ void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
   for (const RedactionCount& count : safe.counts) redactions_[count.kind] += count.count;
   // An error leaves no counts.
   if (safe.redaction_state == RedactionState::kFailedClosed) ++(safe.counts.empty() ? failed_closed_ : over_budget_);
-
-  if (safe.kind == EventKind::kHttp) {
-    const std::string_view route = safe.fields.text(Field::kRoute), method = safe.fields.text(Field::kMethod);
-    const auto status = safe.fields.integer(Field::kHttpStatus);
-    metrics_.add(Metric::kApiRequestsTotal, {route, method, status ? std::to_string(*status) : std::string()}, 1);
-    if (const auto ms = safe.fields.real(Field::kDurationMs)) {
-      metrics_.observe(Metric::kApiRequestDuration, {route, method}, *ms / 1e3);
-    }
-  } else if (safe.kind == EventKind::kPool) {
-    const std::string_view component = safe.fields.text(Field::kComponent);
-    for (const auto& [field, metric] :
-         {std::pair(Field::kInUse, Metric::kDbPoolInUse), std::pair(Field::kSize, Metric::kDbPoolSize),
-          std::pair(Field::kWaiters, Metric::kDbPoolWaiters)}) {
-      if (const auto value = safe.fields.integer(field)) metrics_.set(metric, {component}, static_cast<double>(*value));
-    }
-  }
 }
 
 // Counts gathered over a block go into the table once.
@@ -429,6 +416,7 @@ Result<Sequence> Pipeline::commit() {
     if (auto bytes = open.take_changed()) commit_.state.push_back({followed_key(source), std::move(*bytes)});
   }
   for (StateEntry& entry : runs_.take_changed()) commit_.state.push_back(std::move(entry));
+  known_.take_changed(commit_.state);
   std::vector<Series> changed = metrics_.take_changed();
   for (const Series& series : changed) {
     commit_.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});

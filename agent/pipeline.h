@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "agent/last_known.h"
 #include "agent/line_block.h"
+#include "agent/line_counts.h"
 #include "agent/open_runs.h"
 #include "agent/run_book.h"
 #include "buffer/durable_buffer.h"
@@ -78,7 +80,9 @@ class Pipeline {
   PublishedMetrics& published_;  // not owned, outlives this
   const bool history_is_local_;
   MetricTable metrics_;
+  LastKnown known_;
   RunBook runs_;
+  LineCounts line_counts_;
 
   Commit commit_;
   std::uint64_t pending_lines_ = 0, pending_bytes_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace runtail {
 namespace {
@@ -68,7 +69,9 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
     held.record.apply(fact, &conflicts);
     if (is_new) show_job(job_of(held.record));
     if (conflicts > 0) metrics_.add(Metric::kFieldConflictsTotal, {}, static_cast<double>(conflicts));
+    count_queue(event, held.record, fact);
     count(fact, held.record);
+    show_running(held.record);
     if (event.kind == EventKind::kTaskFinished && fact.duration_ms) {
       metrics_.observe(Metric::kTaskDuration, {or_none(fact.phase)}, seconds(*fact.duration_ms));
     }
@@ -83,6 +86,10 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
   const std::string_view job = derived.run ? derived.run->job_id : event.fields.text(Field::kJobId);
   for (const DqFact& fact : derived.dq) {
     if (fact.kind == DqKind::kColumns) count_columns(fact, job);
+    if (fact.kind == DqKind::kReported) {
+      metrics_.set(Metric::kDqCheckStatus, {or_none(job), fact.table, fact.check.empty() ? fact.metric : fact.check},
+                   static_cast<double>(fact.status));
+    }
     if (fact.kind == DqKind::kNullRates) {
       for_each_rate(fact.data, [&](std::string_view column, double rate) {
         metrics_.set(Metric::kDqNullRate, {or_none(job), fact.table, column}, rate);
@@ -137,6 +144,45 @@ void RunBook::count(const RunFact& fact, RunRecord& record) {
   if (fact.status && is_terminal(*fact.status)) count_verdict(fact, record);
 }
 
+// Of runs that name a queue. The name may stand on a later line than the first: of several the smallest counts, so that
+// the order does not matter.
+void RunBook::count_queue(const RedactedEvent& event, RunRecord& record, const RunFact& fact) {
+  const std::string_view stated = event.fields.text(Field::kQueue);
+  if (!stated.empty() && (record.queue.empty() || stated < record.queue)) record.queue = stated;
+  if (record.queue.empty()) return;
+  const auto count = [&](std::string_view what) {
+    metrics_.add(Metric::kQueueJobsTotal, {record.queue, record.run.text(RunText::kJobType), what}, 1);
+  };
+  if (event.kind == EventKind::kRunQueued && !std::exchange(record.enqueued, true)) count("enqueued");
+  CountedAttempt& counted = record.counted[fact.attempt];
+  if (fact.attempt > 1 && fact.attempt_status != RunStatus::kQueued && !std::exchange(counted.queue_retry, true)) {
+    count("retry");
+  }
+  if (fact.attempt_status && is_terminal(*fact.attempt_status) && !std::exchange(counted.queue_end, true)) {
+    if (*fact.attempt_status == RunStatus::kSuccess) count("success");
+    if (*fact.attempt_status == RunStatus::kFailed) count("failure");
+  }
+}
+
+// A run counts as running under the names it has now; it leaves the gauge under those it entered it with.
+void RunBook::show_running(RunRecord& record) {
+  const bool runs = record.run.state.status == RunStatus::kRunning && record.run.state.stamp.attempt > 0;
+  const std::string_view job_type = record.run.text(RunText::kJobType);
+  RunningAs& shown = record.running;
+  if (runs ? shown.job_id == record.run.job_id && shown.queue == record.queue && shown.job_type == job_type
+           : shown.job_id.empty()) {
+    return;
+  }
+  const auto move = [this](const RunningAs& names, double by) {
+    if (names.job_id.empty()) return;
+    metrics_.add(Metric::kJobsRunning, {names.job_id}, by);
+    if (!names.queue.empty()) metrics_.add(Metric::kQueueJobsActive, {names.queue, names.job_type}, by);
+  };
+  move(shown, -1);
+  shown = runs ? RunningAs{record.run.job_id, record.queue, std::string(job_type)} : RunningAs{};
+  move(shown, 1);
+}
+
 void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
   CountedAttempt& counted = record.counted[fact.attempt];
   const Stamp stamp{fact.attempt, state_rank(*fact.status, fact.verdict_source), fact.at, fact.event_id};
@@ -167,18 +213,15 @@ void RunBook::count_columns(const DqFact& fact, std::string_view job_id) {
   const std::string key = "x/" + std::string(or_none(job_id)) + '\x1F' + std::string(fact.table);
   const auto digest = sha256(fact.data);
   std::string now(reinterpret_cast<const char*>(digest.data()), digest.size());
-  auto [known, first] = known_digests_.try_emplace(key);
-  if (first) known->second = buffer_.get(key).value_or("");
-  if (known->second == now) return;
+  const std::string& before = known_.get(key);
+  if (before == now) return;
   // The first list seen is what is expected.
-  if (!known->second.empty()) metrics_.add(Metric::kDqSchemaDriftTotal, {or_none(job_id), fact.table}, 1);
-  known->second = now;
-  digests_.push_back({key, std::move(now)});
+  if (!before.empty()) metrics_.add(Metric::kDqSchemaDriftTotal, {or_none(job_id), fact.table}, 1);
+  known_.put(key, std::move(now));
 }
 
 std::vector<StateEntry> RunBook::take_changed() {
-  std::vector<StateEntry> out = std::move(digests_);
-  digests_.clear();
+  std::vector<StateEntry> out;
   for (const Uuid& run_id : changed_) {
     Held& held = held_.at(run_id);
     held.changed = false;

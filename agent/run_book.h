@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/last_known.h"
 #include "buffer/durable_buffer.h"
 #include "core/metric.h"
 #include "core/run_record.h"
@@ -18,8 +19,8 @@ namespace runtail {
 class RunBook {
  public:
   // At most `runs_max` runs stay in memory; the others are read back from the buffer when a line names them.
-  RunBook(const DurableBuffer& buffer, MetricTable& metrics, std::size_t runs_max = 2000)
-      : buffer_(buffer), metrics_(metrics), runs_max_(runs_max) {}
+  RunBook(const DurableBuffer& buffer, MetricTable& metrics, LastKnown& known, std::size_t runs_max = 2000)
+      : buffer_(buffer), metrics_(metrics), known_(known), runs_max_(runs_max) {}
 
   // What the line says of its run, datasets and checks.
   void apply(const Derived& derived, const RedactedEvent& event);
@@ -40,16 +41,17 @@ class RunBook {
   void show_job(std::string_view job_id);
   void count(const RunFact& fact, RunRecord& record);
   void count_verdict(const RunFact& fact, RunRecord& record);
+  void count_queue(const RedactedEvent& event, RunRecord& record, const RunFact& fact);
+  void show_running(RunRecord& record);
   void count_columns(const DqFact& fact, std::string_view job_id);
 
   const DurableBuffer& buffer_;  // not owned, outlives this
   MetricTable& metrics_;         // not owned, outlives this
+  LastKnown& known_;             // not owned, outlives this; holds digests of column lists
   const std::size_t runs_max_;
   std::unordered_map<Uuid, Held> held_;
   std::list<Uuid> recent_;  // most recently used first
   std::vector<Uuid> changed_;
-  std::vector<StateEntry> digests_;  // changed digests of column lists
-  std::unordered_map<std::string, std::string> known_digests_;
 };
 
 }  // namespace runtail

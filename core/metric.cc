@@ -7,19 +7,36 @@
 #include <utility>
 
 #include "core/bytes.h"
+#include "core/field.h"
 
 namespace runtail {
 namespace {
 
+// As the page of families spells them.
+struct Shape {
+  MetricType type;
+  std::span<const double> buckets = {};
+};
+constexpr Shape kCounter{MetricType::kCounter}, kGauge{MetricType::kGauge};
+constexpr Shape histogram(std::span<const double> buckets) { return {MetricType::kHistogram, buckets}; }
+
+constexpr MetricFamilySpec make_spec(std::string_view name, Shape shape, std::string_view labels,
+                                     std::string_view help) {
+  return {name, shape.type, labels, help, shape.buckets};
+}
+
 constexpr MetricFamilySpec kFamilies[] = {
-#define RUNTAIL_SPEC(enumerator, name, type, labels, help) {name, MetricType::type, labels, help},
+#define RUNTAIL_SPEC(enumerator, name, type, labels, help) make_spec(name, type, labels, help),
     RUNTAIL_METRICS(RUNTAIL_SPEC)
 #undef RUNTAIL_SPEC
 };
 
-// Seconds. Jobs run from seconds to a day; the bounds are where operators set their alerts (1 min, 1 h, 8 h).
-constexpr double kJobBuckets[] = {1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400};
-constexpr double kRequestBuckets[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+constexpr std::string_view kMethods[] = {"GET",    "HEAD",    "POST",    "PUT",  "PATCH",
+                                         "DELETE", "CONNECT", "OPTIONS", "TRACE"};
+constexpr std::string_view kLevels[] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"};
+constexpr std::string_view kCategories[] = {"API", "DB", "Data", "System"};
+constexpr std::string_view kQueueEvents[] = {"enqueued", "retry", "success", "failure"};
+constexpr std::string_view kDirections[] = {"in", "out"};
 
 constexpr std::string_view kOther = "__other__";
 constexpr std::string_view kInvalid = "__invalid__";
@@ -39,9 +56,24 @@ bool is_label_value(std::string_view value) {
   return !value.empty() && value.size() <= kLabelBytesMax && std::all_of(value.begin(), value.end(), is_label_char);
 }
 
-std::string_view clean_label(std::string_view value) {
-  if (value.empty()) return kNone;
-  return is_label_value(value) ? value : kInvalid;
+bool is_status_code(std::string_view value) {
+  return value.size() == 3 && value[0] >= '1' && value[0] <= '5' && value[1] >= '0' && value[1] <= '9' &&
+         value[2] >= '0' && value[2] <= '9';
+}
+
+std::string_view clean_label(std::string_view name, std::string_view value) {
+  if (value.empty() || value == kNone) return kNone;
+  if (!is_label_value(value)) return kInvalid;
+  if (name == "status_code") return is_status_code(value) ? value : kInvalid;
+  const auto allowed = closed_set_of(name);
+  return allowed.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end() ? value : kInvalid;
+}
+
+// Takes the first name off the list.
+std::string_view next_name(std::string_view& names) {
+  const std::string_view name = names.substr(0, names.find(','));
+  names.remove_prefix(std::min(names.size(), name.size() + 1));
+  return name;
 }
 
 [[maybe_unused]] std::size_t label_count(std::string_view names) {
@@ -62,7 +94,8 @@ Series make_series(Metric metric, std::initializer_list<std::string_view> labels
   Series series;
   series.metric = metric;
   series.labels.reserve(labels.size());
-  for (const std::string_view label : labels) series.labels.emplace_back(clean_label(label));
+  std::string_view names = spec_of(metric).labels;
+  for (const std::string_view label : labels) series.labels.emplace_back(clean_label(next_name(names), label));
   if (spec_of(metric).type == MetricType::kHistogram) series.buckets.resize(buckets_of(metric).size() + 1);
   return series;
 }
@@ -87,10 +120,18 @@ std::span<const MetricFamilySpec> metric_families() { return kFamilies; }
 
 const MetricFamilySpec& spec_of(Metric metric) { return kFamilies[static_cast<std::size_t>(metric)]; }
 
-std::span<const double> buckets_of(Metric metric) {
-  if (spec_of(metric).type != MetricType::kHistogram) return {};
-  return metric == Metric::kApiRequestDuration ? std::span<const double>(kRequestBuckets)
-                                               : std::span<const double>(kJobBuckets);
+std::span<const std::string_view> closed_set_of(std::string_view label) {
+  if (label == "method") return kMethods;
+  if (label == "level") return kLevels;
+  if (label == "error_category") return kCategories;
+  if (label == "event") return kQueueEvents;
+  if (label == "direction") return kDirections;
+  if (label == "phase") return kPhaseWords;
+  if (label == "job_type") return kJobTypeWords;
+  if (label == "span_type") return kSpanTypeWords;
+  if (label == "role") return kRoleWords;
+  if (label == "event_type") return kEventTypeWords;
+  return {};
 }
 
 void MetricTable::add(Metric metric, std::initializer_list<std::string_view> labels, double amount) {
@@ -205,28 +246,42 @@ void MetricTable::touch(std::size_t position) {
 }
 
 void PublishedMetrics::publish(std::vector<Series> changed) {
-  std::string key;
-  const std::lock_guard lock(mutex_);
-  for (Series& series : changed) {
-    build_key(series.metric, series.labels, key);
-    series_.insert_or_assign(key, std::move(series));
-  }
+  if (!changed.empty()) post(std::move(changed));
 }
 
 void PublishedMetrics::set(Metric metric, std::initializer_list<std::string_view> labels, double value) {
-  Series series = make_series(metric, labels);
-  series.value = value;
+  std::vector<Series> changed(1, make_series(metric, labels));
+  changed.front().value = value;
+  post(std::move(changed));
+}
+
+void PublishedMetrics::post(std::vector<Series> changed) {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    inbox_.push_back(std::move(changed));
+  }
+  // Else a reader is at it, and what it does not see yet the next one does.
+  if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) empty_inbox();
+}
+
+void PublishedMetrics::empty_inbox() const {
+  std::vector<std::vector<Series>> posted;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    posted.swap(inbox_);
+  }
   std::string key;
-  build_key(metric, series.labels, key);
-  const std::lock_guard lock(mutex_);
-  series_.insert_or_assign(key, std::move(series));
+  for (std::vector<Series>& changed : posted) {
+    for (Series& series : changed) {
+      build_key(series.metric, series.labels, key);
+      series_.insert_or_assign(key, std::move(series));
+    }
+  }
 }
 
 std::vector<Series> PublishedMetrics::snapshot() const {
   std::vector<Series> all;
-  const std::lock_guard lock(mutex_);
-  all.reserve(series_.size());
-  for (const auto& [key, series] : series_) all.push_back(series);
+  for_each([&all](const Series& series) { all.push_back(series); });
   return all;
 }
 
@@ -237,9 +292,7 @@ std::string series_key(const Series& series) {
   std::string_view names = spec.labels;
   key += '{';
   for (const std::string& value : series.labels) {
-    const std::string_view name = names.substr(0, names.find(','));
-    names.remove_prefix(std::min(names.size(), name.size() + 1));
-    key.append(name) += '=';
+    key.append(next_name(names)) += '=';
     key.append(value) += ',';
   }
   key.back() = '}';
@@ -273,8 +326,7 @@ bool decode_series(std::string_view key, std::string_view bytes, Series& out) {
   series.metric = static_cast<Metric>(spec - kFamilies);
   if (!labels.empty()) labels.remove_prefix(1);
   for (std::string_view names = spec->labels; !names.empty();) {
-    const std::string_view wanted = names.substr(0, names.find(','));
-    names.remove_prefix(std::min(names.size(), wanted.size() + 1));
+    const std::string_view wanted = next_name(names);
     const auto label = cut(labels, '=');
     const auto value = cut(labels, names.empty() ? '}' : ',');
     if (!label || *label != wanted || !value || !is_label_value(*value)) return false;

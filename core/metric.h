@@ -18,6 +18,13 @@ namespace runtail {
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
 
+// Upper bounds in seconds, without +Inf. Jobs run from seconds to a day; the bounds are where operators set their
+// alerts (1 min, 1 h, 8 h). Spans are requests that may wait for a model.
+inline constexpr double kJobBuckets[] = {1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400};
+inline constexpr double kRequestBuckets[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+inline constexpr double kOperationBuckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5};
+inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120};
+
 // X(enumerator, name, type, labels separated by ',', help)
 // trialsync_*: what the lines say. runtail_*: what runtail says of itself. Persisted: counters and histograms.
 #define RUNTAIL_METRICS(X)                                                                                            \
@@ -28,17 +35,18 @@ enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
   X(kJobAttemptFailuresTotal, "trialsync_job_attempt_failures_total", kCounter, "job_id,error_category",              \
     "Failed attempts, also those a retry mended")                                                                     \
   X(kJobRetriesTotal, "trialsync_job_retries_total", kCounter, "job_id", "Attempts after the first")                  \
-  X(kJobDuration, "trialsync_job_duration_seconds", kHistogram, "job_id,status", "Duration of finished runs")         \
+  X(kJobDuration, "trialsync_job_duration_seconds", histogram(kJobBuckets), "job_id,status",                          \
+    "Duration of finished runs")                                                                                      \
   X(kJobLastSuccess, "trialsync_job_last_success_timestamp_seconds", kGauge, "job_id", "When the job last succeeded") \
   X(kRecordsLoadedTotal, "trialsync_records_loaded_total", kCounter, "job_id,table",                                  \
     "Records loaded: line amounts, and at the end of a run what its total exceeds them by")                           \
-  X(kTaskDuration, "trialsync_task_duration_seconds", kHistogram, "phase", "Duration of finished tasks")              \
+  X(kTaskDuration, "trialsync_task_duration_seconds", histogram(kJobBuckets), "phase", "Duration of finished tasks")  \
   X(kDqSchemaDriftTotal, "trialsync_dq_schema_drift_total", kCounter, "job_id,table",                                 \
     "Column lists that differ from the one before")                                                                   \
   X(kDqNullRate, "trialsync_dq_null_rate", kGauge, "job_id,table,column", "Null rate as last logged")                 \
   X(kApiRequestsTotal, "trialsync_api_requests_total", kCounter, "route,method,status_code",                          \
     "HTTP requests logged by the worker")                                                                             \
-  X(kApiRequestDuration, "trialsync_api_request_duration_seconds", kHistogram, "route,method",                        \
+  X(kApiRequestDuration, "trialsync_api_request_duration_seconds", histogram(kRequestBuckets), "route,method",        \
     "Duration of HTTP requests logged by the worker")                                                                 \
   X(kDbPoolInUse, "trialsync_db_pool_in_use", kGauge, "component", "Connections in use, as last logged")              \
   X(kDbPoolSize, "trialsync_db_pool_size", kGauge, "component", "Connections in the pool, as last logged")            \
@@ -48,8 +56,43 @@ enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
   X(kDatasetLastSuccess, "trialsync_dataset_last_success_timestamp_seconds", kGauge, "dataset",                       \
     "When the dataset was last updated with success")                                                                 \
   X(kDatasetRecords, "trialsync_dataset_records", kGauge, "dataset", "Records in the dataset, as last logged")        \
+  X(kQueueJobsTotal, "trialsync_queue_jobs_total", kCounter, "queue,job_type,event",                                  \
+    "Runs that name a queue: enqueued, retry, success, failure")                                                      \
+  X(kQueueJobsActive, "trialsync_queue_jobs_active", kGauge, "queue,job_type", "Runs of the queue that run")          \
+  X(kJobsRunning, "trialsync_jobs_running", kGauge, "job_id", "Runs of the job that run")                             \
+  X(kDqCheckStatus, "trialsync_dq_check_status", kGauge, "job_id,table,check",                                        \
+    "Result of the check as last logged: 0 pass, 1 warn, 2 fail")                                                     \
+  X(kDbPoolWait, "trialsync_db_pool_wait_seconds", kGauge, "component", "Wait for a connection, as last logged")      \
+  X(kDbSlowQueriesTotal, "trialsync_db_slow_queries_total", kCounter, "component",                                    \
+    "Slow queries: what the lines say, added up")                                                                     \
+  X(kDbRollbacksTotal, "trialsync_db_rollbacks_total", kCounter, "component", "Rollbacks: what the lines say, added") \
+  X(kHttpRequestsActive, "trialsync_http_requests_active", kGauge, "service", "Requests in work, as last logged")     \
+  X(kQueueBacklog, "trialsync_queue_backlog", kGauge, "queue", "Entries waiting, as last logged")                     \
+  X(kQueueOldestAge, "trialsync_queue_oldest_age_seconds", kGauge, "queue",                                           \
+    "Age of the oldest entry waiting, as last logged")                                                                \
+  X(kQueueDeadLetters, "trialsync_queue_dead_letters", kGauge, "queue", "Entries given up, as last logged")           \
+  X(kQueueUp, "trialsync_queue_up", kGauge, "queue", "1 when the queue answered, as last logged")                     \
+  X(kQueueOperation, "trialsync_queue_operation_seconds", histogram(kOperationBuckets), "queue",                      \
+    "Latency of queue operations logged by the worker")                                                               \
+  X(kCacheUp, "trialsync_cache_up", kGauge, "cache", "1 when the cache answered, as last logged")                     \
+  X(kCacheOperation, "trialsync_cache_operation_seconds", histogram(kOperationBuckets), "cache,op",                   \
+    "Latency of cache operations logged by the worker")                                                               \
+  X(kSpanDuration, "trialsync_span_duration_seconds", histogram(kSpanBuckets), "span_type", "Duration of spans")      \
+  X(kLlmTokensTotal, "trialsync_llm_tokens_total", kCounter, "direction", "Tokens that spans state, in and out")      \
+  X(kLlmCostTotal, "trialsync_llm_cost_usd_total", kCounter, "", "Cost that spans state")                             \
+  X(kChatMessagesTotal, "trialsync_chat_messages_total", kCounter, "role", "Messages of conversations")               \
+  X(kDocumentEventsTotal, "trialsync_document_events_total", kCounter, "event_type,status",                           \
+    "Steps in the processing of documents")                                                                           \
+  X(kProviderSyncTotal, "trialsync_provider_sync_total", kCounter, "provider,status",                                 \
+    "States of synchronisations with providers, as logged")                                                           \
+  X(kProcessCpuTotal, "trialsync_process_cpu_seconds_total", kCounter, "service",                                     \
+    "CPU time of the service's instances, as their heartbeats say")                                                   \
+  X(kProcessMemory, "trialsync_process_resident_memory_bytes", kGauge, "service", "Resident memory, as last logged")  \
+  X(kProcessFds, "trialsync_process_open_fds", kGauge, "service", "Open descriptors, as last logged")                 \
+  X(kProcessThreads, "trialsync_process_threads", kGauge, "service", "Threads, as last logged")                       \
   X(kUptimeSeconds, "trialsync_uptime_seconds", kGauge, "service", "Seconds since start")                             \
-  X(kBuildInfo, "trialsync_build_info", kGauge, "service,version,git_sha", "Always 1; the labels say what runs")      \
+  X(kBuildInfo, "trialsync_build_info", kGauge, "service,version,git_sha",                                            \
+    "1: the labels say what runs; 0: it ran before")                                                                  \
   X(kLinesReadTotal, "runtail_lines_read_total", kCounter, "source", "Lines taken from the source")                   \
   X(kLinesTotal, "runtail_lines_total", kCounter, "source,outcome", "What became of each line read")                  \
   X(kLinesDroppedTotal, "runtail_lines_dropped_total", kCounter, "rule", "Lines of outcome dropped, by rule")         \
@@ -103,16 +146,19 @@ enum class Metric : std::uint8_t {
 inline constexpr std::size_t kMetricCount = 0 RUNTAIL_METRICS(RUNTAIL_COUNT);
 #undef RUNTAIL_COUNT
 
+// Values the label may have beside "none"; empty: any that is spelled like a label. A status_code is 100 to 599.
+std::span<const std::string_view> closed_set_of(std::string_view label);
+
 struct MetricFamilySpec {
   std::string_view name;
   MetricType type;
   std::string_view labels;  // "job_id,status"
   std::string_view help;
+  std::span<const double> buckets;  // of a histogram: upper bounds, without +Inf
 };
 std::span<const MetricFamilySpec> metric_families();
 const MetricFamilySpec& spec_of(Metric metric);
-// Upper bounds of a histogram's buckets in seconds, without +Inf; empty for other types.
-std::span<const double> buckets_of(Metric metric);
+inline std::span<const double> buckets_of(Metric metric) { return spec_of(metric).buckets; }
 
 // One label set of one family.
 struct Series {
@@ -128,7 +174,8 @@ class MetricTable {
  public:
   explicit MetricTable(std::uint32_t max_series) : max_series_(max_series) {}
 
-  // Label values must match ^[A-Za-z0-9_.:/-]{1,128}$, else they become "__invalid__" ("" becomes "none"). Beyond
+  // Label values must match ^[A-Za-z0-9_.:/-]{1,128}$ and be in the label's closed set where it has one (method,
+  // status_code, level, ...: closed_set_of), else they become "__invalid__" ("" becomes "none"). Beyond
   // max_series label sets of a family all go to one whose values are "__other__"; each update that does is counted in
   // kSeriesFoldedTotal. The first call for a label set makes its series, so add(…, 0) shows it at 0.
   // Counters and histograms never go down: a negative amount or observation is ignored, NaN and infinity always are.
@@ -161,17 +208,31 @@ class MetricTable {
   std::string key_;                                              // kept for its memory
 };
 
-// What a scrape reads: only what has been published. Threads: any.
+// What a scrape reads: only what has been published. Threads: any. Whoever publishes never waits for who reads: what
+// comes while the series are being read lies in the inbox, which the next one to find them free empties.
 class PublishedMetrics {
  public:
   void publish(std::vector<Series> changed);
   // For gauges that are no part of a chunk: sizes, up or down, build info.
   void set(Metric metric, std::initializer_list<std::string_view> labels, double value);
-  std::vector<Series> snapshot() const;  // ordered by family, then labels
+  // Calls visit(series) for each, ordered by family, then labels, and keeps other readers out meanwhile. It must not
+  // publish.
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    const std::lock_guard lock(mutex_);
+    empty_inbox();
+    for (const auto& [key, series] : series_) visit(series);
+  }
+  std::vector<Series> snapshot() const;
 
  private:
+  void post(std::vector<Series> changed);
+  void empty_inbox() const;  // mutex_ is held
+
   mutable std::mutex mutex_;  // guards series_
-  std::map<std::string, Series> series_;
+  mutable std::map<std::string, Series> series_;
+  mutable std::mutex inbox_mutex_;                  // guards inbox_; held for a move only
+  mutable std::vector<std::vector<Series>> inbox_;  // oldest first
 };
 
 // Bytes of a series, for the buffer's state. The key names family and labels and so is stable across versions:

@@ -5,14 +5,31 @@
 namespace runtail {
 namespace {
 
-// Records of layout 2 begin with this; those of layout 1 with the run's id, which no one makes all ones.
-constexpr std::string_view kLayout2 = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
+// Records begin with this and a byte that is all ones less (layout - 2); those of layout 1 with the run's id, which no
+// one makes of ones.
+constexpr std::string_view kMark = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
+constexpr int kLayout = 3;
+constexpr std::uint8_t byte_of(int layout) { return static_cast<std::uint8_t>(0xFF - (layout - 2)); }
+
+// 0: of a version to come, or damaged.
+int layout_of(std::string_view bytes) {
+  if (!bytes.starts_with(kMark)) return 1;
+  if (bytes.size() == kMark.size()) return 0;
+  const auto byte = static_cast<std::uint8_t>(bytes[kMark.size()]);
+  for (int layout = 2; layout <= kLayout; ++layout) {
+    if (byte == byte_of(layout)) return layout;
+  }
+  return 0;
+}
 
 // One list of members per struct serves both directions: Archive is Saver or Loader.
 class Saver {
  public:
-  explicit Saver(std::string& out) : writer_(out) { writer_.raw(kLayout2.data(), kLayout2.size()); }
-  void since_layout_2(const std::string& value) { (*this)(value); }
+  explicit Saver(std::string& out) : writer_(out) {
+    writer_.raw(kMark.data(), kMark.size());
+    writer_.u8(byte_of(kLayout));
+  }
+  void since(int, const auto& value) { (*this)(value); }
   void operator()(const std::string& value) { writer_.text(value); }
   void operator()(const Uuid& value) { writer_.raw(value.bytes.data(), value.bytes.size()); }
   void operator()(const TimePoint& value) { writer_.zigzag(to_micros(value)); }
@@ -45,11 +62,11 @@ class Saver {
 class Loader {
  public:
   explicit Loader(std::string_view bytes)
-      : is_layout_1_(!bytes.starts_with(kLayout2)), reader_(is_layout_1_ ? bytes : bytes.substr(kLayout2.size())) {}
-  void since_layout_2(std::string& value) {
-    if (!is_layout_1_) (*this)(value);
+      : layout_(layout_of(bytes)), reader_(layout_ < 2 ? bytes : bytes.substr(kMark.size() + 1)) {}
+  void since(int layout, auto& value) {
+    if (layout_ >= layout) (*this)(value);
   }
-  bool failed() const { return reader_.failed(); }
+  bool failed() const { return layout_ == 0 || reader_.failed(); }
   void operator()(std::string& value) { value = reader_.text(); }
   void operator()(Uuid& value) { reader_.raw(value.bytes.data(), value.bytes.size()); }
   void operator()(TimePoint& value) { value = from_micros(reader_.zigzag()); }
@@ -76,7 +93,7 @@ class Loader {
   }
 
  private:
-  const bool is_layout_1_;
+  const int layout_;
   ByteReader reader_;
 };
 
@@ -150,8 +167,8 @@ constexpr auto attempt_state = [](auto& archive, auto& value) {
   archive(value.records_loaded_sum);
   archive(value.correlation_id);
   archive(value.request_id);
-  archive.since_layout_2(value.agent_id);
-  archive.since_layout_2(value.ruleset);
+  archive.since(2, value.agent_id);
+  archive.since(2, value.ruleset);
 };
 
 constexpr auto task_state = [](auto& archive, auto& value) {
@@ -167,7 +184,7 @@ constexpr auto task_state = [](auto& archive, auto& value) {
   archive(value.request_id);
   archive(value.trace_id);
   archive(value.span_id);
-  archive.since_layout_2(value.ruleset);
+  archive.since(2, value.ruleset);
   state_group(archive, value.state);
   error_group(archive, value.error);
   archive(value.queued_at);
@@ -183,6 +200,8 @@ constexpr auto counted_attempt = [](auto& archive, auto& value) {
   stamp(archive, value.verdict_stamp);
   archive(value.retry);
   archive(value.failure);
+  archive.since(3, value.queue_retry);
+  archive.since(3, value.queue_end);
 };
 
 template <typename Archive, typename T>
@@ -192,6 +211,11 @@ void run_record(Archive& archive, T& value) {
   archive.map(value.tasks, task_state);
   archive.map(value.counted, counted_attempt);
   archive(value.loaded_counted);
+  archive.since(3, value.queue);
+  archive.since(3, value.enqueued);
+  archive.since(3, value.running.job_id);
+  archive.since(3, value.running.queue);
+  archive.since(3, value.running.job_type);
 }
 
 }  // namespace

@@ -59,7 +59,8 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
     for (const auto& [attempt, best] : verdict_of) ++expected[best.second];
 
     MetricTable metrics(2000);
-    RunBook book(*buffer, metrics);
+    LastKnown known(*buffer);
+    RunBook book(*buffer, metrics, known);
     for (const RunFact& fact : facts) {
       Derived derived;
       derived.run = fact;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
 #include <limits>
 #include <set>
 
@@ -115,6 +117,38 @@ INSTANTIATE_TEST_SUITE_P(
                     LabelCase{"too_long", std::string(129, 'x'), "__invalid__"}),
     [](const auto& row) { return row.param.name; });
 
+TEST(MetricTable, LabelsWithAClosedSetTakeNothingElse) {
+  struct Case {
+    Metric metric;
+    const char *in, *out;
+  };
+  for (const Case& each :
+       {Case{Metric::kChatMessagesTotal, "user", "tool"}, Case{Metric::kLlmTokensTotal, "out", "sideways"},
+        Case{Metric::kSpanDuration, "llm", "LLM"}, Case{Metric::kTaskDuration, "load", "lode"}}) {
+    const bool both = each.metric == Metric::kChatMessagesTotal;
+    MetricTable table(10);
+    const auto update = [&](const char* label) {
+      if (spec_of(each.metric).type == MetricType::kHistogram) return table.observe(each.metric, {label}, 1);
+      table.add(each.metric, {label}, 1);
+    };
+    update(each.in);
+    update(each.out);
+    update("");
+    EXPECT_EQ(table.value(each.metric, {each.in}), 1) << each.in;
+    EXPECT_EQ(table.value(each.metric, {"none"}), 1) << each.in;
+    EXPECT_EQ(table.value(each.metric, {"__invalid__"}), both ? 0 : 1) << each.out;
+  }
+  MetricTable table(10);
+  for (const char* code : {"100", "599", "600", "099", "20", "2000", "abc"}) {
+    table.add(Metric::kApiRequestsTotal, {"/r", "GET", code}, 1);
+    table.add(Metric::kApiRequestsTotal, {"/r", "BREW", code}, 1);
+  }
+  EXPECT_EQ(table.value(Metric::kApiRequestsTotal, {"/r", "GET", "599"}), 1);
+  EXPECT_EQ(table.value(Metric::kApiRequestsTotal, {"/r", "GET", "__invalid__"}), 5);
+  EXPECT_EQ(table.value(Metric::kApiRequestsTotal, {"/r", "__invalid__", "100"}), 1);
+  EXPECT_EQ(table.value(Metric::kApiRequestsTotal, {"/r", "__invalid__", "__invalid__"}), 5);
+}
+
 TEST(MetricTable, ASeparatorInAValueFindsNoOtherSeries) {
   MetricTable table(10);
   table.add(Metric::kJobsTotal, {"a", "b"}, 1);
@@ -221,6 +255,20 @@ TEST(PublishedMetrics, AreOrderedByFamilyThenLabels) {
   std::vector<std::string> order;
   for (const Series& series : published.snapshot()) order.push_back(series.labels.front());
   EXPECT_THAT(order, ElementsAre("a", "a-1", "b", "0.1.0"));
+}
+
+TEST(PublishedMetrics, APublisherNeverWaitsForAReader) {
+  PublishedMetrics published;
+  published.set(Metric::kJobRetriesTotal, {"a"}, 1);
+  published.for_each([&](const Series& series) {
+    EXPECT_EQ(series.value, 1);
+    // While a scrape is at the series.
+    auto publisher = std::async(std::launch::async, [&] {
+      for (int i = 2; i <= 5; ++i) published.set(Metric::kJobRetriesTotal, {"a"}, i);
+    });
+    EXPECT_EQ(publisher.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  });
+  EXPECT_EQ(only(published.snapshot()).value, 5);
 }
 
 TEST(SeriesCodec, EveryFamilyComesBackAsItWas) {

@@ -136,18 +136,23 @@ TEST(RunState, OfTwoAgentsTheRunShowsTheVerdictsAndTheAttemptTheSmaller) {
   EXPECT_EQ(task.state.agent_id + task.ruleset, "bnew");
 }
 
-TEST(RunRecord, OneOfTheFirstLayoutIsRead) {
+TEST(RunRecord, ThoseOfEarlierLayoutsAreRead) {
   RunRecord record;
   record.apply(fact(1, 0, RunStatus::kRunning));
   record.loaded_counted = 7;
-  // It had no agent and no ruleset in attempts (here the two empty texts before the counts of tasks and of what is
-  // counted, and the 7), and no mark before it.
   std::string bytes = encode_run_record(record);
+  // The second knew nothing of queues (three empty texts, a flag, an empty text at the end); its mark was all ones.
+  bytes.resize(bytes.size() - 5);
+  EXPECT_EQ(decode_run_record(bytes), std::nullopt) << "of neither layout";
+  bytes[15] = '\xFF';
+  EXPECT_EQ(decode_run_record(bytes), record);
+  // The first had no agent and no ruleset in attempts (here the two empty texts before the counts of tasks and of what
+  // is counted, and the 7), and no mark before it.
   bytes.erase(bytes.size() - 5, 2);
   EXPECT_EQ(decode_run_record(bytes), std::nullopt) << "of neither layout";
-  const auto back = decode_run_record(std::string_view(bytes).substr(16));
-  ASSERT_TRUE(back);
-  EXPECT_EQ(*back, record);
+  EXPECT_EQ(decode_run_record(std::string_view(bytes).substr(16)), record);
+  bytes[15] = '\x01';
+  EXPECT_EQ(decode_run_record(bytes), std::nullopt) << "of a layout to come";
 }
 
 TEST(RunState, AnyOrderGivesTheSameRun) {
