@@ -171,7 +171,9 @@ HttpResponse HttpServer::State::respond(const Request& request) const {
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     return refusal(http::status::method_not_allowed);
   }
-  return handler->second(mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1));
+  const auto accept = request[http::field::accept];
+  return handler->second({mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1),
+                          std::string_view(accept.data(), accept.size())});
 }
 
 asio::awaitable<bool> HttpServer::State::send(beast::tcp_stream& stream, const Request& request, HttpResponse made,
@@ -179,6 +181,7 @@ asio::awaitable<bool> HttpServer::State::send(beast::tcp_stream& stream, const R
   Response response(static_cast<http::status>(made.status), request.version() == 10 ? 10 : 11);
   response.set(http::field::content_type, made.content_type);
   response.set(http::field::cache_control, "no-store");
+  response.set(http::field::vary, "Accept");
   if (response.result() == http::status::method_not_allowed) response.set(http::field::allow, "GET, HEAD");
   response.keep_alive(keep_alive);
   response.content_length(made.body.size());

@@ -23,8 +23,12 @@ struct HttpResponse {
   std::string body;
 };
 
-// `query` is what follows '?', not decoded: "strict=true".
-using HttpHandler = std::function<HttpResponse(std::string_view query)>;
+struct HttpRequest {
+  std::string_view query;   // what follows '?', not decoded: "strict=true"
+  std::string_view accept;  // the header's value; "" if there is none
+};
+
+using HttpHandler = std::function<HttpResponse(const HttpRequest& request)>;
 
 // Tests shorten these; nothing else has a reason to.
 struct HttpLimits {

@@ -17,6 +17,10 @@ struct KnownInstance {
   std::string version, git_sha;
 };
 
+Cause cause_of(const RedactedEvent& event, const Derived& derived) {
+  return {derived.run ? derived.run->run_id : Uuid{}, event.fields.text(Field::kTraceId), event.ts};
+}
+
 std::string encode(const KnownInstance& known) {
   std::string bytes;
   ByteWriter writer(bytes);
@@ -43,7 +47,8 @@ std::optional<KnownInstance> decode(std::string_view bytes) {
 void LineCounts::count(const RedactedEvent& event, const Derived& derived, std::string_view service) {
   switch (event.kind) {
     case EventKind::kHttp:
-      count_http(event.fields, event.fields.has(Field::kService) ? event.fields.text(Field::kService) : service);
+      count_http(event.fields, cause_of(event, derived),
+                 event.fields.has(Field::kService) ? event.fields.text(Field::kService) : service);
       break;
     case EventKind::kPool:
       count_pool(event.fields);
@@ -58,7 +63,7 @@ void LineCounts::count(const RedactedEvent& event, const Derived& derived, std::
       break;
   }
   if (const auto* span = std::get_if<SpanFact>(&derived.own)) {
-    count_span(*span);
+    count_span(*span, cause_of(event, derived));
   } else if (const auto* chat = std::get_if<ChatFact>(&derived.own)) {
     metrics_.add(Metric::kChatMessagesTotal, {chat->role}, 1);
   } else if (const auto* document = std::get_if<DocumentFact>(&derived.own)) {
@@ -78,7 +83,7 @@ void LineCounts::set(Metric metric, std::string_view label, const FieldSet& fiel
   }
 }
 
-void LineCounts::count_http(const FieldSet& fields, std::string_view service) {
+void LineCounts::count_http(const FieldSet& fields, const Cause& cause, std::string_view service) {
   const std::string_view route = fields.text(Field::kRoute);
   std::string method(fields.text(Field::kMethod));
   std::transform(method.begin(), method.end(), method.begin(),
@@ -89,7 +94,7 @@ void LineCounts::count_http(const FieldSet& fields, std::string_view service) {
     metrics_.add(Metric::kApiRequestsTotal, {route, method, status ? std::to_string(*status) : std::string()}, 1);
   }
   if (const auto ms = fields.real(Field::kDurationMs)) {
-    metrics_.observe(Metric::kApiRequestDuration, {route, method}, *ms * kSecondsPerMs);
+    metrics_.observe(Metric::kApiRequestDuration, {route, method}, *ms * kSecondsPerMs, &cause);
   }
   set(Metric::kHttpRequestsActive, service, fields, Field::kActive);
 }
@@ -125,8 +130,8 @@ void LineCounts::count_cache(const FieldSet& fields) {
   }
 }
 
-void LineCounts::count_span(const SpanFact& span) {
-  if (span.duration_ms) metrics_.observe(Metric::kSpanDuration, {span.type}, *span.duration_ms * kSecondsPerMs);
+void LineCounts::count_span(const SpanFact& span, const Cause& cause) {
+  if (span.duration_ms) metrics_.observe(Metric::kSpanDuration, {span.type}, *span.duration_ms * kSecondsPerMs, &cause);
   if (span.tokens_in) metrics_.add(Metric::kLlmTokensTotal, {"in"}, static_cast<double>(*span.tokens_in));
   if (span.tokens_out) metrics_.add(Metric::kLlmTokensTotal, {"out"}, static_cast<double>(*span.tokens_out));
   if (span.cost_micros) metrics_.add(Metric::kLlmCostTotal, {}, static_cast<double>(*span.cost_micros) / 1e6);

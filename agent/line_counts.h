@@ -17,11 +17,11 @@ class LineCounts {
   void count(const RedactedEvent& event, const Derived& derived, std::string_view service);
 
  private:
-  void count_http(const FieldSet& fields, std::string_view service);
+  void count_http(const FieldSet& fields, const Cause& cause, std::string_view service);
   void count_pool(const FieldSet& fields);
   void count_queue(const FieldSet& fields);
   void count_cache(const FieldSet& fields);
-  void count_span(const SpanFact& span);
+  void count_span(const SpanFact& span, const Cause& cause);
   void count_heartbeat(const HeartbeatFact& beat);
 
   // Sets the gauge if the line has the field, in units of `scale`.

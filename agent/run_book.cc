@@ -11,6 +11,10 @@ std::string_view job_of(const RunRecord& record) { return record.run.job_id; }
 
 std::string_view or_none(std::string_view text) { return text.empty() ? std::string_view("none") : text; }
 
+Cause cause_of(const RunFact& fact, const RunRecord& record) {
+  return {fact.run_id, fact.trace_id.empty() ? record.run.text(RunText::kTraceId) : fact.trace_id, fact.at};
+}
+
 double seconds(std::int64_t ms) { return static_cast<double>(ms) / 1e3; }
 double seconds(TimePoint time) { return static_cast<double>(to_micros(time)) / 1e6; }
 
@@ -73,7 +77,8 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
     count(fact, held.record);
     show_running(held.record);
     if (event.kind == EventKind::kTaskFinished && fact.duration_ms) {
-      metrics_.observe(Metric::kTaskDuration, {or_none(fact.phase)}, seconds(*fact.duration_ms));
+      const Cause cause = cause_of(fact, held.record);
+      metrics_.observe(Metric::kTaskDuration, {or_none(fact.phase)}, seconds(*fact.duration_ms), &cause);
     }
   }
   if (!derived.run) count_amount(event);
@@ -127,7 +132,9 @@ void RunBook::count(const RunFact& fact, RunRecord& record) {
   }
   if (fact.attempt_status == RunStatus::kFailed && !counted.failure) {
     counted.failure = true;
-    metrics_.add(Metric::kJobAttemptFailuresTotal, {job_of(record), or_none(to_string(fact.error_category))}, 1);
+    const Cause cause = cause_of(fact, record);
+    metrics_.add(Metric::kJobAttemptFailuresTotal, {job_of(record), or_none(to_string(fact.error_category))}, 1,
+                 &cause);
   }
   if (fact.records_loaded_total && *fact.records_loaded_total < record.loaded_counted) {
     metrics_.add(Metric::kTotalDisagreementsTotal, {}, 1);
@@ -193,17 +200,18 @@ void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
     metrics_.add(Metric::kVerdictCorrectionsTotal, {to_string(*counted.verdict), to_string(*fact.status)}, 1);
   }
   counted.verdict = fact.status;
+  const Cause cause = cause_of(fact, record);
   metrics_.add(Metric::kJobsTotal, {job_of(record), to_string(*fact.status)}, 1);
   if (*fact.status == RunStatus::kFailed) {
     const ErrorCategory category = fact.has_error ? fact.error_category : ErrorCategory::kSystem;
-    metrics_.add(Metric::kJobFailuresTotal, {job_of(record), to_string(category)}, 1);
+    metrics_.add(Metric::kJobFailuresTotal, {job_of(record), to_string(category)}, 1, &cause);
   }
   std::optional<std::int64_t> duration_ms = fact.duration_ms;
   if (!duration_ms && record.run.started_at) {
     duration_ms = milliseconds_between(*record.run.started_at, fact.finished_at.value_or(fact.at));
   }
   if (duration_ms)
-    metrics_.observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms));
+    metrics_.observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms), &cause);
   if (*fact.status == RunStatus::kSuccess) {
     metrics_.raise(Metric::kJobLastSuccess, {job_of(record)}, seconds(fact.finished_at.value_or(fact.at)));
   }

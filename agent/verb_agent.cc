@@ -26,6 +26,7 @@
 #include "config/quantity.h"
 #include "core/build_info.h"
 #include "core/exit_code.h"
+#include "sinks/openmetrics.h"
 #include "sinks/prometheus.h"
 
 namespace runtail {
@@ -196,13 +197,18 @@ class Agent {
  private:
   std::map<std::string, HttpHandler, std::less<>> handlers() {
     std::map<std::string, HttpHandler, std::less<>> out;
-    const HttpHandler live = [this](std::string_view) { return liveness(clock_.now()); };
-    const HttpHandler ready = [this](std::string_view query) { return readiness(checks(), clock_.now(), query); };
+    const HttpHandler live = [this](const HttpRequest&) { return liveness(clock_.now()); };
+    const HttpHandler ready = [this](const HttpRequest& request) {
+      return readiness(checks(), clock_.now(), request.query);
+    };
     for (const char* path : {"/healthz", "/health/live"}) out[path] = live;
     for (const char* path : {"/readyz", "/health/ready", "/api/v1/health"}) out[path] = ready;
     if (config_.metrics.enabled) {
-      out["/metrics"] = [this](std::string_view) {
+      out["/metrics"] = [this](const HttpRequest& request) {
         refresh();
+        if (prefers_openmetrics(request.accept)) {
+          return HttpResponse{200, std::string(kOpenMetricsContentType), render_openmetrics(published_)};
+        }
         return HttpResponse{200, std::string(kMetricsContentType), render(published_)};
       };
     }

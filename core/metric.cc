@@ -41,7 +41,7 @@ constexpr std::string_view kDirections[] = {"in", "out"};
 constexpr std::string_view kOther = "__other__";
 constexpr std::string_view kInvalid = "__invalid__";
 constexpr std::string_view kNone = "none";
-constexpr std::size_t kLabelBytesMax = 128;
+constexpr std::size_t kLabelBytesMax = 128, kTraceBytesMax = 64;
 
 // Between the parts of a look-up key. No valid label value contains it, so a raw value that does gives a key with more
 // separators than any stored key of its family: raw text never finds another's series.
@@ -100,6 +100,23 @@ Series make_series(Metric metric, std::initializer_list<std::string_view> labels
   return series;
 }
 
+void keep_exemplar(Series& series, std::size_t bucket, double value, const Cause& cause) {
+  const bool has_trace = is_label_value(cause.trace_id) && cause.trace_id.size() <= kTraceBytesMax;
+  if (!has_trace && cause.run_id.is_nil()) return;
+  auto found = std::find_if(series.exemplars.begin(), series.exemplars.end(),
+                            [bucket](const Exemplar& each) { return each.bucket == bucket; });
+  if (found == series.exemplars.end()) {
+    found = series.exemplars.emplace(found);
+  } else if (cause.at < found->at) {
+    return;
+  }
+  found->bucket = bucket;
+  found->run_id = cause.run_id;
+  found->trace_id = has_trace ? cause.trace_id : std::string_view{};
+  found->value = value;
+  found->at = cause.at;
+}
+
 bool is_other(const Series& series) {
   return !series.labels.empty() &&
          std::all_of(series.labels.begin(), series.labels.end(), [](const auto& label) { return label == kOther; });
@@ -134,11 +151,13 @@ std::span<const std::string_view> closed_set_of(std::string_view label) {
   return {};
 }
 
-void MetricTable::add(Metric metric, std::initializer_list<std::string_view> labels, double amount) {
+void MetricTable::add(Metric metric, std::initializer_list<std::string_view> labels, double amount,
+                      const Cause* cause) {
   if (!std::isfinite(amount) || (amount < 0 && spec_of(metric).type == MetricType::kCounter)) return;
   const std::size_t position = at(metric, labels);
   if (amount == 0) return;
   series_[position].value += amount;
+  if (cause) keep_exemplar(series_[position], 0, amount, *cause);
   touch(position);
 }
 
@@ -158,14 +177,16 @@ void MetricTable::raise(Metric metric, std::initializer_list<std::string_view> l
   touch(position);
 }
 
-void MetricTable::observe(Metric metric, std::initializer_list<std::string_view> labels, double value) {
+void MetricTable::observe(Metric metric, std::initializer_list<std::string_view> labels, double value,
+                          const Cause* cause) {
   if (!std::isfinite(value) || value < 0) return;
   const std::size_t position = at(metric, labels);
   Series& series = series_[position];
   const std::span<const double> bounds = buckets_of(metric);
   // A bound belongs to its bucket: le means less or equal.
-  const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin();
-  ++series.buckets[static_cast<std::size_t>(bucket)];
+  const auto bucket = static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin());
+  ++series.buckets[bucket];
+  if (cause) keep_exemplar(series, bucket, value, *cause);
   series.sum += value;
   touch(position);
 }

@@ -14,6 +14,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/time.h"
+#include "core/uuid.h"
+
 namespace runtail {
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
@@ -160,13 +163,30 @@ std::span<const MetricFamilySpec> metric_families();
 const MetricFamilySpec& spec_of(Metric metric);
 inline std::span<const double> buckets_of(Metric metric) { return spec_of(metric).buckets; }
 
+// The run and trace behind an update; a nil run or an empty trace: none.
+struct Cause {
+  Uuid run_id;
+  std::string_view trace_id;
+  TimePoint at{};
+};
+
+// The latest update of a counter or bucket whose cause is known. Not persisted: a pointer for who looks now.
+struct Exemplar {
+  std::size_t bucket = 0;  // index into Series::buckets; 0 of a counter
+  Uuid run_id;
+  std::string trace_id;  // at most 64 characters of a label value: with the run's id below OpenMetrics' 128
+  double value = 0;      // observed or added
+  TimePoint at{};
+};
+
 // One label set of one family.
 struct Series {
   Metric metric{};
-  std::vector<std::string> labels;     // values, in the order of MetricFamilySpec::labels
-  double value = 0;                    // counter, gauge
-  double sum = 0;                      // histogram
-  std::vector<std::uint64_t> buckets;  // histogram: per bucket (not cumulative), the last is +Inf
+  std::vector<std::string> labels;       // values, in the order of MetricFamilySpec::labels
+  double value = 0;                      // counter, gauge
+  double sum = 0;                        // histogram
+  std::vector<std::uint64_t> buckets;    // histogram: per bucket (not cumulative), the last is +Inf
+  std::vector<Exemplar> exemplars = {};  // at most one each
 };
 
 // All series of one agent. Threads: one writer; publish() hands copies to readers.
@@ -179,10 +199,12 @@ class MetricTable {
   // max_series label sets of a family all go to one whose values are "__other__"; each update that does is counted in
   // kSeriesFoldedTotal. The first call for a label set makes its series, so add(…, 0) shows it at 0.
   // Counters and histograms never go down: a negative amount or observation is ignored, NaN and infinity always are.
-  void add(Metric metric, std::initializer_list<std::string_view> labels, double amount);
+  // With a `cause` the update becomes the exemplar of its counter or bucket, unless that has a later one.
+  void add(Metric metric, std::initializer_list<std::string_view> labels, double amount, const Cause* cause = nullptr);
   void set(Metric metric, std::initializer_list<std::string_view> labels, double value);
   void raise(Metric metric, std::initializer_list<std::string_view> labels, double value);  // max of old and new
-  void observe(Metric metric, std::initializer_list<std::string_view> labels, double value);
+  void observe(Metric metric, std::initializer_list<std::string_view> labels, double value,
+               const Cause* cause = nullptr);
   // Puts a series back as it was kept, whatever the limit. It does not count as changed.
   void restore(Series series);
 

@@ -66,6 +66,7 @@ class AgentProcess {
   // Exit code once it ends by itself; -1: still running after the deadline.
   int wait_end(Deadline deadline = kPatience) { return process_->wait(deadline).value_or(-1); }
 
+  int port() const { return port_; }  // of its pages
   HttpAnswer get(const std::string& path) const { return http_get(port_, path); }
   std::optional<Scrape> scrape() const;                                   // nothing while it does not answer
   double metric(std::string_view name, const Labels& labels = {}) const;  // -1 while it does not answer

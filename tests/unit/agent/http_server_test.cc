@@ -72,15 +72,19 @@ class HttpServerTest : public testing::Test {
         "127.0.0.1:0",
         std::map<std::string, HttpHandler, std::less<>>{
             {"/metrics",
-             [](std::string_view) {
+             [](const HttpRequest&) {
                return HttpResponse{200, "text/plain; version=0.0.4", big_page()};
              }},
             {"/readyz",
-             [](std::string_view query) {
-               return HttpResponse{query == "strict=true" ? 503u : 200u, "application/json",
-                                   "[" + std::string(query) + "]"};
+             [](const HttpRequest& request) {
+               return HttpResponse{request.query == "strict=true" ? 503u : 200u, "application/json",
+                                   "[" + std::string(request.query) + "]"};
              }},
-            {"/broken", [](std::string_view) -> HttpResponse { throw std::runtime_error("broken"); }},
+            {"/accept",
+             [](const HttpRequest& request) {
+               return HttpResponse{200, "text/plain", "<" + std::string(request.accept) + ">"};
+             }},
+            {"/broken", [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("broken"); }},
         },
         limits);
     const auto started = server_->start();
@@ -176,6 +180,14 @@ TEST_F(HttpServerTest, WhatIsNoHttpIs400AndTheServerLivesOn) {
   EXPECT_EQ(exchange(""), "");
   EXPECT_EQ(exchange("GET /rea"), "");
   EXPECT_THAT(get("/readyz"), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(HttpServerTest, AHandlerSeesWhatTheClientAccepts) {
+  serve();
+  EXPECT_NE(exchange("GET /accept HTTP/1.1\r\nHost: x\r\naccept: text/plain;q=0.5, a/b\r\nConnection: close\r\n\r\n")
+                .find("<text/plain;q=0.5, a/b>"),
+            std::string::npos);
+  EXPECT_NE(exchange("GET /accept HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").find("<>"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, AHandlerThatThrowsEndsOnlyItsConnection) {

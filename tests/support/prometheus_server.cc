@@ -1,0 +1,107 @@
+#include "tests/support/prometheus_server.h"
+
+#include <simdjson.h>
+
+#include <cctype>
+#include <chrono>
+#include <fstream>
+
+#include "tests/support/agent_process.h"
+
+namespace runtail::test {
+namespace {
+
+std::string escaped(const std::string& text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const unsigned char c : text) {
+    if (std::isalnum(c)) {
+      out += static_cast<char>(c);
+    } else {
+      out += '%';
+      out += kHex[c >> 4];
+      out += kHex[c & 15];
+    }
+  }
+  return out;
+}
+
+// Prometheus sends a long answer in chunks: size in hex, line end, bytes, line end.
+std::string whole(const std::string& body) {
+  if (body.empty() || body[0] == '{') return body;
+  std::string out;
+  for (std::size_t at = 0; at < body.size();) {
+    const std::size_t line_end = body.find("\r\n", at);
+    if (line_end == std::string::npos) break;
+    const std::size_t size = std::stoul(body.substr(at, line_end - at), nullptr, 16);
+    out += body.substr(line_end + 2, size);
+    at = line_end + 2 + size + 2;
+  }
+  return out;
+}
+
+Labels labels_of(simdjson::dom::object object) {
+  Labels labels;
+  for (const auto& [name, value] : object) labels.emplace(name, std::string(std::string_view(value)));
+  return labels;
+}
+
+double number(simdjson::dom::element text) { return std::stod(std::string(std::string_view(text))); }
+
+}  // namespace
+
+PrometheusServer::PrometheusServer(int scraped_port) : port_(free_port()) {
+  std::ofstream(directory_ / "prometheus.yml")
+      << "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\nscrape_configs:\n  - job_name: runtail\n"
+      << "    static_configs:\n      - targets: ['127.0.0.1:" << scraped_port << "']\n";
+  Command command;
+  command.argv = {"prometheus",
+                  "--config.file=" + (directory_ / "prometheus.yml").string(),
+                  "--storage.tsdb.path=" + (directory_ / "data").string(),
+                  "--web.listen-address=127.0.0.1:" + std::to_string(port_),
+                  "--enable-feature=exemplar-storage",
+                  "--log.level=debug"};
+  command.output = directory_ / "out";
+  command.errors = directory_ / "log";
+  process_ = std::make_unique<ChildProcess>(command);
+}
+
+bool PrometheusServer::is_ready() const {
+  return wait_until([this] { return query("up").sum("up") == 1; }, kPatience, Deadline(50));
+}
+
+Scrape PrometheusServer::query(const std::string& expression) const {
+  const HttpAnswer answer = http_get(port_, "/api/v1/query?query=" + escaped(expression));
+  Scrape scrape;
+  if (answer.status != 200) return scrape;
+  simdjson::dom::parser parser;
+  const simdjson::dom::element document = parser.parse(whole(answer.body));
+  for (const simdjson::dom::element series : document["data"]["result"].get_array()) {
+    Sample& sample = scrape.samples.emplace_back();
+    sample.labels = labels_of(series["metric"].get_object());
+    sample.name = sample.labels["__name__"];
+    sample.value = number(series["value"].at(1));
+  }
+  return scrape;
+}
+
+std::vector<PrometheusExemplar> PrometheusServer::exemplars(const std::string& expression) const {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+  const HttpAnswer answer = http_get(port_, "/api/v1/query_exemplars?query=" + escaped(expression) +
+                                                "&start=" + std::to_string(now.count() - 86'400) +
+                                                "&end=" + std::to_string(now.count() + 60));
+  std::vector<PrometheusExemplar> found;
+  if (answer.status != 200) return found;
+  simdjson::dom::parser parser;
+  const simdjson::dom::element document = parser.parse(whole(answer.body));
+  for (const simdjson::dom::element series : document["data"].get_array()) {
+    for (const simdjson::dom::element each : series["exemplars"].get_array()) {
+      found.push_back({labels_of(series["seriesLabels"].get_object()), labels_of(each["labels"].get_object()),
+                       number(each["value"])});
+    }
+  }
+  return found;
+}
+
+}  // namespace runtail::test
