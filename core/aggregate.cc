@@ -5,12 +5,6 @@
 #include "core/metric.h"
 
 namespace runtail {
-namespace {
-
-// Seconds. From a step of a retrieval to a long completion.
-constexpr double kSpanBounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120};
-
-}  // namespace
 
 TimePoint aggregate_bucket_of(TimePoint at) {
   const std::int64_t length = std::chrono::microseconds(kAggregateBucket).count();
@@ -20,11 +14,12 @@ TimePoint aggregate_bucket_of(TimePoint at) {
 }
 
 const AggregateSpec& spec_of(Aggregate aggregate) {
+  const auto as_family = [](Metric metric, std::array<std::string_view, 2> dimensions) {
+    return AggregateSpec{spec_of(metric).name, dimensions, buckets_of(metric)};
+  };
   static const AggregateSpec kSpecs[] = {
-      {"trialsync_job_duration_seconds", {"job_id", "status"}, buckets_of(Metric::kJobDuration)},
-      {"trialsync_task_duration_seconds", {"phase", ""}, buckets_of(Metric::kTaskDuration)},
-      {"trialsync_api_request_duration_seconds", {"route", "method"}, buckets_of(Metric::kApiRequestDuration)},
-      {"trialsync_span_duration_seconds", {"span_type", ""}, kSpanBounds}};
+      as_family(Metric::kJobDuration, {"job_id", "status"}), as_family(Metric::kTaskDuration, {"phase", ""}),
+      as_family(Metric::kApiRequestDuration, {"route", "method"}), as_family(Metric::kSpanDuration, {"span_type", ""})};
   return kSpecs[static_cast<std::size_t>(aggregate)];
 }
 

@@ -22,7 +22,7 @@ enum class Aggregate : std::uint8_t { kJobDuration, kTaskDuration, kRequestDurat
 struct AggregateSpec {
   std::string_view metric;                     // as the family on /metrics of the same name
   std::array<std::string_view, 2> dimensions;  // beside the environment; "" none
-  std::span<const double> bounds;              // upper bounds of the buckets in seconds, ascending, without +Inf
+  std::span<const double> bounds;              // buckets_of() the family
 };
 const AggregateSpec& spec_of(Aggregate aggregate);
 
