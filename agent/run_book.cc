@@ -69,10 +69,10 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
       changed_.push_back(fact.run_id);
     }
     const bool is_new = !held.record.run.first_event_at;
-    std::uint64_t conflicts = 0;
-    held.record.apply(fact, &conflicts);
+    conflicts_.clear();
+    held.record.apply(fact, &conflicts_);
     if (is_new) show_job(job_of(held.record));
-    if (conflicts > 0) metrics_.add(Metric::kFieldConflictsTotal, {}, static_cast<double>(conflicts));
+    for (const std::string_view field : conflicts_) metrics_.add(Metric::kFieldConflictsTotal, {field}, 1);
     count_queue(event, held.record, fact);
     count(fact, held.record);
     show_running(held.record);

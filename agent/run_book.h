@@ -52,6 +52,7 @@ class RunBook {
   std::unordered_map<Uuid, Held> held_;
   std::list<Uuid> recent_;  // most recently used first
   std::vector<Uuid> changed_;
+  FieldConflicts conflicts_;  // of the line at hand
 };
 
 }  // namespace runtail

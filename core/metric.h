@@ -114,7 +114,7 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
     "Lines that lack what the log contract asks for")                                                                 \
   X(kUnknownStatusTotal, "runtail_unknown_status_total", kCounter, "dialect",                                         \
     "Status words that no list knows; they change no state")                                                          \
-  X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "",                                              \
+  X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "field",                                         \
     "Set-once fields of a run that met a second value")                                                               \
   X(kVerdictCorrectionsTotal, "runtail_verdict_corrections_total", kCounter, "from,to",                               \
     "Verdicts of an attempt changed by a later fact")                                                                 \

@@ -220,7 +220,7 @@ void run_record(Archive& archive, T& value) {
 
 }  // namespace
 
-void RunRecord::apply(const RunFact& fact, std::uint64_t* conflicts) {
+void RunRecord::apply(const RunFact& fact, FieldConflicts* conflicts) {
   run.apply(fact, conflicts);
   attempts[fact.attempt].apply(fact);
   if (fact.has_task) tasks[fact.task_run_id].apply(fact);

@@ -40,7 +40,7 @@ struct RunRecord {
   bool operator==(const RunRecord&) const = default;
 
   // Folds the fact into run, attempt and task. Counting is the caller's.
-  void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
+  void apply(const RunFact& fact, FieldConflicts* conflicts = nullptr);
 };
 
 // Records of earlier versions are read too; what those did not keep is empty. std::nullopt: damaged.

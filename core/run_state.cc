@@ -6,20 +6,22 @@ namespace runtail {
 namespace {
 
 // Null loses; of two different values the smaller in byte order stays. (True "first wins" would depend on order.)
-void set_once(std::string& into, std::string_view value, std::uint64_t* conflicts) {
+void set_once(std::string& into, std::string_view value, std::string_view field = {},
+              FieldConflicts* conflicts = nullptr) {
   if (value.empty() || into == value) return;
   if (into.empty()) {
     into = value;
     return;
   }
-  if (conflicts) ++*conflicts;
+  if (conflicts) conflicts->push_back(field);
   if (value < into) into = value;
 }
 
 template <typename T>
-void set_once(std::optional<T>& into, const std::optional<T>& value, std::uint64_t* conflicts) {
+void set_once(std::optional<T>& into, const std::optional<T>& value, std::string_view field = {},
+              FieldConflicts* conflicts = nullptr) {
   if (!value || into == value) return;
-  if (into && conflicts) ++*conflicts;
+  if (into && conflicts) conflicts->push_back(field);
   if (!into || *value < *into) into = value;
 }
 
@@ -86,7 +88,7 @@ std::string_view to_string(RunText text) {
   return kNames[static_cast<std::size_t>(text)];
 }
 
-void RunState::apply(const RunFact& fact, std::uint64_t* conflicts) {
+void RunState::apply(const RunFact& fact, FieldConflicts* conflicts) {
   run_id = fact.run_id;
   if (fact.job_id_rank < job_id_rank || (fact.job_id_rank == job_id_rank && fact.job_id < job_id)) {
     job_id = fact.job_id;
@@ -95,8 +97,9 @@ void RunState::apply(const RunFact& fact, std::uint64_t* conflicts) {
   const std::string_view values[kRunTextCount] = {
       fact.external_run_id, fact.service,  fact.environment, fact.org_id,  fact.project_id, fact.correlation_id,
       fact.request_id,      fact.trace_id, fact.dataset,     fact.dialect, fact.job_type};
-  for (std::size_t i = 0; i < kRunTextCount; ++i) set_once(texts[i], values[i], conflicts);
-  set_once(parent_run_id, fact.parent_run_id, conflicts);
+  for (std::size_t i = 0; i < kRunTextCount; ++i)
+    set_once(texts[i], values[i], to_string(static_cast<RunText>(i)), conflicts);
+  set_once(parent_run_id, fact.parent_run_id, "parent_run_id", conflicts);
   if (fact.status && apply_state(state, fact, *fact.status, fact.records_extracted_total, fact.records_loaded_total)) {
     state.agent_id = fact.agent_id;
     state.ruleset = fact.ruleset;
@@ -113,8 +116,8 @@ void RunState::apply(const RunFact& fact, std::uint64_t* conflicts) {
       exit_code = fact.exit_code;
       exit_signal = fact.exit_signal;
     } else if (fact.attempt == exit_attempt) {
-      set_once(exit_code, fact.exit_code, conflicts);
-      set_once(exit_signal, fact.exit_signal, conflicts);
+      set_once(exit_code, fact.exit_code, "exit_code", conflicts);
+      set_once(exit_signal, fact.exit_signal, "exit_signal", conflicts);
     }
   }
   add(records_extracted_sum, fact.records_extracted);
@@ -132,7 +135,7 @@ std::optional<std::int64_t> RunState::duration_ms() const {
   return started_at ? milliseconds_between(*started_at, state.finished_at) : std::nullopt;
 }
 
-void AttemptState::apply(const RunFact& fact, std::uint64_t* conflicts) {
+void AttemptState::apply(const RunFact& fact) {
   run_id = fact.run_id;
   attempt_no = fact.attempt;
   if (fact.attempt_status) {
@@ -140,31 +143,31 @@ void AttemptState::apply(const RunFact& fact, std::uint64_t* conflicts) {
   }
   apply_error(error, fact);
   keep_min(started_at, fact.attempt_started_at);
-  set_once(exit_code, fact.exit_code, conflicts);
-  set_once(exit_signal, fact.exit_signal, conflicts);
+  set_once(exit_code, fact.exit_code);
+  set_once(exit_signal, fact.exit_signal);
   add(records_extracted_sum, fact.records_extracted);
   add(records_loaded_sum, fact.records_loaded);
-  set_once(correlation_id, fact.correlation_id, conflicts);
-  set_once(request_id, fact.request_id, conflicts);
+  set_once(correlation_id, fact.correlation_id);
+  set_once(request_id, fact.request_id);
   // That two agents or rulesets saw an attempt is no contradiction.
-  set_once(agent_id, fact.agent_id, nullptr);
-  set_once(ruleset, fact.ruleset, nullptr);
+  set_once(agent_id, fact.agent_id);
+  set_once(ruleset, fact.ruleset);
 }
 
-void TaskState::apply(const RunFact& fact, std::uint64_t* conflicts) {
+void TaskState::apply(const RunFact& fact) {
   task_run_id = fact.task_run_id;
   run_id = fact.run_id;
   attempt_no = std::max(attempt_no, fact.attempt);
-  set_once(external_task_id, fact.external_task_id, conflicts);
-  set_once(name, fact.task_name, conflicts);
-  set_once(phase, fact.phase, conflicts);
-  set_once(dataset, fact.dataset, conflicts);
-  set_once(table, fact.table, conflicts);
-  set_once(correlation_id, fact.correlation_id, conflicts);
-  set_once(request_id, fact.request_id, conflicts);
-  set_once(trace_id, fact.trace_id, conflicts);
-  set_once(span_id, fact.span_id, conflicts);
-  set_once(ruleset, fact.ruleset, nullptr);
+  set_once(external_task_id, fact.external_task_id);
+  set_once(name, fact.task_name);
+  set_once(phase, fact.phase);
+  set_once(dataset, fact.dataset);
+  set_once(table, fact.table);
+  set_once(correlation_id, fact.correlation_id);
+  set_once(request_id, fact.request_id);
+  set_once(trace_id, fact.trace_id);
+  set_once(span_id, fact.span_id);
+  set_once(ruleset, fact.ruleset);
   if (fact.task_status && apply_state(state, fact, *fact.task_status, std::nullopt, std::nullopt)) {
     state.agent_id = fact.agent_id;
   }

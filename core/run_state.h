@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/time.h"
 #include "core/uuid.h"
@@ -121,6 +122,9 @@ enum class RunText : std::uint8_t {
 inline constexpr std::size_t kRunTextCount = 11;
 std::string_view to_string(RunText text);  // the column: "external_run_id"
 
+// Names of columns.
+using FieldConflicts = std::vector<std::string_view>;
+
 struct RunState {
   Uuid run_id;
   std::string job_id;
@@ -141,8 +145,8 @@ struct RunState {
 
   bool operator==(const RunState&) const = default;
 
-  // `conflicts`, if given, counts set-once fields that met two values.
-  void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
+  // Appends the set-once fields that met two values to `conflicts`, if given.
+  void apply(const RunFact& fact, FieldConflicts* conflicts = nullptr);
 
   TimePoint scheduled_at() const { return scheduled_stated ? *scheduled_stated : first_event_at.value_or(TimePoint{}); }
   std::optional<std::int64_t> records_loaded() const {
@@ -167,7 +171,7 @@ struct AttemptState {
   std::string correlation_id, request_id, agent_id, ruleset;  // set-once
 
   bool operator==(const AttemptState&) const = default;
-  void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
+  void apply(const RunFact& fact);
 };
 
 struct TaskState {
@@ -182,7 +186,7 @@ struct TaskState {
   std::optional<std::int64_t> records_extracted, records_loaded;  // sums
 
   bool operator==(const TaskState&) const = default;
-  void apply(const RunFact& fact, std::uint64_t* conflicts = nullptr);
+  void apply(const RunFact& fact);
 };
 
 }  // namespace runtail

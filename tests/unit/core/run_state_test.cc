@@ -87,11 +87,11 @@ TEST(RunState, SetOnceKeepsTheSmallerOfTwoAndCountsIt) {
   one.correlation_id = "b";
   other.correlation_id = "a";
   RunState run;
-  std::uint64_t conflicts = 0;
+  FieldConflicts conflicts;
   run.apply(one, &conflicts);
   run.apply(other, &conflicts);
   EXPECT_EQ(run.text(RunText::kCorrelationId), "a");
-  EXPECT_EQ(conflicts, 1u);
+  EXPECT_EQ(conflicts, FieldConflicts{"correlation_id"});
 }
 
 TEST(RunState, ARunThatEndedBeforeItStartedHasNoDuration) {
