@@ -26,7 +26,7 @@ class DeriverTest : public testing::Test {
   static TimePoint at(const char* text) { return *parse_rfc3339(text); }
 
   Parser parser_{built_in_dialects()};
-  Redactor redactor_ = std::move(*Redactor::make({}));
+  Redactor redactor_ = Redactor::make({}).value();
   std::optional<Deriver> deriver_;
   EventIds ids_{FileIdentity{"agent/etl", {}, 0}};
   std::string line_;
