@@ -260,10 +260,11 @@ TEST(PublishedMetrics, AreOrderedByFamilyThenLabels) {
 TEST(PublishedMetrics, APublisherNeverWaitsForAReader) {
   PublishedMetrics published;
   published.set(Metric::kJobRetriesTotal, {"a"}, 1);
+  std::future<void> publisher;  // outlives the reading: one that waits must fail the test, not hang it
   published.for_each([&](const Series& series) {
     EXPECT_EQ(series.value, 1);
     // While a scrape is at the series.
-    auto publisher = std::async(std::launch::async, [&] {
+    publisher = std::async(std::launch::async, [&] {
       for (int i = 2; i <= 5; ++i) published.set(Metric::kJobRetriesTotal, {"a"}, i);
     });
     EXPECT_EQ(publisher.wait_for(std::chrono::seconds(10)), std::future_status::ready);
