@@ -88,6 +88,8 @@ KnownFiles::Identified KnownFiles::identify(FileBytes& bytes, ReadBuffer& buffer
     const std::uint64_t tail_at = length - std::min<std::uint64_t>(length, size);
     const bool is_copy =
         original ? is_in(bytes, *original, tail_at, buffer) : is_copy_of_cut(bytes, known.file, buffer);
+    // A copy is looked at just when its original is cut: between the two looks above, too.
+    if (!is_copy && original && was_cut(*original, known, head_size, buffer)) return {};
     if (!is_copy) continue;
     if (seen.is_growing) return {};
     made.read_elsewhere = length;
@@ -99,7 +101,9 @@ KnownFiles::Identified KnownFiles::identify(FileBytes& bytes, ReadBuffer& buffer
     // A copy beside the file it was made from, as copytruncate and gzip make it: it waits. Once the original starts
     // anew or is let go, the copy is the file, and what was not read yet is read from it.
     if (seen.is_live || !may_come_from(bytes, *original, true)) continue;
-    if (was_cut(*original, **at, head_size, buffer) || is_in(bytes, *original, (*at)->emitted, buffer)) return {};
+    // Asked twice: it may be cut between the two looks.
+    const auto cut = [&] { return was_cut(*original, **at, head_size, buffer); };
+    if (cut() || is_in(bytes, *original, (*at)->emitted, buffer) || cut()) return {};
   }
   return made;
 }
