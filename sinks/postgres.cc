@@ -109,6 +109,7 @@ struct PostgresSink::Memory {
   const PostgresStatements sql;
   // One thread at a time is at each: facts are written with their lines, or ahead of them, never both.
   PostgresMemory facts, lines;
+  StoredLines stored;
 };
 
 PostgresSink::PostgresSink(PostgresConfig config, DeriverSettings settings, std::vector<std::string> kinds,
@@ -181,7 +182,7 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
     if (!written || (tables & tables_of(lane)) == 0) continue;
     const PostgresTarget target{lane, memory_->sql, deriver_, kinds_, link.horizons, clock_.now()};
     PostgresDelivery delivery(connection, target, chunks, maybe_delivered,
-                              lane == PostgresLane::kLines ? memory_->lines : memory_->facts);
+                              lane == PostgresLane::kLines ? memory_->lines : memory_->facts, memory_->stored);
     written = delivery.write();
     delivered.outcomes += delivery.outcomes();
     for (const auto& [reason, count] : delivery.set_aside()) delivered.set_aside[reason] += count;
@@ -198,6 +199,7 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
       return lost;
     }
     position_conflicts_ += position_conflicts;
+    if ((tables & tables_of(PostgresLane::kLines)) != 0) memory_->stored.forget_through(chunks.back().sequence);
     return delivered;
   }
 

@@ -1,5 +1,6 @@
 #include "sinks/postgres_delivery.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/event_codec.h"
@@ -27,13 +28,16 @@ std::string_view body_of(const RedactedEvent& event) {
 }  // namespace
 
 PostgresDelivery::PostgresDelivery(PgConnection& connection, const PostgresTarget& target,
-                                   std::span<const SequencedChunk> chunks, bool maybe_delivered, PostgresMemory& memory)
+                                   std::span<const SequencedChunk> chunks, bool maybe_delivered, PostgresMemory& memory,
+                                   StoredLines& stored)
     : connection_(connection),
       target_(target),
       chunks_(chunks),
       maybe_delivered_(maybe_delivered),
       tables_(tables_of(target.lane)),
       memory_(memory),
+      stored_(stored),
+      stored_of_(chunks.size()),
       writer_(connection, target.sql, target.deriver.settings(), target.now) {}
 
 PgOutcome<void> PostgresDelivery::write() {
@@ -65,15 +69,8 @@ PgOutcome<void> PostgresDelivery::write() {
     }
   }
   first_of_chunk_.push_back(events);
-  if (lines) {
-    for (const SequencedChunk& each : chunks_) staged_ = staged_ || memory_.position_lost.contains(each.chunk.file);
-  } else {
-    if (auto done = refuse_facts_of_stored_lines(events); !done) return done.error();
-  }
+  if (auto done = lines ? look_for_lines_of_lost_positions() : look_for_lines_of_facts(); !done) return done.error();
   if (auto done = write_events(0, events); !done) return done.error();
-  if (staged_ && outcomes_.duplicate[Table::kLogEvents] == 0) {
-    for (const SequencedChunk& each : chunks_) memory_.position_lost.erase(each.chunk.file);
-  }
   if (auto done = write_dead_letters(brought, false); !done) return done.error();
   return write_dead_letters(dead_, true);
 }
@@ -102,9 +99,9 @@ PgOutcome<void> PostgresDelivery::write_events(std::size_t from, std::size_t to)
     if (verdict == PgVerdict::kParentGone && std::exchange(once_more, false)) continue;
     if (verdict == PgVerdict::kDuplicateRow) {
       // Only lines are inserted without asking first: their position was lost, the rows were not.
-      if (target_.lane != PostgresLane::kLines || staged_) return PgError{"40001", error.message};
-      staged_ = true;
+      if (target_.lane != PostgresLane::kLines || asked_) return PgError{"40001", error.message};
       for (const SequencedChunk& each : chunks_) memory_.position_lost.insert(each.chunk.file);
+      if (auto found = look_for_lines(false); !found) return found.error();
       continue;
     }
     if (pass.kept == 1) {
@@ -142,7 +139,7 @@ PgOutcome<void> PostgresDelivery::write_facts(std::size_t from, std::size_t to, 
 }
 
 PgOutcome<void> PostgresDelivery::write_lines(std::size_t from, std::size_t to, Pass& pass) {
-  PostgresLines lines(connection_, target_.sql, staged_, memory_.rows);
+  PostgresLines lines(connection_, target_.sql, memory_.rows);
   const Horizon& horizon = target_.horizons.log_events;
   auto added = each_kept(from, to, pass, [&](const Event& each) -> PgOutcome<void> {
     if (horizon.before(each.event.ts)) {
@@ -158,12 +155,7 @@ PgOutcome<void> PostgresDelivery::write_lines(std::size_t from, std::size_t to, 
                      target_.deriver.settings(), target_.kinds);
   });
   if (!added) return added.error();
-  auto stored = lines.end();
-  if (!stored) return stored.error();
-  const std::uint64_t there = pass.outcomes.applied[Table::kLogEvents] - static_cast<std::uint64_t>(*stored);
-  pass.outcomes.applied[Table::kLogEvents] -= there;
-  pass.outcomes.duplicate[Table::kLogEvents] += there;
-  return {};
+  return lines.end();
 }
 
 template <typename Visit>
@@ -195,7 +187,7 @@ PgOutcome<void> PostgresDelivery::each_kept(std::size_t from, std::size_t to, Pa
     if (tables == 0) return {};
     const auto refused = refusals_.find(each.ordinal);
     const bool is_refused = refused != refusals_.end();
-    if (covered || (is_refused && refused->second.duplicate)) {
+    if (covered || is_stored(each)) {
       count_tables(pass.outcomes.duplicate, tables);
       return {};
     }
@@ -231,56 +223,75 @@ void PostgresDelivery::refuse(std::size_t ordinal, const PgError& error) {
     if (table.starts_with(std::string(to_string(each)) + "_2")) table = to_string(each);
   }
   if (target_.lane == PostgresLane::kLines) table = to_string(Table::kLogEvents);
-  refusals_[ordinal] = {false, dead_letter_reason(error), error.sqlstate, std::string(table)};
+  refusals_[ordinal] = {dead_letter_reason(error), error.sqlstate, std::string(table)};
 }
 
-PgOutcome<std::size_t> PostgresDelivery::refuse_stored(std::size_t events, bool only_ends) {
-  struct Key {
-    std::size_t chunk, ordinal;
-    Uuid id;
-    TimePoint ts;
+PgOutcome<std::size_t> PostgresDelivery::look_for_lines(bool only_ends) {
+  struct Place {
+    std::size_t chunk, number;
   };
-  std::vector<Key> keys;
-  auto gathered = each_event(0, events, [&](const Event& each, bool covered) -> PgOutcome<void> {
-    if (covered || !each.derived.has(Table::kLogEvents)) return {};
-    const bool third = keys.size() >= 2 && keys[keys.size() - 2].chunk == each.chunk;
-    if (only_ends && third) keys.pop_back();
-    keys.push_back({each.chunk, each.ordinal, event_id_of(each.derived, each.origin), each.event.ts});
+  std::vector<LineKey> keys;
+  std::vector<Place> places;
+  auto gathered = each_event(0, first_of_chunk_.back(), [&](const Event& each, bool) -> PgOutcome<void> {
+    if (!each.derived.has(Table::kLogEvents)) return {};
+    if (only_ends && places.size() >= 2 && places[places.size() - 2].chunk == each.chunk) {
+      keys.pop_back();
+      places.pop_back();
+    }
+    keys.push_back({event_id_of(each.derived, each.origin), each.event.ts});
+    places.push_back({each.chunk, each.ordinal - first_of_chunk_[each.chunk]});
     return {};
   });
   if (!gathered) return gathered.error();
-  if (keys.empty()) return std::size_t{0};
-  JsonRows rows;
-  for (std::size_t n = 0; n < keys.size(); ++n) {
-    rows.begin_row();
-    rows.integer("n", static_cast<std::int64_t>(n));
-    rows.uuid("id", keys[n].id);
-    rows.time("ts", keys[n].ts);
+  auto there = find_lines(connection_, target_.sql, keys);
+  if (!there) return there.error();
+  const auto count = static_cast<std::size_t>(std::ranges::count(*there, true));
+  if (only_ends) return count;
+  asked_ = true;
+  std::vector<std::vector<bool>> of(chunks_.size());
+  for (std::size_t i = 0; i < chunks_.size(); ++i) of[i].resize(first_of_chunk_[i + 1] - first_of_chunk_[i]);
+  for (std::size_t n = 0; n < places.size(); ++n) of[places[n].chunk][places[n].number] = (*there)[n];
+  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+    stored_of_[i] = std::make_shared<const std::vector<bool>>(std::move(of[i]));
+    stored_.set(chunks_[i].sequence, stored_of_[i]);
   }
-  const std::optional<std::string> params[] = {rows.take()};
-  auto found = connection_.query(target_.sql.find_log_events, params);
-  if (!found) return found.error();
-  for (int row = 0; row < found->rows(); ++row) {
-    refusals_[keys[static_cast<std::size_t>(found->integer(row, 0))].ordinal].duplicate = true;
-  }
-  return static_cast<std::size_t>(found->rows());
+  return count;
 }
 
-PgOutcome<void> PostgresDelivery::refuse_facts_of_stored_lines(std::size_t events) {
+bool PostgresDelivery::is_stored(const Event& event) const {
+  const StoredLines::OfChunk& lines = stored_of_[event.chunk];
+  return lines && (*lines)[event.ordinal - first_of_chunk_[event.chunk]];
+}
+
+PgOutcome<void> PostgresDelivery::look_for_lines_of_facts() {
   std::set<FileIdentity> doubtful;
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     const FileIdentity& file = chunks_[i].chunk.file;
     if (positions_.was_new(i) || memory_.position_lost.contains(file)) doubtful.insert(file);
   }
   if (doubtful.empty()) return {};
-  auto found = refuse_stored(events, true);
+  auto found = look_for_lines(true);
   if (!found) return found.error();
   if (*found == 0) {
     for (const FileIdentity& file : doubtful) memory_.position_lost.erase(file);
     return {};
   }
   memory_.position_lost.merge(doubtful);
-  if (auto all = refuse_stored(events, false); !all) return all.error();
+  if (auto all = look_for_lines(false); !all) return all.error();
+  return {};
+}
+
+PgOutcome<void> PostgresDelivery::look_for_lines_of_lost_positions() {
+  bool doubtful = false;
+  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+    stored_of_[i] = stored_.of(chunks_[i].sequence);
+    doubtful = doubtful || (!stored_of_[i] && memory_.position_lost.contains(chunks_[i].chunk.file));
+  }
+  if (!doubtful) return {};
+  auto found = look_for_lines(false);
+  if (!found) return found.error();
+  if (*found > 0) return {};
+  for (const SequencedChunk& each : chunks_) memory_.position_lost.erase(each.chunk.file);
   return {};
 }
 

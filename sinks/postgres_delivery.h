@@ -17,6 +17,7 @@
 #include "sinks/postgres_lane.h"
 #include "sinks/postgres_positions.h"
 #include "sinks/postgres_statements.h"
+#include "sinks/postgres_stored_lines.h"
 #include "sinks/postgres_writer.h"
 
 namespace runtail {
@@ -45,7 +46,7 @@ class PostgresDelivery {
  public:
   // All outlive this.
   PostgresDelivery(PgConnection& connection, const PostgresTarget& target, std::span<const SequencedChunk> chunks,
-                   bool maybe_delivered, PostgresMemory& memory);
+                   bool maybe_delivered, PostgresMemory& memory, StoredLines& stored);
 
   // Everything between BEGIN and COMMIT. After an error the transaction must be rolled back whole.
   PgOutcome<void> write();
@@ -59,8 +60,7 @@ class PostgresDelivery {
  private:
   // Why an event is not written.
   struct Refusal {
-    bool duplicate = false;
-    std::string_view reason;  // of the dead letter; empty for a duplicate
+    std::string_view reason;  // of the dead letter
     std::string sqlstate, table;
   };
   // What one pass over events [from, to) found.
@@ -90,11 +90,13 @@ class PostgresDelivery {
   PgOutcome<void> write_lines(std::size_t from, std::size_t to, Pass& pass);
   // The event is set aside from the next pass on.
   void refuse(std::size_t ordinal, const PgError& error);
-  // Facts whose line's log_events row is there already are duplicates from now on; gives how many. `only_ends`:
-  // looks at the first and the last of each chunk.
-  PgOutcome<std::size_t> refuse_stored(std::size_t events, bool only_ends);
+  // Gives how many lines are there already. `only_ends`: looks for the first and the last of each chunk; else
+  // is_stored() knows of all.
+  PgOutcome<std::size_t> look_for_lines(bool only_ends);
+  bool is_stored(const Event& event) const;
   // Facts go ahead of their lines: where the line is there, so were they, and only their position is gone.
-  PgOutcome<void> refuse_facts_of_stored_lines(std::size_t events);
+  PgOutcome<void> look_for_lines_of_facts();
+  PgOutcome<void> look_for_lines_of_lost_positions();
   // Counts in set_aside_ those that were not there.
   PgOutcome<void> write_dead_letters(const std::vector<DeadLetter>& letters, bool count);
   PgOutcome<void> write_dirty_days(const DirtyDays& dirty);
@@ -106,11 +108,13 @@ class PostgresDelivery {
   const bool maybe_delivered_;
   const TableSet tables_;
   PostgresMemory& memory_;
+  StoredLines& stored_;
+  std::vector<StoredLines::OfChunk> stored_of_;  // by chunk; null: not asked
+  bool asked_ = false;                           // look_for_lines() was, by this delivery
   PostgresWriter writer_;
   PostgresPositions positions_;
   std::vector<std::size_t> first_of_chunk_;  // ordinal of each chunk's first event, and one for the end
   std::map<std::size_t, Refusal> refusals_;  // by ordinal
-  bool staged_ = false;                      // lines that are there already are passed over
   RecordOutcomes outcomes_;
   std::vector<DeadLetter> dead_;
   std::map<std::string, std::uint64_t> set_aside_;

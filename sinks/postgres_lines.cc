@@ -14,11 +14,7 @@ PgOutcome<void> PostgresLines::add(const RedactedEvent& event, const Derived& de
                                    std::string_view stream, const DeriverSettings& settings,
                                    const std::vector<std::string>& kinds) {
   if (!begun_) {
-    if (staged_) {
-      if (auto made = connection_.exec(sql_.make_stage); !made) return made.error();
-    }
-    auto begun = connection_.copy_begin(staged_ ? sql_.copy_stage : sql_.copy_log_events);
-    if (!begun) return begun.error();
+    if (auto begun = connection_.copy_begin(sql_.copy_log_events); !begun) return begun.error();
     begun_ = true;
   }
   append_log_row(rows_, event, event_id_of(derived, origin), derived, origin, stream, settings, kinds);
@@ -28,15 +24,11 @@ PgOutcome<void> PostgresLines::add(const RedactedEvent& event, const Derived& de
   return {};
 }
 
-PgOutcome<std::int64_t> PostgresLines::end() {
-  if (!begun_) return 0;
+PgOutcome<void> PostgresLines::end() {
+  if (!begun_) return {};
   if (auto sent = connection_.copy_write(rows_.finish()); !sent) return sent.error();
-  auto ended = connection_.copy_end();
-  if (!ended || !staged_) return ended;
-  auto inserted = connection_.exec(sql_.insert_from_stage);
-  if (!inserted) return inserted.error();
-  if (auto dropped = connection_.exec(sql_.drop_stage); !dropped) return dropped.error();
-  return inserted->affected();
+  if (auto ended = connection_.copy_end(); !ended) return ended.error();
+  return {};
 }
 
 }  // namespace runtail

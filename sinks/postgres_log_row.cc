@@ -76,50 +76,17 @@ void put_counts(CopyRows& rows, const RedactedEvent& event, const std::vector<st
 
 }  // namespace
 
-std::span<const LogEventColumn> log_event_columns() {
-  static constexpr LogEventColumn kColumns[] = {{"event_id", "uuid"},
-                                                {"ts", "timestamptz"},
-                                                {"level", "text"},
-                                                {"message", "text"},
-                                                {"service", "text"},
-                                                {"environment", "text"},
-                                                {"org_id", "text"},
-                                                {"project_id", "text"},
-                                                {"user_id", "text"},
-                                                {"ip", "text"},
-                                                {"job_id", "text"},
-                                                {"run_id", "uuid"},
-                                                {"task_run_id", "uuid"},
-                                                {"attempt", "integer"},
-                                                {"phase", "text"},
-                                                {"dataset", "text"},
-                                                {"table_name", "text"},
-                                                {"duration_ms", "bigint"},
-                                                {"records_extracted", "bigint"},
-                                                {"records_loaded", "bigint"},
-                                                {"error_category", "text"},
-                                                {"error_code", "text"},
-                                                {"error_type", "text"},
-                                                {"error_message", "text"},
-                                                {"error_stack", "text"},
-                                                {"http_status", "integer"},
-                                                {"route", "text"},
-                                                {"method", "text"},
-                                                {"outcome", "text"},
-                                                {"source", "text"},
-                                                {"correlation_id", "text"},
-                                                {"request_id", "text"},
-                                                {"trace_id", "text"},
-                                                {"span_id", "text"},
-                                                {"context", "jsonb"},
-                                                {"raw_text", "text"},
-                                                {"redacted", "boolean"},
-                                                {"pii_safe", "boolean"},
-                                                {"redaction_counts", "jsonb"},
-                                                {"redaction_state", "text"},
-                                                {"ruleset", "text"},
-                                                {"stream", "text"},
-                                                {"agent_id", "text"}};
+std::span<const std::string_view> log_event_columns() {
+  static constexpr std::string_view kColumns[] = {
+      "event_id",       "ts",         "level",       "message",           "service",
+      "environment",    "org_id",     "project_id",  "user_id",           "ip",
+      "job_id",         "run_id",     "task_run_id", "attempt",           "phase",
+      "dataset",        "table_name", "duration_ms", "records_extracted", "records_loaded",
+      "error_category", "error_code", "error_type",  "error_message",     "error_stack",
+      "http_status",    "route",      "method",      "outcome",           "source",
+      "correlation_id", "request_id", "trace_id",    "span_id",           "context",
+      "raw_text",       "redacted",   "pii_safe",    "redaction_counts",  "redaction_state",
+      "ruleset",        "stream",     "agent_id"};
   return kColumns;
 }
 

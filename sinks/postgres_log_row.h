@@ -11,11 +11,8 @@
 
 namespace runtail {
 
-struct LogEventColumn {
-  std::string_view name, type;
-};
-// In the order append_log_row() writes them.
-std::span<const LogEventColumn> log_event_columns();
+// Names, in the order append_log_row() writes them.
+std::span<const std::string_view> log_event_columns();
 
 // `kinds` names RedactionCount::kind.
 void append_log_row(CopyRows& rows, const RedactedEvent& event, const Uuid& event_id, const Derived& derived,

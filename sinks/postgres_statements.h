@@ -25,8 +25,7 @@ struct PostgresStatements {
   // Quality and datasets.
   std::string insert_checks, insert_results, set_dq_status, insert_observations, upsert_datasets;
   // Lines and what is left over.
-  std::string copy_log_events, make_stage, copy_stage, insert_from_stage, drop_stage;
-  std::string find_log_events, insert_dead_letters, insert_dirty;
+  std::string copy_log_events, find_log_events, insert_dead_letters, insert_dirty;
   // Spans, chats, documents, providers, heartbeats.
   PostgresRecordStatements records;
 };

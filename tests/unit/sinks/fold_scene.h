@@ -162,12 +162,15 @@ class PostgresFoldTest : public PostgresSinkTest {
     std::deque<DrivenSink> sinks;
     for (std::size_t i = 0; i < files.size() * 2; ++i)
       sinks.emplace_back(config(), files[i / 2].settings(), std::vector<std::string>{"email"}, clock_);
+    Sequence sequence = 0;
     for (std::size_t from = 0; from < pieces.size();) {
       const std::size_t to = std::min(pieces.size(), from + 1 + history.below(30));
       for (std::size_t file = 0; file < files.size(); ++file) {
         std::vector<SequencedChunk> batch;
         for (std::size_t i = from; i < to; ++i) {
-          if (pieces[i].file == file) batch.push_back(pieces[i].chunk);
+          if (pieces[i].file != file) continue;
+          batch.push_back(pieces[i].chunk);
+          batch.back().sequence = ++sequence;
         }
         if (batch.empty()) continue;
         DrivenSink& sink = sinks[file * 2 + history.below(2)];

@@ -28,7 +28,8 @@ class OpenBatch {
   std::string write_facts(const std::vector<SequencedChunk>& chunks) {
     if (auto begun = connection_.exec("BEGIN"); !begun) return begun.error().message;
     const PostgresTarget target{PostgresLane::kRunFacts, sql_, deriver_, kinds_, horizons_, kNow};
-    PostgresDelivery delivery(connection_, target, chunks, false, memory_);
+    StoredLines stored;
+    PostgresDelivery delivery(connection_, target, chunks, false, memory_, stored);
     auto written = delivery.write();
     return written ? "" : written.error().message;
   }
