@@ -14,6 +14,7 @@
 #include "config/setting.h"
 #include "core/exit_code.h"
 #include "core/time.h"
+#include "schema/definitions.h"
 #include "schema/identity_key.h"
 #include "schema/migrate.h"
 #include "schema/migrations.h"
@@ -144,8 +145,16 @@ int maintain(PgConnection& connection, const std::string& schema, const MigrateO
   return exit_code;
 }
 
-int up(PgConnection& connection, const std::string& schema, const MigrateOptions& options,
-       const RetentionConfig& retention) {
+int define(PgConnection& connection, const std::string& schema, const MigrateOptions& options, const Config& config) {
+  if (!has_definitions(config)) return kExitOk;
+  auto counts = store_definitions(connection, schema, config, SystemClock().now(), options.request.lock_timeout);
+  if (!counts) return complain(counts.error());
+  std::printf("definitions: %zu added, %zu changed, %zu as before, %zu switched off\n", counts->added, counts->changed,
+              counts->same, counts->switched_off);
+  return kExitOk;
+}
+
+int up(PgConnection& connection, const std::string& schema, const MigrateOptions& options, const Config& config) {
   MigrationRequest request = options.request;
   if (!options.identity_key_file.empty()) {
     auto read = read_identity_key_file(options.identity_key_file);
@@ -155,7 +164,9 @@ int up(PgConnection& connection, const std::string& schema, const MigrateOptions
   auto report = options.dry_run ? plan_migration(connection, schema, request) : migrate_up(connection, schema, request);
   if (!report) return complain(report.error());
   print_report(schema, *report, options.dry_run);
-  return options.dry_run ? kExitOk : make_partitions(connection, schema, options, retention);
+  if (options.dry_run) return kExitOk;
+  const int made = make_partitions(connection, schema, options, config.retention);
+  return made == kExitOk ? define(connection, schema, options, config) : made;
 }
 
 int down(PgConnection& connection, const std::string& schema, const MigrateOptions& options) {
@@ -183,7 +194,7 @@ int migrate(const MigrateOptions& options) {
   if (!connection) return complain(connection.error());
   if (options.maintain) return maintain(*connection, schema, options, config->retention);
   if (options.down_to) return down(*connection, schema, options);
-  return up(*connection, schema, options, config->retention);
+  return up(*connection, schema, options, *config);
 }
 
 // A duration as everywhere else: "500ms", "10s", "2m". Zero would be for ever.
@@ -268,6 +279,7 @@ void add_migrate_verb(CLI::App& app, int& exit_code) {
   verb->footer(
       "Run it before the agents of a new version start. Repeating it is harmless, and so are two at once; after a\n"
       "failure the database is as before.\n"
+      "It also writes the jobs, quality checks, alert channels and rules of the configuration into their tables.\n"
       "Run --maintain once a day, or every hour for fresher summaries, connected to PostgreSQL itself and not to a\n"
       "pooler in transaction mode. Writers go on meanwhile. It says who holds what it waits for, and goes on next "
       "time.\n"

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "config/definitions.h"
 #include "core/digest.h"
 
 namespace runtail {
@@ -196,6 +197,9 @@ struct Config {
   LinesConfig lines;
   MetricsConfig metrics;
   LogConfig log;
+  std::vector<JobConfig> jobs;
+  QualityConfig quality;
+  AlertsConfig alerts;
 };
 
 }  // namespace runtail

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <utility>
 
+#include "config/definition_check.h"
 #include "config/near_word.h"
 #include "config/redaction_files.h"
 #include "config/setting.h"
@@ -76,6 +77,10 @@ std::vector<std::string> split_at_commas(const std::string& text) {
   return parts;
 }
 
+bool is_section_list(const Member& member) {
+  return std::visit([]<typename T>(T*) { return SectionList<T>; }, member);
+}
+
 // One value on its way to a member.
 struct Given {
   std::string text;     // after ${NAME}
@@ -99,7 +104,9 @@ class Loader {
     read_environment();
     apply_defaults();
     check_sources(loaded_.config.sources, places_, loaded_.problems);
-    for (RedactionFileProblem& problem : read_redaction_files(loaded_.config.redaction, environment_(kHashKeyVariable))) {
+    check_definitions(loaded_.config, places_, loaded_.problems);
+    for (RedactionFileProblem& problem :
+         read_redaction_files(loaded_.config.redaction, environment_(kHashKeyVariable))) {
       const auto place = places_.find(problem.key.substr(0, problem.key.find('[')));
       complain(place != places_.end() ? place->second : std::string(file_name_), problem.key,
                std::move(problem.message));
@@ -150,8 +157,8 @@ class Loader {
     if (node.IsNull()) return;
     places_[key] = place_of(node, file_name_);
     const Member member = setting.member(section);
-    if (std::holds_alternative<std::vector<SourceConfig>*>(member)) {
-      read_sources(node, key);
+    if (is_section_list(member)) {
+      std::visit([&](auto* list) { read_list(*list, node, key); }, member);
     } else if (const auto* list = std::get_if<std::vector<std::string>*>(&member)) {
       if (!node.IsSequence()) return complain(node, key, "expected a list: [one, two]");
       (*list)->clear();
@@ -241,19 +248,24 @@ class Loader {
     return expanded + text.substr(from);
   }
 
-  void read_sources(const YAML::Node& list, const std::string& key) {
-    if (!list.IsSequence())
-      return complain(list, key, "expected a list: - name: worker, include: [/var/log/etl/*.log]");
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      read_source(list[i], key + "[" + std::to_string(i) + "]");
+  template <typename List>
+  void read_list(List& list, const YAML::Node& node, const std::string& key) {
+    if constexpr (SectionList<List>) {
+      using Section = typename List::value_type;
+      const auto table = settings_of<Section>();
+      const std::string example = std::string(table[0].path) + ": ..., " + std::string(table[1].path) + ": ...";
+      if (!node.IsSequence()) return complain(node, key, "expected a list: - " + example);
+      for (std::size_t i = 0; i < node.size(); ++i) {
+        const std::string item = key + "[" + std::to_string(i) + "]";
+        Section& section = list.emplace_back();
+        places_[item] = place_of(node[i], file_name_);
+        if (!node[i].IsMap()) {
+          complain(node[i], item, "expected keys with values, as in " + example);
+        } else {
+          read_section(section, table, node[i], "", item + ".");
+        }
+      }
     }
-  }
-
-  void read_source(const YAML::Node& node, const std::string& key) {
-    SourceConfig& source = loaded_.config.sources.emplace_back();
-    places_[key] = place_of(node, file_name_);
-    if (!node.IsMap()) return complain(node, key, "expected name: and include: of one source");
-    read_section(source, source_settings(), node, "", key + ".");
   }
 
   void read_environment() {
@@ -276,7 +288,7 @@ class Loader {
     for (std::size_t i = 0; i < loaded_.config.sources.size(); ++i) {
       SourceConfig& source = loaded_.config.sources[i];
       const std::string prefix = "sources." + source.name + ".";
-      for (const auto& setting : source_settings()) {
+      for (const auto& setting : settings_of<SourceConfig>()) {
         if (setting.path == "name") continue;
         override_setting(source, setting, environment_name(prefix + std::string(setting.path)),
                          "sources[" + std::to_string(i) + "]." + std::string(setting.path));
@@ -292,8 +304,9 @@ class Loader {
     const std::string place = "environment " + variable;
     places_[key] = place;
     const Member member = setting.member(section);
-    if (std::holds_alternative<std::vector<SourceConfig>*>(member)) {
-      complain(place, key, std::string("sources do not fit into one variable; use ") + kOneSource + " or a file");
+    if (is_section_list(member)) {
+      const std::string other = key == "sources" ? std::string(kOneSource) + " or " : "";
+      complain(place, key, key + " do not fit into one variable; use " + other + "a file");
     } else if (const auto* list = std::get_if<std::vector<std::string>*>(&member)) {
       (*list)->clear();
       for (const std::string& part : split_at_commas(*value)) append(setting, **list, {part, part, place, key});
@@ -335,11 +348,13 @@ template <typename Section>
 void print_section(std::string& text, Section& printed, std::span<const Setting<Section>> table,
                    const std::string& indent);
 
-void print_sources(std::string& text, std::vector<SourceConfig>& sources) {
-  for (SourceConfig& source : sources) {
+template <SectionList List>
+void print_list(std::string& text, List& list, const std::string& indent) {
+  text += list.empty() ? " []\n" : "\n";
+  for (auto& section : list) {
     const std::size_t start = text.size();
-    print_section(text, source, source_settings(), "    ");
-    text[start + 2] = '-';
+    print_section(text, section, settings_of<typename List::value_type>(), indent + "    ");
+    text[start + indent.size() + 2] = '-';
   }
 }
 
@@ -357,9 +372,11 @@ void print_section(std::string& text, Section& printed, std::span<const Setting<
     const std::string name(setting.path.substr(section.empty() ? 0 : dot + 1));
     text += indent + (section.empty() ? "" : "  ") + name + ":";
     const Member member = setting.member(printed);
-    if (const auto* sources = std::get_if<std::vector<SourceConfig>*>(&member)) {
-      text += (*sources)->empty() ? " []\n" : "\n";
-      print_sources(text, **sources);
+    if (is_section_list(member)) {
+      const auto print = [&]<typename List>(List* list) {
+        if constexpr (SectionList<List>) print_list(text, *list, section.empty() ? indent : indent + "  ");
+      };
+      std::visit(print, member);
     } else if (setting.secret) {
       text += " " + print_text(mask_passwords(*std::get<std::string*>(member))) + "\n";
     } else {

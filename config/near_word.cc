@@ -52,4 +52,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return nearest.empty() ? "" : " (did you mean \"" + nearest + "\"?)";
 }
 
+std::string check_one_of(std::string_view text, const std::vector<std::string>& words) {
+  if (std::find(words.begin(), words.end(), text) != words.end()) return "";
+  std::string list;
+  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
+  return "must be one of " + list + did_you_mean(text, words);
+}
+
 }  // namespace runtail

@@ -14,4 +14,7 @@ std::string near_word(std::string_view word, const std::vector<std::string>& can
 // ` (did you mean "message"?)`, or "" where nothing is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
+// What is wrong with a word of a closed set, "" if nothing.
+std::string check_one_of(std::string_view text, const std::vector<std::string>& words);
+
 }  // namespace runtail

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <regex>
 
@@ -99,13 +100,6 @@ std::string check_allow(std::string_view text) {
 
 std::string check_uuid(std::string_view text) {
   return text.empty() || parse_uuid(text) ? "" : "must be a UUID, as in 6ba7b810-9dad-11d1-80b4-00c04fd430c8";
-}
-
-std::string check_one_of(std::string_view text, const std::vector<std::string>& words) {
-  if (std::find(words.begin(), words.end(), text) != words.end()) return "";
-  std::string list;
-  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
-  return "must be one of " + list + did_you_mean(text, words);
 }
 
 std::string check_log_level(std::string_view text) { return check_one_of(text, {"error", "warn", "info", "debug"}); }
@@ -232,6 +226,10 @@ const Setting<Config> kSettings[] = {
     {"metrics.max_series", [](Config& c) -> Member { return &c.metrics.max_series; }, count(100, 1'000'000)},
     {"log.level", [](Config& c) -> Member { return &c.log.level; }, {}, check_log_level},
     {"log.format", [](Config& c) -> Member { return &c.log.format; }, {}, check_log_format},
+    {"jobs", [](Config& c) -> Member { return &c.jobs; }},
+    {"quality.checks", [](Config& c) -> Member { return &c.quality.checks; }},
+    {"alerts.channels", [](Config& c) -> Member { return &c.alerts.channels; }},
+    {"alerts.rules", [](Config& c) -> Member { return &c.alerts.rules; }},
 };
 
 const Setting<SourceConfig> kSourceSettings[] = {
@@ -302,7 +300,10 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 }  // namespace
 
 std::span<const Setting<Config>> settings() { return kSettings; }
-std::span<const Setting<SourceConfig>> source_settings() { return kSourceSettings; }
+template <>
+std::span<const Setting<SourceConfig>> settings_of() {
+  return kSourceSettings;
+}
 
 std::string environment_name(std::string_view path) {
   std::string name = "RUNTAIL_" + std::string(path);
@@ -352,7 +353,16 @@ std::string assign(const Member& member, const Limits& limits, const std::string
                  },
                  [&](std::vector<std::string>*) { complaint = "is no list"; },
                  [&](std::map<std::string, std::string>*) { complaint = "is no map"; },
-                 [&](std::vector<SourceConfig>*) { complaint = "is no list"; },
+                 [&](std::optional<double>* target) {
+                   double value = 0;
+                   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+                   if (fault == std::errc() && end == text.data() + text.size() && std::isfinite(value)) {
+                     *target = value;
+                   } else {
+                     complaint = "is no number";
+                   }
+                 },
+                 [&]<SectionList List>(List*) { complaint = "is no list"; },
              },
              member);
   return complaint;
@@ -379,7 +389,12 @@ std::string print_value(const Member& member, const Limits& limits) {
                           }
                           return "{" + map + "}";
                         },
-                        [](std::vector<SourceConfig>*) { return std::string(); },
+                        [](std::optional<double>* value) {
+                          char digits[32];
+                          if (!*value) return std::string("null");
+                          return std::string(digits, std::to_chars(digits, digits + sizeof digits, **value).ptr);
+                        },
+                        []<SectionList List>(List*) { return std::string(); },
                     },
                     member);
 }

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -15,9 +17,18 @@
 namespace runtail {
 
 // The member of a section that a setting fills.
-using Member = std::variant<std::string*, std::filesystem::path*, bool*, std::uint32_t*, std::uint64_t*,
-                            std::chrono::hours*, std::chrono::milliseconds*, std::vector<std::string>*,
-                            std::map<std::string, std::string>*, std::vector<SourceConfig>*>;
+using Member =
+    std::variant<std::string*, std::filesystem::path*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::hours*,
+                 std::chrono::milliseconds*, std::vector<std::string>*, std::map<std::string, std::string>*,
+                 std::optional<double>*, std::vector<SourceConfig>*, std::vector<JobConfig>*,
+                 std::vector<QualityCheckConfig>*, std::vector<AlertChannelConfig>*, std::vector<AlertRuleConfig>*>;
+
+// What stands in a list of sections, each with settings of its own.
+template <typename T>
+concept SectionList = !std::is_same_v<T, std::vector<std::string>> && requires {
+  typename T::value_type;
+}
+&&std::is_same_v<T, std::vector<typename T::value_type>>;
 
 // What a number may be; inclusive, durations in milliseconds.
 struct Limits {
@@ -41,7 +52,20 @@ struct Setting {
 };
 
 std::span<const Setting<Config>> settings();
-std::span<const Setting<SourceConfig>> source_settings();  // paths relative to the source: "worker.unit"
+
+// Of one entry of a list, paths relative to it: "worker.unit".
+template <typename Section>
+std::span<const Setting<Section>> settings_of();
+template <>
+std::span<const Setting<SourceConfig>> settings_of();
+template <>
+std::span<const Setting<JobConfig>> settings_of();
+template <>
+std::span<const Setting<QualityCheckConfig>> settings_of();
+template <>
+std::span<const Setting<AlertChannelConfig>> settings_of();
+template <>
+std::span<const Setting<AlertRuleConfig>> settings_of();
 
 // Name of the setting's environment variable: "buffer.bytes_max" -> "RUNTAIL_BUFFER_BYTES_MAX".
 std::string environment_name(std::string_view path);

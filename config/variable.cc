@@ -16,13 +16,14 @@ bool is_of_kubernetes(std::string_view name) {
 
 std::vector<std::string> known_names(const Config& config) {
   // Read beside the settings, or set for the worker of `runtail exec`.
-  std::vector<std::string> names = {"RUNTAIL_SOURCE_INCLUDE", "RUNTAIL_VERSION",     "RUNTAIL_CONFIG", "RUNTAIL_RUN_ID",
-                                    "RUNTAIL_JOB_ID",         "RUNTAIL_TASK_RUN_ID", "RUNTAIL_AGENT",  kHashKeyVariable};
+  std::vector<std::string> names = {"RUNTAIL_SOURCE_INCLUDE", "RUNTAIL_VERSION", "RUNTAIL_CONFIG",
+                                    "RUNTAIL_RUN_ID",         "RUNTAIL_JOB_ID",  "RUNTAIL_TASK_RUN_ID",
+                                    "RUNTAIL_AGENT",          kHashKeyVariable};
   for (const auto& setting : settings()) {
     if (setting.path != "sources") names.push_back(environment_name(setting.path));
   }
   for (const SourceConfig& source : config.sources) {
-    for (const auto& setting : source_settings()) {
+    for (const auto& setting : settings_of<SourceConfig>()) {
       names.push_back(environment_name("sources." + source.name + "." + std::string(setting.path)));
     }
   }

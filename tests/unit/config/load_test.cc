@@ -196,7 +196,7 @@ TEST(LoadConfigTest, WrongShapesAreProblems) {
   EXPECT_THAT(problems("buffer: big\n"),
               ElementsAre("runtail.yaml:1:9: buffer: expected keys with values, as in directory: ..."));
   EXPECT_THAT(problems("sources: {name: a}\n"), ElementsAre(StartsWith("runtail.yaml:1:10: sources: expected a list")));
-  EXPECT_THAT(problems("sources: [a]\n"), ElementsAre(StartsWith("runtail.yaml:1:11: sources[0]: expected name:")));
+  EXPECT_THAT(problems("sources: [a]\n"), ElementsAre(StartsWith("runtail.yaml:1:11: sources[0]: expected keys")));
   EXPECT_THAT(problems("name: a\nname: b\n"), ElementsAre("runtail.yaml:2:1: name: given twice; keep one"));
   EXPECT_THAT(problems("buffer.directory: /x\n"),
               ElementsAre("runtail.yaml:1:1: buffer.directory: write it as a section: buffer: with directory: indented "
@@ -403,6 +403,33 @@ TEST(ReferenceFileTest, ListsEveryKeyOnceWithItsDefault) {
   EXPECT_THAT(problems(std::string(reference)), IsEmpty());
 }
 
+TEST(ReferenceFileTest, TheExamplesOfDefinitionsLoadAndHaveEveryKey) {
+  // Below the empty lists, commented out.
+  std::istringstream lines{std::string(embedded::runtail_reference_yaml())};
+  std::string text;
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    inside = inside || line.starts_with("jobs: []");
+    if (!inside) continue;
+    if (line.starts_with("#")) {
+      text += ' ' + line.substr(1) + '\n';
+    } else if (!line.empty() && line.find(" #") == std::string::npos) {
+      text += (line.ends_with(" []") ? line.substr(0, line.size() - 3) : line) + '\n';
+    }
+  }
+  const Config config = usable(text);
+  EXPECT_EQ(config.jobs.size() + config.quality.checks.size() + config.alerts.channels.size(), 6u);
+  EXPECT_EQ(config.alerts.rules.size(), 1u);
+  const auto all_there = [&](const auto& table) {
+    for (const auto& setting : table) EXPECT_THAT(text, HasSubstr(std::string(setting.path) + ": ")) << setting.path;
+  };
+  all_there(settings_of<JobConfig>());
+  all_there(settings_of<QualityCheckConfig>());
+  all_there(settings_of<AlertChannelConfig>());
+  all_there(settings_of<AlertRuleConfig>());
+  EXPECT_EQ(print_effective(usable(print_effective(config))), print_effective(config));
+}
+
 TEST(ReferenceFileTest, TenLinesSuffice) {
   int line_count = 0;
   const Config config = usable(example(embedded::runtail_reference_yaml(), "#   version: 1", &line_count));
@@ -418,7 +445,7 @@ TEST(ReferenceFileTest, TheExampleOfSourcesHasEveryTypeAndEveryKey) {
   std::vector<std::string> types;
   for (const SourceConfig& source : usable(text).sources) types.push_back(source.type);
   EXPECT_THAT(types, ElementsAre("files", "kubernetes", "journald", "socket"));
-  for (const auto& setting : source_settings()) {
+  for (const auto& setting : settings_of<SourceConfig>()) {
     const std::string_view name = setting.path.substr(setting.path.rfind('.') + 1);
     EXPECT_THAT(text, HasSubstr(" " + std::string(name) + ": ")) << setting.path;
   }

@@ -249,8 +249,8 @@ TEST(SourceConfigTest, UnitsAreFullNames) {
 }
 
 TEST(SourceConfigTest, AnEntryThatIsNoSourceIsOneProblem) {
-  EXPECT_THAT(problems("sources: [a, {name: b}]"),
-              ElementsAre(HasSubstr("sources[0]: expected name:"), HasSubstr("sources[1].include: missing")));
+  EXPECT_THAT(problems("sources: [a, {name: b}]"), ElementsAre(HasSubstr("sources[0]: expected keys with values"),
+                                                               HasSubstr("sources[1].include: missing")));
 }
 
 }  // namespace

@@ -17,12 +17,12 @@ Config with_source(const std::string& name) {
 }
 
 TEST(UnknownVariablesTest, SettingsAndWhatElseIsKnownPass) {
-  EXPECT_THAT(unknown_variables(with_source("etl-1"),
-                                {"PATH", "OBS_METRICS_ENABLED", "RUNTAIL_BUFFER_DIRECTORY", "RUNTAIL_SOURCE_INCLUDE",
-                                 "RUNTAIL_SOURCES_ETL_1_WORKER_UNIT", "RUNTAIL_CONFIG", "RUNTAIL_RUN_ID",
-                                 "RUNTAIL_JOB_ID", "RUNTAIL_TASK_RUN_ID", "RUNTAIL_VERSION", "RUNTAIL_TEST_SCALE",
-                                 "RUNTAIL_REDACTION_HASH_KEY"}),
-              IsEmpty());
+  EXPECT_THAT(
+      unknown_variables(with_source("etl-1"),
+                        {"PATH", "OBS_METRICS_ENABLED", "RUNTAIL_BUFFER_DIRECTORY", "RUNTAIL_SOURCE_INCLUDE",
+                         "RUNTAIL_SOURCES_ETL_1_WORKER_UNIT", "RUNTAIL_CONFIG", "RUNTAIL_RUN_ID", "RUNTAIL_JOB_ID",
+                         "RUNTAIL_TASK_RUN_ID", "RUNTAIL_VERSION", "RUNTAIL_TEST_SCALE", "RUNTAIL_REDACTION_HASH_KEY"}),
+      IsEmpty());
 }
 
 TEST(UnknownVariablesTest, KubernetesNamesOfAServicePass) {
