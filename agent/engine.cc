@@ -5,9 +5,11 @@
 
 #include "agent/identity_key.h"
 #include "agent/log.h"
+#include "agent/self_source.h"
 #include "agent/sources.h"
 #include "agent/worker_watch.h"
 #include "config/dialect.h"
+#include "config/load.h"
 #include "sinks/ndjson.h"
 
 namespace runtail {
@@ -31,7 +33,7 @@ Result<std::unique_ptr<DurableBuffer>> open_buffer(const Config& config, bool& l
 Engine::Engine(const Config& config, PublishedMetrics& published) : config_(config), published_(published) {}
 
 Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMetrics& published,
-                                              HeldLines* standard_input, std::stop_token stop,
+                                              HeldLines* standard_input, TimePoint started_at, std::stop_token stop,
                                               const std::function<void(const std::string&)>& waits) {
   auto redactor = Redactor::make(config.redaction);
   if (!redactor) return redactor.error();
@@ -106,6 +108,12 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
       config, identity->key, *engine->buffer_, engine->pipeline_->metrics(),
       [self] { return self->delivered_everywhere(); }, standard_input);
   if (!sources) return sources.error();
+  const Bytes32 digest = sha256(print_effective(config));
+  SelfSettings own{config.name, config.environment, to_hex(std::span(digest).first(16)), config.metrics.snapshots,
+                   started_at};
+  sources->push_back(std::make_unique<SelfSource>(std::move(own), engine->buffer_->positions(),
+                                                  engine->buffer_->get(SelfSource::kStateKey),
+                                                  [self] { return self->condition(); }));
   engine->intake_ = std::make_unique<Intake>(
       config, std::move(*sources), *engine->buffer_, *engine->pipeline_, engine->clock_, published,
       [self] {
@@ -225,6 +233,21 @@ std::vector<HealthCheck> Engine::health() const {
                       ok ? CheckStatus::kOk : CheckStatus::kUnavailable, guarded(status.reason)});
   }
   return checks;
+}
+
+AgentCondition Engine::condition() const {
+  AgentCondition condition;
+  for (const SourceStatus& source : intake_->status()) {
+    condition.lag_bytes += source.lag_bytes;
+    if (source.oldest_unread && (!condition.oldest_unread || *source.oldest_unread < *condition.oldest_unread)) {
+      condition.oldest_unread = source.oldest_unread;
+    }
+  }
+  condition.buffer_bytes = buffer_->bytes_on_disk();
+  const auto checks = health();
+  condition.degraded = std::any_of(checks.begin(), checks.end(),
+                                   [](const HealthCheck& each) { return each.status != CheckStatus::kOk; });
+  return condition;
 }
 
 void Engine::refresh(TimePoint now) {

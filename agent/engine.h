@@ -12,6 +12,7 @@
 #include "agent/health.h"
 #include "agent/held_lines.h"
 #include "agent/intake.h"
+#include "agent/self_source.h"
 #include "sinks/postgres.h"
 
 namespace runtail {
@@ -20,9 +21,10 @@ class Engine {
  public:
   // Opens the buffer, settles the identity key, starts reading and delivering. `stop` cuts a wait for the database.
   // kUnavailable: try again later. kInvalidInput: a person must act.
-  // `waits` is told, once each, what the start waits for. `standard_input` outlives the engine; null: it is not read.
+  // `started_at`: of the agent, which outlives an engine. `waits` is told, once each, what the start waits for.
+  // `standard_input` outlives the engine; null: it is not read.
   static Result<std::unique_ptr<Engine>> start(const Config& config, PublishedMetrics& published,
-                                               HeldLines* standard_input, std::stop_token stop,
+                                               HeldLines* standard_input, TimePoint started_at, std::stop_token stop,
                                                const std::function<void(const std::string&)>& waits);
   ~Engine();  // stop()
   Engine(const Engine&) = delete;
@@ -59,6 +61,7 @@ class Engine {
   Engine(const Config& config, PublishedMetrics& published);
   void add_destination(std::unique_ptr<Sink> sink, const DeliverySettings& settings);
   void log_absent_sinks() const;
+  AgentCondition condition() const;
   // How far every sink has come; the largest number without any.
   Sequence delivered_everywhere() const;
 

@@ -60,6 +60,21 @@ Result<void> Intake::run(std::stop_token stop) {
       wait(buffer_.has_room() ? kScanEvery : kFullBufferWait);
     }
   }
+  return say_last_words();
+}
+
+Result<void> Intake::say_last_words() {
+  if (!buffer_.has_room()) return {};
+  bool any = false;
+  for (const auto& source : sources_) {
+    const auto block = source->last_words(now());
+    if (!block) continue;
+    any = true;
+    pipeline_.add(*block);
+  }
+  if (!any) return {};
+  if (const auto committed = pipeline_.commit(); !committed) return committed.error();
+  on_commit_();
   return {};
 }
 
@@ -67,7 +82,7 @@ Result<void> Intake::run(std::stop_token stop) {
 Result<bool> Intake::round() {
   if (history_is_local_) trim_history();
   if (!buffer_.has_room()) return false;
-  bool any = false;
+  bool any = false, only_own = true;
   for (std::size_t idle = 0; idle < sources_.size() && pipeline_.pending_bytes() < kRoundBytes;) {
     Source& source = *sources_[turn_++ % sources_.size()];
     auto block = source.read(now());
@@ -78,6 +93,7 @@ Result<bool> Intake::round() {
     any = true;
     idle = 0;
     while (block) {
+      only_own = only_own && block->agent_note;
       pipeline_.add(*block);
       block = block->with_next ? source.read(now()) : std::nullopt;
     }
@@ -86,7 +102,8 @@ Result<bool> Intake::round() {
   if (!any && !pipeline_.has_counted()) return false;
   if (const auto committed = pipeline_.commit(); !committed) return committed.error();
   for (const auto& source : sources_) source->committed();
-  progress_at_ = to_micros(clock_.now());
+  // That the agent lives is no progress with what it reads.
+  if (!any || !only_own) progress_at_ = to_micros(clock_.now());
   on_commit_();
   return true;
 }
@@ -178,7 +195,9 @@ void Intake::trim_history() {
 
 void Intake::show() {
   std::vector<SourceStatus> now;
-  for (const auto& source : sources_) now.push_back(source->status());
+  for (const auto& source : sources_) {
+    if (SourceStatus status = source->status(); !status.name.empty()) now.push_back(std::move(status));
+  }
   for (const SourceStatus& each : now) {
     published_.set(Metric::kSourceLagBytes, {each.name}, static_cast<double>(each.lag_bytes));
     published_.set(Metric::kSourceOldestUnread, {each.name},

@@ -41,6 +41,7 @@ class Intake {
   void scan();
   // When something comes, a source is due, or the time is over.
   void wait(std::chrono::milliseconds timeout);
+  Result<void> say_last_words();
   void trim_history();
   TimePoint now();
   void show();

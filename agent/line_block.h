@@ -41,6 +41,12 @@ struct WorkerNote {
   WorkerGone gone{};  // kGone
 };
 
+// The agent speaks of itself. The views live until the source reads again.
+struct AgentNote {
+  AgentBeat beat;
+  bool with_snapshot = false;  // and of its metrics, as they are with what was committed together with this
+};
+
 // What a source says about lines that do not say it themselves.
 struct LineDefaults {
   std::vector<std::pair<Field, std::string>> fields;  // contract fields, put where the line has none
@@ -62,6 +68,7 @@ struct LineBlock {
   bool with_next = false;                  // durable only together with the source's next block
   std::vector<StateEntry> state;           // the source's own entries, durable with the block
   std::vector<std::string> forget;         // keys of entries the source needs no more, gone with the block
+  std::optional<AgentNote> agent_note;     // its events lie anywhere in `covers`
   Uuid wrapper_run;                        // run the wrapper made for its worker; nil: no wrapper
   std::string wrapper_job;                 // --job, or ""
   bool wrapper_is_task = false;            // the worker is one task of a run: its end ends that, never the run

@@ -13,6 +13,8 @@ namespace runtail {
 namespace {
 
 constexpr std::string_view kCountersPrefix = "c/pipeline/";
+// Of runtail itself nobody asks a year later.
+constexpr std::string_view kSnapshotPrefix = "trialsync_";
 constexpr std::string_view kTooLongJson = R"({"redacted":true,"state":"failed_closed","counts":{}})";
 
 std::string followed_key(const std::string& source) { return "w/source/" + source; }
@@ -44,6 +46,7 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
       known_(buffer),
       runs_(buffer, metrics_, known_),
       line_counts_(metrics_, known_),
+      snapshots_(buffer.get(SnapshotMemory::kStateKey)),
       redactions_(redactor_.kinds().size()) {
   published_.publish(restore_counters(buffer_, kCountersPrefix, metrics_));
 }
@@ -89,6 +92,7 @@ void Pipeline::add(const LineBlock& block) {
     add_line(block, line, chunk);
   }
   for (; note != block.notes.end(); ++note) add_note(block, *note, chunk);
+  if (block.agent_note) add_agent_note(block, *block.agent_note, chunk);
   if (memory_.key_lines_left > 0) {
     open_keys_[stream] = memory_;
   } else if (open_key != open_keys_.end()) {
@@ -242,6 +246,19 @@ void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& c
   commit_.forget.insert(commit_.forget.end(), {wrapped_key(block.position.file), task_key(block.position.file)});
 }
 
+// First that it lives, which moves metrics of its own; then these with all others.
+void Pipeline::add_agent_note(const LineBlock& block, const AgentNote& note, Chunk& chunk) {
+  std::uint64_t place = block.covers.from;
+  take(own_facts_.heartbeat(note.beat), block, place++, 1, chunk);
+  if (!note.with_snapshot) return;
+  snapshots_.begin();
+  metrics_.for_each([&](const Series& series) {
+    if (!spec_of(series.metric).name.starts_with(kSnapshotPrefix) || !snapshots_.take(series)) return;
+    take(own_facts_.snapshot(series, note.beat.at), block, place++, 1, chunk);
+  });
+  commit_.state.push_back({std::string(SnapshotMemory::kStateKey), snapshots_.end()});
+}
+
 void Pipeline::start_task(WrappedRuns& wrapped, const LineBlock& block, TimePoint at, std::uint64_t place,
                           Chunk& chunk) {
   if (std::exchange(wrapped.is_task_told, true)) return;
@@ -366,7 +383,7 @@ void Pipeline::count_line(const LogEvent& event, const RedactedEvent& safe) {
 // Counts gathered over a block go into the table once.
 void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
   const std::string& source = block.position.source;
-  metrics_.add(Metric::kLinesReadTotal, {source}, static_cast<double>(lines));
+  if (!block.agent_note) metrics_.add(Metric::kLinesReadTotal, {source}, static_cast<double>(lines));
   for (int i = 0; i < 6; ++i) {
     if (outcomes_[i] == 0) continue;
     metrics_.add(Metric::kLinesTotal, {source, to_string(static_cast<LineOutcome>(i))},

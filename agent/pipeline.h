@@ -10,6 +10,7 @@
 #include "agent/line_counts.h"
 #include "agent/open_runs.h"
 #include "agent/run_book.h"
+#include "agent/snapshot_memory.h"
 #include "buffer/durable_buffer.h"
 #include "core/metric.h"
 #include "derive/deriver.h"
@@ -57,6 +58,7 @@ class Pipeline {
 
   void add_line(const LineBlock& block, const Line& line, Chunk& chunk);
   void add_note(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
+  void add_agent_note(const LineBlock& block, const AgentNote& note, Chunk& chunk);
   void start_task(WrappedRuns& wrapped, const LineBlock& block, TimePoint at, std::uint64_t place, Chunk& chunk);
   void end_held_runs(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
   void end_lost_runs(const LineBlock& block, const WorkerNote& note, Chunk& chunk);
@@ -83,6 +85,7 @@ class Pipeline {
   LastKnown known_;
   RunBook runs_;
   LineCounts line_counts_;
+  SnapshotMemory snapshots_;
 
   Commit commit_;
   std::uint64_t pending_lines_ = 0, pending_bytes_ = 0;

@@ -14,7 +14,7 @@
 namespace runtail {
 
 struct SourceStatus {
-  std::string name;
+  std::string name;                        // "": not shown
   std::uint64_t lag_bytes = 0;             // seen by size and not yet read; 0 where no size is known
   std::optional<TimePoint> oldest_unread;  // when the oldest unread bytes were first seen; nothing: all is read
   std::uint64_t open_files = 0;            // descriptors held for inputs
@@ -50,6 +50,9 @@ class Source {
   virtual void clock_stepped(std::chrono::microseconds /*by*/) {}
   // Nothing will ever come again and everything is read (standard input at its end).
   virtual bool has_ended() const { return false; }
+
+  // The agent ends in good order: what is still to be said, after everything that was read. Nothing is read after it.
+  virtual std::optional<LineBlock> last_words(TimePoint /*now*/) { return std::nullopt; }
 
   virtual SourceStatus status() const = 0;
 };

@@ -122,8 +122,8 @@ class Agent {
         starting = true;
         start_error.reset();
         starter = std::jthread([&, token = stop.get_token()] {
-          auto made = Engine::start(config_, published_, standard_input_ ? &*standard_input_ : nullptr, token,
-                                    [this](const std::string& reason) {
+          auto made = Engine::start(config_, published_, standard_input_ ? &*standard_input_ : nullptr, started_at_,
+                                    token, [this](const std::string& reason) {
                                       log_warn(reason);
                                       wait_reason_.set(guarded(reason));
                                     });

@@ -165,6 +165,8 @@ struct MetricsConfig {
   bool enabled = true;
   // Label sets of one family at most; the rest is counted as __other__.
   std::uint32_t max_series = 2000;
+  // Every 15 minutes and at a clean end, trialsync_* series that changed go into metric_snapshots.
+  bool snapshots = true;
 };
 
 struct LogConfig {

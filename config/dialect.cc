@@ -21,7 +21,7 @@ std::vector<std::string> words_up_to(Word last) {
   return words;
 }
 
-const std::vector<std::string> kEventNames = words_up_to(EventKind::kProviderSync);
+const std::vector<std::string> kEventNames = words_up_to(kLastLineKind);
 const std::vector<std::string> kLevelNames = words_up_to(Level::kFatal);
 const std::vector<std::string> kStatusNames = words_up_to(RunStatus::kSkipped);
 const std::vector<std::string> kEndReasonNames = words_up_to(EndReason::kTimeout);

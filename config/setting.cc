@@ -224,6 +224,7 @@ const Setting<Config> kSettings[] = {
      false,
      "OBS_METRICS_ENABLED"},
     {"metrics.max_series", [](Config& c) -> Member { return &c.metrics.max_series; }, count(100, 1'000'000)},
+    {"metrics.snapshots", [](Config& c) -> Member { return &c.metrics.snapshots; }},
     {"log.level", [](Config& c) -> Member { return &c.log.level; }, {}, check_log_level},
     {"log.format", [](Config& c) -> Member { return &c.log.format; }, {}, check_log_format},
     {"jobs", [](Config& c) -> Member { return &c.jobs; }},

@@ -132,7 +132,7 @@ bool EventReader::next() {
     }
   }
   event_.dialect = reader.text();
-  if (reader.failed() || event_.kind > EventKind::kProviderSync || event_.level > Level::kFatal ||
+  if (reader.failed() || event_.kind > EventKind::kMetricSnapshot || event_.level > Level::kFatal ||
       status > static_cast<int>(RunStatus::kSkipped) + 1) {
     corrupt_ = true;
     return false;

@@ -62,6 +62,10 @@ Uuid provider_sync_id_of(std::string_view provider, std::string_view resource) {
 
 Uuid heartbeat_id_of(std::string_view service, std::string_view instance) { return named({service, instance}); }
 
+Uuid snapshot_id_of(std::string_view agent_id, std::string_view series, TimePoint at) {
+  return named({agent_id, series, to_rfc3339(at)});
+}
+
 Uuid check_id_of(std::string_view job_id, std::string_view type, std::string_view table, std::string_view column,
                  std::string_view metric) {
   return named({job_id, type, table, column, metric});

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/digest.h"
+#include "core/time.h"
 #include "core/uuid.h"
 
 namespace runtail {
@@ -47,6 +48,7 @@ Uuid dataset_id_of(std::string_view environment, std::string_view dataset);
 Uuid span_uuid_of(const Uuid& trace_id, std::string_view span_id);  // span_id: 16 hex digits, lower case
 Uuid provider_sync_id_of(std::string_view provider, std::string_view resource);
 Uuid heartbeat_id_of(std::string_view service, std::string_view instance);
+Uuid snapshot_id_of(std::string_view agent_id, std::string_view series, TimePoint at);
 Uuid check_id_of(std::string_view job_id, std::string_view type, std::string_view table, std::string_view column,
                  std::string_view metric);
 

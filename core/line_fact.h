@@ -86,8 +86,19 @@ struct HeartbeatFact {
   std::optional<TimePoint> started_at;
   std::optional<double> uptime_seconds, cpu_seconds;
   std::optional<std::int64_t> rss_bytes, fds, threads;
+  // Of an agent's own: config_digest, lag_bytes, lag_seconds and buffer_bytes as members of a JSON object; "" of a
+  // line's.
+  std::string_view agent_members;
 };
 
-using OwnRecord = std::variant<std::monostate, SpanFact, ChatFact, DocumentFact, ProviderSyncFact, HeartbeatFact>;
+// One series as it was at a time. Insert only.
+struct SnapshotFact {
+  Uuid id;  // of agent, series and time
+  TimePoint at;
+  std::string_view members;  // name, value_type, labels and the values, as members of a JSON object; never empty
+};
+
+using OwnRecord =
+    std::variant<std::monostate, SpanFact, ChatFact, DocumentFact, ProviderSyncFact, HeartbeatFact, SnapshotFact>;
 
 }  // namespace runtail

@@ -133,6 +133,11 @@ std::optional<std::string_view> cut(std::string_view& rest, char end) {
 
 }  // namespace
 
+std::string_view to_string(MetricType type) {
+  static constexpr std::string_view kNames[] = {"counter", "gauge", "histogram"};
+  return kNames[static_cast<std::size_t>(type)];
+}
+
 std::span<const MetricFamilySpec> metric_families() { return kFamilies; }
 
 const MetricFamilySpec& spec_of(Metric metric) { return kFamilies[static_cast<std::size_t>(metric)]; }

@@ -20,6 +20,7 @@
 namespace runtail {
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
+std::string_view to_string(MetricType type);  // "counter", as every exposition spells it
 
 // Upper bounds in seconds, without +Inf. Jobs run from seconds to a day; the bounds are where operators set their
 // alerts (1 min, 1 h, 8 h). Spans are requests that may wait for a model.
@@ -211,6 +212,11 @@ class MetricTable {
   // Series changed since the last call, for persistence with the chunk and then for publication.
   std::vector<Series> take_changed();
   bool has_changed() const { return !changed_.empty(); }
+  // Calls visit(series) for each, in the order they came.
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (const Series& series : series_) visit(series);
+  }
   // 0 for a series that does not exist; of a histogram the number of observations.
   double value(Metric metric, std::initializer_list<std::string_view> labels) const;
 

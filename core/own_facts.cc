@@ -1,8 +1,21 @@
 #include "core/own_facts.h"
 
 #include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "core/json_text.h"
 
 namespace runtail {
+namespace {
+
+// Finite.
+void append_number(std::string& out, double value) {
+  char text[32];
+  out.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+}  // namespace
 
 void OwnFacts::begin(const Uuid& run_id, std::string_view job, const WorkerIds& ids, TimePoint at) {
   event_ = RedactedEvent();
@@ -132,6 +145,79 @@ const RedactedEvent& OwnFacts::task_lost(const WorkerIds& ids, std::optional<Tim
   begin_task(ids, gone_at(last, gone));
   event_.kind = EventKind::kTaskFinished;
   put_gone(gone);
+  return event_;
+}
+
+void OwnFacts::begin_own(EventKind kind, TimePoint at) {
+  event_ = RedactedEvent();
+  event_.kind = kind;
+  event_.ts = at;
+  event_.ts_source = TsSource::kEnvelope;
+  event_.dialect = "runtail";
+  event_.stored = false;
+}
+
+const RedactedEvent& OwnFacts::heartbeat(const AgentBeat& beat) {
+  begin_own(EventKind::kAgentHeartbeat, beat.at);
+  FieldSet& fields = event_.fields;
+  for (const auto& [field, text] : {std::pair(Field::kService, kOwnService),
+                                    {Field::kInstance, beat.instance},
+                                    {Field::kEnv, beat.environment},
+                                    {Field::kVersion, beat.version},
+                                    {Field::kGitSha, beat.git_sha},
+                                    {Field::kStatusText, beat.status}}) {
+    if (!text.empty()) fields.put_text(field, text);
+  }
+  fields.put_int(Field::kStartedAt, to_micros(beat.started_at), FieldValue::Kind::kTime);
+  fields.put_real(Field::kUptimeSeconds, static_cast<double>((beat.at - beat.started_at).count()) / 1e6);
+  fields.put_real(Field::kCpuSeconds, beat.cpu_seconds);
+  fields.put_int(Field::kRssBytes, beat.rss_bytes);
+  fields.put_int(Field::kFds, beat.fds);
+  fields.put_int(Field::kThreads, beat.threads);
+  context_ = "{\"config_digest\":";
+  append_json_string(context_, beat.config_digest);
+  context_ += ",\"lag_bytes\":" + std::to_string(beat.lag_bytes) + ",\"lag_seconds\":";
+  append_number(context_, beat.lag_seconds);
+  context_ += ",\"buffer_bytes\":" + std::to_string(beat.buffer_bytes) + '}';
+  event_.context = context_;
+  return event_;
+}
+
+// The columns of its row, so that a family that is gone by the time it is delivered changes nothing.
+const RedactedEvent& OwnFacts::snapshot(const Series& series, TimePoint at) {
+  begin_own(EventKind::kMetricSnapshot, at);
+  const MetricFamilySpec& spec = spec_of(series.metric);
+  context_ = "{\"name\":";
+  append_json_string(context_, spec.name);
+  context_.append(",\"value_type\":\"").append(to_string(spec.type)) += "\",\"labels\":{";
+  std::string_view names = spec.labels;
+  for (const std::string& value : series.labels) {
+    const std::string_view name = names.substr(0, names.find(','));
+    if (names.size() < spec.labels.size()) context_ += ',';
+    names.remove_prefix(std::min(names.size(), name.size() + 1));
+    append_json_string(context_, name);
+    context_ += ':';
+    append_json_string(context_, value);
+  }
+  context_ += '}';
+  if (spec.type != MetricType::kHistogram) {
+    context_ += ",\"value\":";
+    append_number(context_, series.value);
+  } else {
+    context_ += ",\"sum\":";
+    append_number(context_, series.sum);
+    std::uint64_t count = 0;
+    std::string buckets;
+    for (const std::uint64_t each : series.buckets) {
+      count += each;
+      buckets += (buckets.empty() ? "" : ",") + std::to_string(each);
+    }
+    context_ += ",\"count\":" + std::to_string(count) + ",\"buckets\":[" + buckets + ']';
+  }
+  context_ += '}';
+  event_.context = context_;
+  message_ = series_key(series);
+  event_.fields.put_text(Field::kMetric, message_);
   return event_;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/event.h"
+#include "core/metric.h"
 #include "core/run_state.h"
 #include "core/worker_ids.h"
 
@@ -28,6 +29,18 @@ struct WorkerGone {
   std::optional<TimePoint> next_at{};   // since when another worker runs in its place, if one does
 };
 
+// The service of an agent's own heartbeat; no line may speak for it.
+inline constexpr std::string_view kOwnService = "runtail";
+
+// How an agent is, from time to time.
+struct AgentBeat {
+  TimePoint at{}, started_at{};
+  std::string_view instance{}, environment{}, version{}, git_sha{}, config_digest{};
+  std::string_view status = "ok";  // "ok", "degraded", "stopping"
+  double cpu_seconds = 0, lag_seconds = 0;
+  std::int64_t rss_bytes = 0, fds = 0, threads = 0, lag_bytes = 0, buffer_bytes = 0;
+};
+
 // Owns the texts its events point into: valid until the next call, and as long as the ids given.
 class OwnFacts {
  public:
@@ -47,15 +60,19 @@ class OwnFacts {
   const RedactedEvent& run_lost(const RunState& run, const WorkerGone& gone);
   // The same for the task that the ids name. `last`: of the newest event of its run, if there is one.
   const RedactedEvent& task_lost(const WorkerIds& ids, std::optional<TimePoint> last, const WorkerGone& gone);
+  // Of the agent itself: no log line goes with these.
+  const RedactedEvent& heartbeat(const AgentBeat& beat);
+  const RedactedEvent& snapshot(const Series& series, TimePoint at);
 
  private:
+  void begin_own(EventKind kind, TimePoint at);
   void begin(const Uuid& run_id, std::string_view job, const WorkerIds& ids, TimePoint at);
   void begin_task(const WorkerIds& ids, TimePoint at);
   void put_exit(const WorkerExit& exit);
   void put_gone(const WorkerGone& gone);
   static TimePoint gone_at(std::optional<TimePoint> last_event_at, const WorkerGone& gone);
   RedactedEvent event_;
-  std::string run_text_, job_, message_;
+  std::string run_text_, job_, message_, context_;
   std::string environment_, service_, dialect_;  // of a lost run: its verdict must not contradict them
 };
 

@@ -27,7 +27,9 @@ constexpr std::array kEventKinds = {"plain"sv,
                                     "span"sv,
                                     "chat"sv,
                                     "document"sv,
-                                    "provider_sync"sv};
+                                    "provider_sync"sv,
+                                    "agent.heartbeat"sv,
+                                    "metric.snapshot"sv};
 constexpr std::array kLevels = {"TRACE"sv, "DEBUG"sv, "INFO"sv, "WARN"sv, "ERROR"sv, "FATAL"sv};
 constexpr std::array kStatuses = {"queued"sv, "running"sv, "success"sv, "failed"sv, "cancelled"sv, "skipped"sv};
 constexpr std::array kEndReasons = {""sv, "completed"sv, "exit_code"sv, "signal"sv, "oom"sv, "lost"sv, "timeout"sv};
@@ -67,7 +69,10 @@ std::string_view to_string(DqStatus status) { return kDqStatuses[index(status)];
 std::string_view to_string(LineOutcome outcome) { return kLineOutcomes[index(outcome)]; }
 std::string_view to_string(RecordOutcome outcome) { return kRecordOutcomes[index(outcome)]; }
 
-std::optional<EventKind> parse_event_kind(std::string_view text) { return find<EventKind>(kEventKinds, text); }
+std::optional<EventKind> parse_event_kind(std::string_view text) {
+  const auto kind = find<EventKind>(kEventKinds, text);
+  return kind && *kind <= kLastLineKind ? kind : std::nullopt;
+}
 std::optional<RunStatus> parse_run_status(std::string_view text) { return find<RunStatus>(kStatuses, text); }
 std::optional<EndReason> parse_end_reason(std::string_view text) { return find<EndReason>(kEndReasons, text); }
 std::optional<ErrorCategory> parse_error_category(std::string_view text) {

@@ -27,7 +27,11 @@ enum class EventKind : std::uint8_t {
   kChat,
   kDocument,
   kProviderSync,
+  // What the agent states of itself. No line is ever of these kinds.
+  kAgentHeartbeat,
+  kMetricSnapshot,
 };
+inline constexpr EventKind kLastLineKind = EventKind::kProviderSync;
 enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kFatal };
 enum class RunStatus : std::uint8_t { kQueued, kRunning, kSuccess, kFailed, kCancelled, kSkipped };
 enum class EndReason : std::uint8_t { kNone, kCompleted, kExitCode, kSignal, kOom, kLost, kTimeout };
@@ -58,12 +62,12 @@ std::string_view to_string(LineOutcome outcome);     // "stored"
 std::string_view to_string(RecordOutcome outcome);   // "applied"
 
 // Exact spelling as above; std::nullopt for all else.
-std::optional<EventKind> parse_event_kind(std::string_view text);
+std::optional<EventKind> parse_event_kind(std::string_view text);  // kinds of lines only
 std::optional<RunStatus> parse_run_status(std::string_view text);
 std::optional<EndReason> parse_end_reason(std::string_view text);
 std::optional<ErrorCategory> parse_error_category(std::string_view text);
-// What tools of data quality say of a check, in any case: pass, passed, success, ok; warn, warning; fail, failed, error.
-// An error there is a check that is stale or unmet; none of these words is ever a run's status.
+// What tools of data quality say of a check, in any case: pass, passed, success, ok; warn, warning; fail, failed,
+// error. An error there is a check that is stale or unmet; none of these words is ever a run's status.
 std::optional<DqStatus> dq_status_of(std::string_view word);
 
 }  // namespace runtail

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/own_facts.h"
 #include "core/truncate.h"
 
 namespace runtail {
@@ -72,6 +73,11 @@ constexpr Meaning kHeartbeatStatuses[] = {{"", "ok"},
 std::string_view known(Field field, std::string_view word) {
   const auto words = words_of(field);
   return std::find(words.begin(), words.end(), word) == words.end() ? std::string_view{} : word;
+}
+
+// Of a JSON object: what stands between its braces.
+std::string_view members_of(std::string_view object) {
+  return object.size() < 2 ? std::string_view{} : object.substr(1, object.size() - 2);
 }
 
 // A number beyond the column says nothing.
@@ -251,7 +257,9 @@ void derive_heartbeat(const Line& line, Derived& out) {
   const FieldSet& fields = line.fields;
   HeartbeatFact fact;
   fact.service = line.service();
-  if (fact.service.empty()) return;
+  const bool is_own = line.event.kind == EventKind::kAgentHeartbeat;
+  if (fact.service.empty() || (fact.service == kOwnService && !is_own)) return;
+  if (is_own) fact.agent_members = members_of(line.event.context);
   fact.instance = line.text(Field::kInstance);
   fact.id = heartbeat_id_of(fact.service, fact.instance);
   fact.at = line.event.ts;
@@ -276,6 +284,16 @@ void derive_heartbeat(const Line& line, Derived& out) {
   out.tables |= set_of(Table::kServiceHeartbeats);
 }
 
+void derive_snapshot(const Line& line, Derived& out) {
+  SnapshotFact fact;
+  fact.members = members_of(line.event.context);
+  if (fact.members.empty()) return;
+  fact.at = line.event.ts;
+  fact.id = snapshot_id_of(line.settings.agent_id, line.text(Field::kMetric), fact.at);
+  out.own = fact;
+  out.tables |= set_of(Table::kMetricSnapshots);
+}
+
 }  // namespace
 
 void derive_own(const RedactedEvent& event, const Origin& origin, const DeriverSettings& settings, Derived& out) {
@@ -290,7 +308,10 @@ void derive_own(const RedactedEvent& event, const Origin& origin, const DeriverS
     case EventKind::kProviderSync:
       return derive_provider_sync(line, out);
     case EventKind::kHeartbeat:
+    case EventKind::kAgentHeartbeat:
       return derive_heartbeat(line, out);
+    case EventKind::kMetricSnapshot:
+      return derive_snapshot(line, out);
     default:
       return;
   }

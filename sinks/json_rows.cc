@@ -82,6 +82,13 @@ void JsonRows::json(std::string_view member, std::string_view value) {
   append_neutral_json(out_, value);
 }
 
+void JsonRows::members(std::string_view json) {
+  if (json.empty()) return;
+  if (!first_member_) out_ += ',';
+  first_member_ = false;
+  out_ += json;
+}
+
 void JsonRows::decimal_micros(std::string_view member, const std::optional<std::int64_t>& micros) {
   if (!micros) return;
   name(member);

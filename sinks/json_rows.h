@@ -29,6 +29,8 @@ class JsonRows {
   void json(std::string_view name, std::string_view value);                               // neutralised; "" is null
   void decimal_micros(std::string_view name, const std::optional<std::int64_t>& micros);  // 1500000 is 1.500000
 
+  void members(std::string_view json);  // of an object, without its braces; "": none
+
   bool empty() const { return out_.empty(); }
   // The array. Gives the memory away.
   std::string take();

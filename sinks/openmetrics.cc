@@ -24,25 +24,13 @@ void append(std::string& page, double value) {
   page.append(text, std::to_chars(text, text + sizeof text, value).ptr);
 }
 
-std::string_view type_of(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter:
-      return "counter";
-    case MetricType::kGauge:
-      return "gauge";
-    case MetricType::kHistogram:
-      return "histogram";
-  }
-  return "unknown";
-}
-
 // Help holds neither quotes, backslashes nor line ends (tests/unit/core/metric_test.cc), label values only the
 // characters of a label: nothing needs escaping.
 void append_head(std::string& page, const MetricFamilySpec& spec) {
   std::string_view family = spec.name;
   if (spec.type == MetricType::kCounter) family.remove_suffix(kTotal.size());
   page.append("# HELP ").append(family).append(" ").append(spec.help);
-  page.append("\n# TYPE ").append(family).append(" ").append(type_of(spec.type)) += '\n';
+  page.append("\n# TYPE ").append(family).append(" ").append(to_string(spec.type)) += '\n';
 }
 
 // `job_id="orders",status="failed"`

@@ -53,7 +53,8 @@ Result<Horizons> read_horizons(PgConnection& connection, const std::string& sche
        {std::pair("job_runs", &out.job_runs), std::pair("log_events", &out.log_events),
         std::pair("dq_observations", &out.dq_observations), std::pair("dq_check_results", &out.dq_check_results),
         std::pair("spans", &out.spans), std::pair("traces", &traces), std::pair("chat_messages", &out.chat_messages),
-        std::pair("document_events", &out.document_events), std::pair("metrics_aggregates", &out.aggregates)}) {
+        std::pair("document_events", &out.document_events), std::pair("metrics_aggregates", &out.aggregates),
+        std::pair("metric_snapshots", &out.metric_snapshots)}) {
     if (!is_there(table)) continue;
     const auto found = bounds->find(table);
     if (found == bounds->end()) {

@@ -97,6 +97,11 @@ void PostgresFold::add_own(const OwnRecord& own) {
   } else if (const auto* heartbeat = std::get_if<HeartbeatFact>(&own)) {
     place(Table::kServiceHeartbeats, Horizon::always(), heartbeat->at);
     records.add(*heartbeat);
+  } else if (const auto* snapshot = std::get_if<SnapshotFact>(&own)) {
+    // Without a partition for its day it is let go: a history of metrics holds no run up.
+    const bool placed = horizons_.metric_snapshots.holds(snapshot->at);
+    ++(placed ? outcomes_.applied : outcomes_.expired)[Table::kMetricSnapshots];
+    if (placed && !records.add(*snapshot)) found_twice(set_of(Table::kMetricSnapshots));
   }
 }
 

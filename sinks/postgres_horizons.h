@@ -22,7 +22,7 @@ struct Horizons {
   Horizon job_runs, log_events, dq_observations, dq_check_results;
   Horizon spans = Horizon::none();  // where both spans and traces can be stored
   Horizon chat_messages = Horizon::none(), document_events = Horizon::none(), aggregates = Horizon::none();
-  Horizon providers = Horizon::none();
+  Horizon providers = Horizon::none(), metric_snapshots = Horizon::none();
   bool operator==(const Horizons&) const = default;
 };
 

@@ -59,9 +59,11 @@ void PostgresRecordFold::clear() {
   spans_ = {};
   chats_ = {};
   documents_ = {};
+  snapshots_ = {};
   span_keys_.clear();
   chat_keys_.clear();
   document_keys_.clear();
+  snapshot_keys_.clear();
   providers_.clear();
   heartbeats_.clear();
 }
@@ -158,6 +160,16 @@ bool PostgresRecordFold::add(const DocumentFact& fact) {
   return true;
 }
 
+bool PostgresRecordFold::add(const SnapshotFact& fact) {
+  if (!snapshot_keys_.emplace(fact.id, fact.at).second) return false;
+  snapshots_.begin_row();
+  snapshots_.uuid("id", fact.id);
+  snapshots_.time("ts", fact.at);
+  snapshots_.stated_text("agent_id", agent_id_);
+  snapshots_.members(fact.members);
+  return true;
+}
+
 void PostgresRecordFold::add(const ProviderSyncFact& fact) {
   JsonRows row;
   row.begin_row();
@@ -200,6 +212,7 @@ void PostgresRecordFold::add(const HeartbeatFact& fact) {
   row.stated_text("agent_id", agent_id_);
   row.json("details", object_of(details));
   row.time("last_seen_at", fact.at);
+  row.members(fact.agent_members);
   keep_newest(heartbeats_[fact.id], fact.at, fact.event_id, row);
 }
 

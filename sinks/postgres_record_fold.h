@@ -1,4 +1,5 @@
-// Records that lines of their own kind give (spans, chats, documents, synchronisations, heartbeats) of a batch: at most
+// Records that lines of their own kind give (spans, chats, documents, synchronisations, heartbeats), and the agent's
+// own (metric snapshots), of a batch: at most
 // one row for each key. No I/O.
 #pragma once
 
@@ -31,6 +32,7 @@ class PostgresRecordFold {
   bool add(const SpanFact& fact);
   bool add(const ChatFact& fact);
   bool add(const DocumentFact& fact);
+  bool add(const SnapshotFact& fact);
   // The newest stays, whatever the order.
   void add(const ProviderSyncFact& fact);
   void add(const HeartbeatFact& fact);
@@ -39,20 +41,22 @@ class PostgresRecordFold {
   std::string take_spans() { return take(spans_); }
   std::string take_chats() { return take(chats_); }
   std::string take_documents() { return take(documents_); }
+  std::string take_snapshots() { return take(snapshots_); }
   std::string take_providers();
   std::string take_heartbeats();
 
   std::size_t spans() const { return span_keys_.size(); }
   std::size_t chats() const { return chat_keys_.size(); }
   std::size_t documents() const { return document_keys_.size(); }
+  std::size_t snapshots() const { return snapshot_keys_.size(); }
 
  private:
   using Keys = std::set<std::pair<Uuid, TimePoint>>;
   static std::string take(JsonRows& rows) { return rows.empty() ? std::string() : rows.take(); }
 
   const std::string agent_id_;
-  JsonRows spans_, chats_, documents_;
-  Keys span_keys_, chat_keys_, document_keys_;
+  JsonRows spans_, chats_, documents_, snapshots_;
+  Keys span_keys_, chat_keys_, document_keys_, snapshot_keys_;
   std::map<Uuid, NewestRow> providers_, heartbeats_;
 };
 

@@ -83,11 +83,26 @@ constexpr Column kProviderColumns[] = {{"id", "uuid"},
                                        {"state_at", "timestamptz"},
                                        {"state_event", "uuid"},
                                        {"last_success_at", "timestamptz"}};
-constexpr Column kHeartbeatColumns[] = {
-    {"id", "uuid"},          {"service", "text"},           {"instance", "text"},
-    {"environment", "text"}, {"version", "text"},           {"git_sha", "text"},
-    {"status", "text"},      {"started_at", "timestamptz"}, {"uptime_seconds", "double precision"},
-    {"agent_id", "text"},    {"details", "jsonb"},          {"last_seen_at", "timestamptz"}};
+constexpr Column kHeartbeatColumns[] = {{"id", "uuid"},
+                                        {"service", "text"},
+                                        {"instance", "text"},
+                                        {"environment", "text"},
+                                        {"version", "text"},
+                                        {"git_sha", "text"},
+                                        {"status", "text"},
+                                        {"started_at", "timestamptz"},
+                                        {"uptime_seconds", "double precision"},
+                                        {"agent_id", "text"},
+                                        {"config_digest", "text"},
+                                        {"lag_bytes", "bigint"},
+                                        {"lag_seconds", "double precision"},
+                                        {"buffer_bytes", "bigint"},
+                                        {"details", "jsonb"},
+                                        {"last_seen_at", "timestamptz"}};
+constexpr Column kSnapshotColumns[] = {
+    {"id", "uuid"},         {"ts", "timestamptz"},  {"agent_id", "text"},          {"name", "text"},
+    {"value_type", "text"}, {"labels", "jsonb"},    {"value", "double precision"}, {"sum", "double precision"},
+    {"count", "bigint"},    {"buckets", "bigint[]"}};
 
 std::string names_of(std::span<const Column> columns) {
   std::string out;
@@ -184,6 +199,7 @@ PostgresRecordStatements::PostgresRecordStatements(std::string_view schema_name)
       ") SELECT count(*) FROM fresh";
   insert_chats = insert_sql(schema + "chat_messages", kChatColumns, "id, ts", rows_of(kChatColumns));
   insert_documents = insert_sql(schema + "document_events", kDocumentColumns, "id, ts", rows_of(kDocumentColumns));
+  insert_snapshots = insert_sql(schema + "metric_snapshots", kSnapshotColumns, "id, ts", rows_of(kSnapshotColumns));
   upsert_providers =
       newest_sql(schema + "provider_sync_status", kProviderColumns,
                  "(excluded.state_at, excluded.state_event) > (t.state_at, t.state_event)", "id,provider,resource",

@@ -12,7 +12,7 @@ struct PostgresRecordStatements {
 
   // Adds to traces what the spans bring that were not there, and gives their number.
   std::string insert_spans;
-  std::string insert_chats, insert_documents;
+  std::string insert_chats, insert_documents, insert_snapshots;
   std::string upsert_providers, upsert_heartbeats;
   // Gives id, bucket (microseconds since 1970), metric, buckets, min and max (microseconds) of the merged rows.
   std::string merge_aggregates, set_quantiles;

@@ -52,6 +52,11 @@ PgOutcome<RecordCounts> write_records(PgConnection& connection, const PostgresRe
     if (!done) return done.error();
     there[Table::kDocumentEvents] = fold.documents() - static_cast<std::uint64_t>(done->affected());
   }
+  if (std::string rows = fold.take_snapshots(); !rows.empty()) {
+    auto done = run(connection, sql.insert_snapshots, std::move(rows));
+    if (!done) return done.error();
+    there[Table::kMetricSnapshots] = fold.snapshots() - static_cast<std::uint64_t>(done->affected());
+  }
   if (std::string rows = fold.take_providers(); !rows.empty()) {
     if (auto done = run(connection, sql.upsert_providers, std::move(rows)); !done) return done.error();
   }

@@ -47,7 +47,7 @@ TEST(NativeDialectTest, BothSpellingsOfTheContract) {
 
 TEST(NativeDialectTest, EveryKindOfEventHasItsOwnWord) {
   const DialectSpec dialect = native();
-  for (int i = 1; i <= static_cast<int>(EventKind::kProviderSync); ++i) {
+  for (int i = 1; i <= static_cast<int>(kLastLineKind); ++i) {
     const auto kind = static_cast<EventKind>(i);
     const auto found = dialect.events.find(std::string(to_string(kind)));
     ASSERT_NE(found, dialect.events.end()) << to_string(kind);

@@ -77,18 +77,6 @@ std::vector<std::string> blocks_of(std::string_view text, std::string_view langu
   return blocks;
 }
 
-std::string_view type_name(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter:
-      return "counter";
-    case MetricType::kGauge:
-      return "gauge";
-    case MetricType::kHistogram:
-      return "histogram";
-  }
-  return "";
-}
-
 TEST(Docs, MetricsPageListsEveryFamilyWithItsTypeAndLabels) {
   std::map<std::string, std::string> documented;  // name -> "type labels"
   for (const std::vector<std::string>& row : table_rows(read_text(kRoot / "docs/metrics.md"))) {
@@ -98,7 +86,7 @@ TEST(Docs, MetricsPageListsEveryFamilyWithItsTypeAndLabels) {
   }
   std::map<std::string, std::string> real;
   for (const MetricFamilySpec& family : metric_families()) {
-    real.emplace(family.name, std::string(type_name(family.type)) + " " +
+    real.emplace(family.name, std::string(to_string(family.type)) + " " +
                                   (family.labels.empty() ? "-" : std::string(family.labels)));
   }
   EXPECT_EQ(documented, real);
@@ -109,7 +97,7 @@ TEST(Docs, LogContractNamesEveryFieldAndEveryEvent) {
   for (const FieldSpec& field : kFieldSpecs) {
     EXPECT_THAT(page, HasSubstr("`" + std::string(field.name) + "`")) << "field not on the page";
   }
-  for (int kind = static_cast<int>(EventKind::kRunQueued); kind <= static_cast<int>(EventKind::kProviderSync); ++kind) {
+  for (int kind = static_cast<int>(EventKind::kRunQueued); kind <= static_cast<int>(kLastLineKind); ++kind) {
     EXPECT_THAT(page, HasSubstr("`" + std::string(to_string(static_cast<EventKind>(kind))) + "`"));
   }
 }

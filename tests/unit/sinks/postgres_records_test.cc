@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "core/own_facts.h"
 #include "tests/support/scale.h"
 #include "tests/unit/sinks/postgres_fixture.h"
 
@@ -368,6 +369,89 @@ TEST(PostgresRecords, OfGroupsThatWereLeftOutAreExpiredAndTheRestArrives) {
   EXPECT_EQ(stored->integer(0, 0), 15);
   EXPECT_EQ(stored->integer(0, 1), 1);
   EXPECT_EQ(stored->integer(0, 2), 15);
+}
+
+// As the pipeline packs what the agent says of itself.
+struct OwnLines {
+  explicit OwnLines(LogFile& into) : file(into) {}
+  void add(const std::function<const RedactedEvent&(OwnFacts&)>& make) {
+    OwnFacts& facts = *all.emplace_back(std::make_unique<OwnFacts>());
+    const RedactedEvent& made = make(facts);
+    file.add(R"("msg":"m")", [&made](RedactedEvent& event) { event = made; });
+  }
+  LogFile& file;
+  std::vector<std::unique_ptr<OwnFacts>> all;
+};
+
+Series counter(double value) {
+  Series series;
+  series.metric = Metric::kJobsTotal;
+  series.labels = {"orders", "success"};
+  series.value = value;
+  return series;
+}
+
+TEST_F(PostgresSinkTest, SnapshotsOfMetricsAreStoredOnce) {
+  LogFile file("agent-1/runtail/self");
+  OwnLines own(file);
+  Series histogram;
+  histogram.metric = Metric::kJobDuration;
+  histogram.labels = {"orders", "success"};
+  histogram.sum = 7.5;
+  histogram.buckets = std::vector<std::uint64_t>(buckets_of(histogram.metric).size() + 1, 0);
+  histogram.buckets[1] = 3;
+  own.add([](OwnFacts& facts) -> const RedactedEvent& { return facts.snapshot(counter(4), kNow); });
+  own.add([&](OwnFacts& facts) -> const RedactedEvent& { return facts.snapshot(histogram, kNow); });
+  // Retention has dropped its day; nobody has made the day yet.
+  clock_.at = kNow + std::chrono::hours(24 * 9);
+  for (const TimePoint at : {kNow - std::chrono::hours(24 * 60), clock_.at}) {
+    own.add([at](OwnFacts& facts) -> const RedactedEvent& { return facts.snapshot(counter(5), at); });
+  }
+  DrivenSink sink = make_sink(config());
+  const RecordOutcomes first = deliver(sink, chunks_of(file, {0, 4}));
+  EXPECT_EQ(first.applied[Table::kMetricSnapshots], 2u);
+  EXPECT_EQ(first.expired[Table::kMetricSnapshots], 2u);
+  EXPECT_EQ(one("SELECT count(*) FROM log_events"), "0");
+  EXPECT_THAT(rows("SELECT ts, agent_id, name, value_type, labels->>'job_id', value, sum, count, buckets[1:3] FROM "
+                   "metric_snapshots ORDER BY name"),
+              testing::ElementsAre(
+                  "2026-03-02 12:00:00+00|agent-1|trialsync_job_duration_seconds|histogram|orders|-|7.5|3|{0,3,0}",
+                  "2026-03-02 12:00:00+00|agent-1|trialsync_jobs_total|counter|orders|4|-|-|-"));
+  // Its positions were lost, its rows were not.
+  rows("DELETE FROM source_facts; DELETE FROM source_files");
+  DrivenSink other = make_sink(config());
+  EXPECT_EQ(deliver(other, chunks_of(file, {0, 4})).duplicate[Table::kMetricSnapshots], 2u);
+  EXPECT_EQ(one("SELECT count(*) FROM metric_snapshots"), "2");
+}
+
+TEST_F(PostgresSinkTest, TheAgentsOwnHeartbeatSaysHowItIs) {
+  LogFile file("agent-1/runtail/self");
+  OwnLines own(file);
+  AgentBeat beat;
+  beat.started_at = kNow;
+  beat.instance = "agent-1";
+  beat.environment = "prod";
+  beat.version = "1.2";
+  beat.git_sha = "abc";
+  beat.config_digest = "d1";
+  for (const char* status : {"stopping", "ok"}) {
+    beat.at = kNow + std::chrono::seconds(status == std::string("ok") ? 60 : 120);
+    beat.status = status;
+    beat.lag_bytes = beat.at == kNow + std::chrono::seconds(60) ? 5 : 6;
+    beat.lag_seconds = 1.5;
+    own.add([beat](OwnFacts& facts) -> const RedactedEvent& { return facts.heartbeat(beat); });
+  }
+  // A worker's, with the same members beside it.
+  file.add(line_at("2026-03-02T12:00:00Z", "heartbeat", R"("instance":"i","lag_bytes":9,"config_digest":"x")"));
+  DrivenSink sink = make_sink(config());
+  deliver(sink, chunks_of(file, {0, 3}));
+  EXPECT_THAT(
+      rows("SELECT service, instance, environment, version, git_sha, status, started_at, uptime_seconds, "
+           "agent_id, config_digest, lag_bytes, lag_seconds, buffer_bytes, last_seen_at FROM "
+           "service_heartbeats ORDER BY service"),
+      testing::ElementsAre("etl|i|prod|-|-|ok|-|-|agent-1|-|-|-|-|2026-03-02 12:00:00+00",
+                           "runtail|agent-1|prod|1.2|abc|stopping|2026-03-02 12:00:00+00|120|agent-1|d1|6|1.5|0|"
+                           "2026-03-02 12:02:00+00"));
 }
 
 }  // namespace
