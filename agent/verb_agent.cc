@@ -22,6 +22,7 @@
 #include "agent/log.h"
 #include "agent/look.h"
 #include "agent/preflight.h"
+#include "agent/push_gateway.h"
 #include "agent/verbs.h"
 #include "config/quantity.h"
 #include "core/build_info.h"
@@ -33,7 +34,7 @@ namespace runtail {
 namespace {
 
 // From SIGTERM to the end: the delivery's share of the 8 s the design allows.
-constexpr std::chrono::milliseconds kStopDeadline{5'000};
+constexpr std::chrono::milliseconds kStopDeadline{5'000}, kPushDeadline{1'500};
 constexpr std::chrono::milliseconds kTick{200}, kStartEvery{1'000}, kListenEvery{5'000};
 // A job waits for us at the end of its pipe.
 constexpr std::chrono::milliseconds kTickOfAJob{20};
@@ -86,6 +87,18 @@ class Agent {
     log_info("runtail " + std::string(build_version()) + " starts as " + config_.name);
     for (const std::string& warning : preflight(config_)) log_warn(warning);
     if (drain_ && isatty(STDIN_FILENO) == 1) log_info("waits for lines on the terminal; Ctrl-D ends them");
+
+    std::unique_ptr<PushGateway> push;
+    if (config_.metrics.enabled && !config_.push.url.empty()) {
+      auto made = PushGateway::make(
+          config_.push, config_.name, [this] { return page(); }, published_, clock_);
+      if (!made) {
+        log_error(made.error().message);
+        return kExitConfig;
+      }
+      push = std::move(*made);
+      push->start();
+    }
 
     std::stop_source stop;
     std::jthread starter;
@@ -173,20 +186,24 @@ class Agent {
     const auto until = std::chrono::steady_clock::now() + kStopDeadline;
     while (starting && std::chrono::steady_clock::now() < until)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const auto farewell = drain_until ? PushGateway::Farewell::kKeep : PushGateway::Farewell::kForget;
     if (starting) {
+      if (push) push->end(farewell, kPushDeadline);
       log_info("stopped");
       std::quick_exit(kExitOk);
     }
     if (starter.joinable()) starter.join();
+    bool came_back = true;
     if (const auto engine = current_.get()) {
-      const bool came_back = engine->stop(kStopDeadline);
+      came_back = engine->stop(kStopDeadline);
       if (const std::string left = engine->undelivered(); drain_until && !left.empty()) {
         log_warn("not delivered yet: " + left + "; it is durable in " + config_.buffer.directory.string() +
                  ", and the next start delivers it");
         exit_code = kExitIncomplete;
       }
-      if (!came_back) std::quick_exit(exit_code);
     }
+    if (push && !push->end(farewell, kPushDeadline)) came_back = false;
+    if (!came_back) std::quick_exit(exit_code);
     if (http) http->stop();
     control.stop();
     current_.set(nullptr);
@@ -213,6 +230,13 @@ class Agent {
       };
     }
     return out;
+  }
+
+  // For who is pushed to. While counters are not read back, the page would show them as gone.
+  std::optional<std::string> page() {
+    if (!current_.get()) return std::nullopt;
+    refresh();
+    return render(published_);
   }
 
   std::vector<HealthCheck> checks() const {

@@ -169,6 +169,16 @@ struct MetricsConfig {
   bool snapshots = true;
 };
 
+// Where nobody can scrape the agent: its page goes to a Prometheus Pushgateway.
+struct PushConfig {
+  // http://host:9091; "" for no push. HTTPS is refused.
+  std::string url;
+  // Also the time to the first push.
+  std::chrono::milliseconds every{15'000};
+  // Label job of the group; its label instance is the agent's name. Of two agents with the same of both the last wins.
+  std::string job = "runtail";
+};
+
 struct LogConfig {
   // error, warn, info, debug. Never shows content of a tailed line.
   std::string level = "info";
@@ -198,6 +208,7 @@ struct Config {
   IdentityConfig identity;
   LinesConfig lines;
   MetricsConfig metrics;
+  PushConfig push;
   LogConfig log;
   std::vector<JobConfig> jobs;
   QualityConfig quality;

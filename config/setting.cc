@@ -10,6 +10,7 @@
 #include <regex>
 
 #include "config/near_word.h"
+#include "config/push_address.h"
 #include "config/quantity.h"
 #include "config/redaction_action.h"
 #include "config/static_field.h"
@@ -70,6 +71,12 @@ std::string check_listen(std::string_view text) {
     return inet_pton(AF_INET6, host.c_str(), address) == 1 ? "" : remedy;
   }
   return inet_pton(AF_INET, host.c_str(), address) == 1 ? "" : remedy;
+}
+
+std::string check_push_url(std::string_view text) {
+  if (text.empty()) return "";
+  const auto address = parse_push_address(text);
+  return address ? "" : address.error().message;
 }
 
 std::string check_ndjson_path(std::string_view text) {
@@ -225,6 +232,9 @@ const Setting<Config> kSettings[] = {
      "OBS_METRICS_ENABLED"},
     {"metrics.max_series", [](Config& c) -> Member { return &c.metrics.max_series; }, count(100, 1'000'000)},
     {"metrics.snapshots", [](Config& c) -> Member { return &c.metrics.snapshots; }},
+    {"push.url", [](Config& c) -> Member { return &c.push.url; }, {}, check_push_url},
+    {"push.every", [](Config& c) -> Member { return &c.push.every; }, duration(100, kHour)},
+    {"push.job", [](Config& c) -> Member { return &c.push.job; }, {}, check_name},
     {"log.level", [](Config& c) -> Member { return &c.log.level; }, {}, check_log_level},
     {"log.format", [](Config& c) -> Member { return &c.log.format; }, {}, check_log_format},
     {"jobs", [](Config& c) -> Member { return &c.jobs; }},

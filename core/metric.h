@@ -31,114 +31,116 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 
 // X(enumerator, name, type, labels separated by ',', help)
 // trialsync_*: what the lines say. runtail_*: what runtail says of itself. Persisted: counters and histograms.
-#define RUNTAIL_METRICS(X)                                                                                            \
-  X(kJobsTotal, "trialsync_jobs_total", kCounter, "job_id,status",                                                    \
-    "Runs that reached a final verdict, once for each attempt that ended the run")                                    \
-  X(kJobFailuresTotal, "trialsync_job_failures_total", kCounter, "job_id,error_category",                             \
-    "Failed runs by error category")                                                                                  \
-  X(kJobAttemptFailuresTotal, "trialsync_job_attempt_failures_total", kCounter, "job_id,error_category",              \
-    "Failed attempts, also those a retry mended")                                                                     \
-  X(kJobRetriesTotal, "trialsync_job_retries_total", kCounter, "job_id", "Attempts after the first")                  \
-  X(kJobDuration, "trialsync_job_duration_seconds", histogram(kJobBuckets), "job_id,status",                          \
-    "Duration of finished runs")                                                                                      \
-  X(kJobLastSuccess, "trialsync_job_last_success_timestamp_seconds", kGauge, "job_id", "When the job last succeeded") \
-  X(kRecordsLoadedTotal, "trialsync_records_loaded_total", kCounter, "job_id,table",                                  \
-    "Records loaded: line amounts, and at the end of a run what its total exceeds them by")                           \
-  X(kTaskDuration, "trialsync_task_duration_seconds", histogram(kJobBuckets), "phase", "Duration of finished tasks")  \
-  X(kDqSchemaDriftTotal, "trialsync_dq_schema_drift_total", kCounter, "job_id,table",                                 \
-    "Column lists that differ from the one before")                                                                   \
-  X(kDqNullRate, "trialsync_dq_null_rate", kGauge, "job_id,table,column", "Null rate as last logged")                 \
-  X(kApiRequestsTotal, "trialsync_api_requests_total", kCounter, "route,method,status_code",                          \
-    "HTTP requests logged by the worker")                                                                             \
-  X(kApiRequestDuration, "trialsync_api_request_duration_seconds", histogram(kRequestBuckets), "route,method",        \
-    "Duration of HTTP requests logged by the worker")                                                                 \
-  X(kDbPoolInUse, "trialsync_db_pool_in_use", kGauge, "component", "Connections in use, as last logged")              \
-  X(kDbPoolSize, "trialsync_db_pool_size", kGauge, "component", "Connections in the pool, as last logged")            \
-  X(kDbPoolWaiters, "trialsync_db_pool_waiters", kGauge, "component",                                                 \
-    "Callers waiting for a connection, as last logged")                                                               \
-  X(kLogEventsTotal, "trialsync_log_events_total", kCounter, "service,level", "Lines by level")                       \
-  X(kDatasetLastSuccess, "trialsync_dataset_last_success_timestamp_seconds", kGauge, "dataset",                       \
-    "When the dataset was last updated with success")                                                                 \
-  X(kDatasetRecords, "trialsync_dataset_records", kGauge, "dataset", "Records in the dataset, as last logged")        \
-  X(kQueueJobsTotal, "trialsync_queue_jobs_total", kCounter, "queue,job_type,event",                                  \
-    "Runs that name a queue: enqueued, retry, success, failure")                                                      \
-  X(kQueueJobsActive, "trialsync_queue_jobs_active", kGauge, "queue,job_type", "Runs of the queue that run")          \
-  X(kJobsRunning, "trialsync_jobs_running", kGauge, "job_id", "Runs of the job that run")                             \
-  X(kDqCheckStatus, "trialsync_dq_check_status", kGauge, "job_id,table,check",                                        \
-    "Result of the check as last logged: 0 pass, 1 warn, 2 fail")                                                     \
-  X(kDbPoolWait, "trialsync_db_pool_wait_seconds", kGauge, "component", "Wait for a connection, as last logged")      \
-  X(kDbSlowQueriesTotal, "trialsync_db_slow_queries_total", kCounter, "component",                                    \
-    "Slow queries: what the lines say, added up")                                                                     \
-  X(kDbRollbacksTotal, "trialsync_db_rollbacks_total", kCounter, "component", "Rollbacks: what the lines say, added") \
-  X(kHttpRequestsActive, "trialsync_http_requests_active", kGauge, "service", "Requests in work, as last logged")     \
-  X(kQueueBacklog, "trialsync_queue_backlog", kGauge, "queue", "Entries waiting, as last logged")                     \
-  X(kQueueOldestAge, "trialsync_queue_oldest_age_seconds", kGauge, "queue",                                           \
-    "Age of the oldest entry waiting, as last logged")                                                                \
-  X(kQueueDeadLetters, "trialsync_queue_dead_letters", kGauge, "queue", "Entries given up, as last logged")           \
-  X(kQueueUp, "trialsync_queue_up", kGauge, "queue", "1 when the queue answered, as last logged")                     \
-  X(kQueueOperation, "trialsync_queue_operation_seconds", histogram(kOperationBuckets), "queue",                      \
-    "Latency of queue operations logged by the worker")                                                               \
-  X(kCacheUp, "trialsync_cache_up", kGauge, "cache", "1 when the cache answered, as last logged")                     \
-  X(kCacheOperation, "trialsync_cache_operation_seconds", histogram(kOperationBuckets), "cache,op",                   \
-    "Latency of cache operations logged by the worker")                                                               \
-  X(kSpanDuration, "trialsync_span_duration_seconds", histogram(kSpanBuckets), "span_type", "Duration of spans")      \
-  X(kLlmTokensTotal, "trialsync_llm_tokens_total", kCounter, "direction", "Tokens that spans state, in and out")      \
-  X(kLlmCostTotal, "trialsync_llm_cost_usd_total", kCounter, "", "Cost that spans state")                             \
-  X(kChatMessagesTotal, "trialsync_chat_messages_total", kCounter, "role", "Messages of conversations")               \
-  X(kDocumentEventsTotal, "trialsync_document_events_total", kCounter, "event_type,status",                           \
-    "Steps in the processing of documents")                                                                           \
-  X(kProviderSyncTotal, "trialsync_provider_sync_total", kCounter, "provider,status",                                 \
-    "States of synchronisations with providers, as logged")                                                           \
-  X(kProcessCpuTotal, "trialsync_process_cpu_seconds_total", kCounter, "service",                                     \
-    "CPU time of the service's instances, as their heartbeats say")                                                   \
-  X(kProcessMemory, "trialsync_process_resident_memory_bytes", kGauge, "service", "Resident memory, as last logged")  \
-  X(kProcessFds, "trialsync_process_open_fds", kGauge, "service", "Open descriptors, as last logged")                 \
-  X(kProcessThreads, "trialsync_process_threads", kGauge, "service", "Threads, as last logged")                       \
-  X(kUptimeSeconds, "trialsync_uptime_seconds", kGauge, "service", "Seconds since start")                             \
-  X(kBuildInfo, "trialsync_build_info", kGauge, "service,version,git_sha",                                            \
-    "1: the labels say what runs; 0: it ran before")                                                                  \
-  X(kLinesReadTotal, "runtail_lines_read_total", kCounter, "source", "Lines taken from the source")                   \
-  X(kLinesTotal, "runtail_lines_total", kCounter, "source,outcome", "What became of each line read")                  \
-  X(kLinesDroppedTotal, "runtail_lines_dropped_total", kCounter, "rule", "Lines of outcome dropped, by rule")         \
-  X(kDeadLettersTotal, "runtail_dead_letters_total", kCounter, "reason", "Lines and records set aside")               \
-  X(kLostBytesTotal, "runtail_lost_bytes_total", kCounter, "source,reason", "Bytes seen by size and never read")      \
-  X(kLostEntriesTotal, "runtail_lost_entries_total", kCounter, "source,reason",                                       \
-    "Journal entries that were vacuumed or damaged before they were read")                                            \
-  X(kTruncationsUnaccountedTotal, "runtail_truncations_unaccounted_total", kCounter, "source",                        \
-    "Truncations: what was written between the last look and the cut cannot be known")                                \
-  X(kRedactionsTotal, "runtail_redactions_total", kCounter, "kind,action", "Spans redacted")                          \
-  X(kRedactionFailedClosedTotal, "runtail_redaction_failed_closed_total", kCounter, "reason",                         \
-    "Lines that could not be redacted: after an error the envelope was kept, over budget all but a text")             \
-  X(kUnlistedFieldsTotal, "runtail_unlisted_fields_total", kCounter, "",                                              \
-    "Members of lines dropped because neither the log contract nor redaction.allow names them")                       \
-  X(kContractViolationsTotal, "runtail_contract_violations_total", kCounter, "field",                                 \
-    "Lines that lack what the log contract asks for")                                                                 \
-  X(kUnknownStatusTotal, "runtail_unknown_status_total", kCounter, "dialect",                                         \
-    "Status words that no list knows; they change no state")                                                          \
-  X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "field",                                         \
-    "Set-once fields of a run that met a second value")                                                               \
-  X(kVerdictCorrectionsTotal, "runtail_verdict_corrections_total", kCounter, "from,to",                               \
-    "Verdicts of an attempt changed by a later fact")                                                                 \
-  X(kTotalDisagreementsTotal, "runtail_total_disagreements_total", kCounter, "",                                      \
-    "Totals below the sum already counted")                                                                           \
-  X(kRecordsTotal, "runtail_records_total", kCounter, "sink,table,outcome", "What became of each record")             \
-  X(kRecordsPending, "runtail_records_pending", kGauge, "sink", "Records derived that have no outcome yet")           \
-  X(kLedgerImbalance, "runtail_ledger_imbalance", kGauge, "",                                                         \
-    "Lines and records without exactly one outcome; must be 0")                                                       \
-  X(kPositionConflictsTotal, "runtail_position_conflicts_total", kCounter, "",                                        \
-    "Ranges found already covered by another writer")                                                                 \
-  X(kBufferSize, "runtail_buffer_size_bytes", kGauge, "", "Buffer on disk")                                           \
-  X(kBufferLimit, "runtail_buffer_limit_bytes", kGauge, "", "Where files pause")                                      \
-  X(kBufferDegraded, "runtail_buffer_degraded", kGauge, "", "1 while the buffer cannot be written")                   \
-  X(kBufferLostTotal, "runtail_buffer_lost_total", kCounter, "", "Buffers set aside as corrupt or found missing")     \
-  X(kSinkUp, "runtail_sink_up", kGauge, "sink", "1 when the last delivery worked")                                    \
-  X(kSinkLastSuccess, "runtail_sink_last_success_timestamp_seconds", kGauge, "sink", "When the last delivery worked") \
-  X(kSourceLagBytes, "runtail_source_lag_bytes", kGauge, "source", "Written and not yet read")                        \
-  X(kSourceOldestUnread, "runtail_source_oldest_unread_timestamp_seconds", kGauge, "source",                          \
-    "Time of the oldest line not yet read; 0: all is read")                                                           \
-  X(kSourceOpenFiles, "runtail_source_open_files", kGauge, "source", "Files held open, deleted ones included")        \
-  X(kStalled, "runtail_stalled", kGauge, "", "1: work waiting and no progress for 60 s")                              \
-  X(kSeriesFoldedTotal, "runtail_series_folded_total", kCounter, "family", "Label sets folded into __other__")        \
+#define RUNTAIL_METRICS(X)                                                                                             \
+  X(kJobsTotal, "trialsync_jobs_total", kCounter, "job_id,status",                                                     \
+    "Runs that reached a final verdict, once for each attempt that ended the run")                                     \
+  X(kJobFailuresTotal, "trialsync_job_failures_total", kCounter, "job_id,error_category",                              \
+    "Failed runs by error category")                                                                                   \
+  X(kJobAttemptFailuresTotal, "trialsync_job_attempt_failures_total", kCounter, "job_id,error_category",               \
+    "Failed attempts, also those a retry mended")                                                                      \
+  X(kJobRetriesTotal, "trialsync_job_retries_total", kCounter, "job_id", "Attempts after the first")                   \
+  X(kJobDuration, "trialsync_job_duration_seconds", histogram(kJobBuckets), "job_id,status",                           \
+    "Duration of finished runs")                                                                                       \
+  X(kJobLastSuccess, "trialsync_job_last_success_timestamp_seconds", kGauge, "job_id", "When the job last succeeded")  \
+  X(kRecordsLoadedTotal, "trialsync_records_loaded_total", kCounter, "job_id,table",                                   \
+    "Records loaded: line amounts, and at the end of a run what its total exceeds them by")                            \
+  X(kTaskDuration, "trialsync_task_duration_seconds", histogram(kJobBuckets), "phase", "Duration of finished tasks")   \
+  X(kDqSchemaDriftTotal, "trialsync_dq_schema_drift_total", kCounter, "job_id,table",                                  \
+    "Column lists that differ from the one before")                                                                    \
+  X(kDqNullRate, "trialsync_dq_null_rate", kGauge, "job_id,table,column", "Null rate as last logged")                  \
+  X(kApiRequestsTotal, "trialsync_api_requests_total", kCounter, "route,method,status_code",                           \
+    "HTTP requests logged by the worker")                                                                              \
+  X(kApiRequestDuration, "trialsync_api_request_duration_seconds", histogram(kRequestBuckets), "route,method",         \
+    "Duration of HTTP requests logged by the worker")                                                                  \
+  X(kDbPoolInUse, "trialsync_db_pool_in_use", kGauge, "component", "Connections in use, as last logged")               \
+  X(kDbPoolSize, "trialsync_db_pool_size", kGauge, "component", "Connections in the pool, as last logged")             \
+  X(kDbPoolWaiters, "trialsync_db_pool_waiters", kGauge, "component",                                                  \
+    "Callers waiting for a connection, as last logged")                                                                \
+  X(kLogEventsTotal, "trialsync_log_events_total", kCounter, "service,level", "Lines by level")                        \
+  X(kDatasetLastSuccess, "trialsync_dataset_last_success_timestamp_seconds", kGauge, "dataset",                        \
+    "When the dataset was last updated with success")                                                                  \
+  X(kDatasetRecords, "trialsync_dataset_records", kGauge, "dataset", "Records in the dataset, as last logged")         \
+  X(kQueueJobsTotal, "trialsync_queue_jobs_total", kCounter, "queue,job_type,event",                                   \
+    "Runs that name a queue: enqueued, retry, success, failure")                                                       \
+  X(kQueueJobsActive, "trialsync_queue_jobs_active", kGauge, "queue,job_type", "Runs of the queue that run")           \
+  X(kJobsRunning, "trialsync_jobs_running", kGauge, "job_id", "Runs of the job that run")                              \
+  X(kDqCheckStatus, "trialsync_dq_check_status", kGauge, "job_id,table,check",                                         \
+    "Result of the check as last logged: 0 pass, 1 warn, 2 fail")                                                      \
+  X(kDbPoolWait, "trialsync_db_pool_wait_seconds", kGauge, "component", "Wait for a connection, as last logged")       \
+  X(kDbSlowQueriesTotal, "trialsync_db_slow_queries_total", kCounter, "component",                                     \
+    "Slow queries: what the lines say, added up")                                                                      \
+  X(kDbRollbacksTotal, "trialsync_db_rollbacks_total", kCounter, "component", "Rollbacks: what the lines say, added")  \
+  X(kHttpRequestsActive, "trialsync_http_requests_active", kGauge, "service", "Requests in work, as last logged")      \
+  X(kQueueBacklog, "trialsync_queue_backlog", kGauge, "queue", "Entries waiting, as last logged")                      \
+  X(kQueueOldestAge, "trialsync_queue_oldest_age_seconds", kGauge, "queue",                                            \
+    "Age of the oldest entry waiting, as last logged")                                                                 \
+  X(kQueueDeadLetters, "trialsync_queue_dead_letters", kGauge, "queue", "Entries given up, as last logged")            \
+  X(kQueueUp, "trialsync_queue_up", kGauge, "queue", "1 when the queue answered, as last logged")                      \
+  X(kQueueOperation, "trialsync_queue_operation_seconds", histogram(kOperationBuckets), "queue",                       \
+    "Latency of queue operations logged by the worker")                                                                \
+  X(kCacheUp, "trialsync_cache_up", kGauge, "cache", "1 when the cache answered, as last logged")                      \
+  X(kCacheOperation, "trialsync_cache_operation_seconds", histogram(kOperationBuckets), "cache,op",                    \
+    "Latency of cache operations logged by the worker")                                                                \
+  X(kSpanDuration, "trialsync_span_duration_seconds", histogram(kSpanBuckets), "span_type", "Duration of spans")       \
+  X(kLlmTokensTotal, "trialsync_llm_tokens_total", kCounter, "direction", "Tokens that spans state, in and out")       \
+  X(kLlmCostTotal, "trialsync_llm_cost_usd_total", kCounter, "", "Cost that spans state")                              \
+  X(kChatMessagesTotal, "trialsync_chat_messages_total", kCounter, "role", "Messages of conversations")                \
+  X(kDocumentEventsTotal, "trialsync_document_events_total", kCounter, "event_type,status",                            \
+    "Steps in the processing of documents")                                                                            \
+  X(kProviderSyncTotal, "trialsync_provider_sync_total", kCounter, "provider,status",                                  \
+    "States of synchronisations with providers, as logged")                                                            \
+  X(kProcessCpuTotal, "trialsync_process_cpu_seconds_total", kCounter, "service",                                      \
+    "CPU time of the service's instances, as their heartbeats say")                                                    \
+  X(kProcessMemory, "trialsync_process_resident_memory_bytes", kGauge, "service", "Resident memory, as last logged")   \
+  X(kProcessFds, "trialsync_process_open_fds", kGauge, "service", "Open descriptors, as last logged")                  \
+  X(kProcessThreads, "trialsync_process_threads", kGauge, "service", "Threads, as last logged")                        \
+  X(kUptimeSeconds, "trialsync_uptime_seconds", kGauge, "service", "Seconds since start")                              \
+  X(kBuildInfo, "trialsync_build_info", kGauge, "service,version,git_sha",                                             \
+    "1: the labels say what runs; 0: it ran before")                                                                   \
+  X(kLinesReadTotal, "runtail_lines_read_total", kCounter, "source", "Lines taken from the source")                    \
+  X(kLinesTotal, "runtail_lines_total", kCounter, "source,outcome", "What became of each line read")                   \
+  X(kLinesDroppedTotal, "runtail_lines_dropped_total", kCounter, "rule", "Lines of outcome dropped, by rule")          \
+  X(kDeadLettersTotal, "runtail_dead_letters_total", kCounter, "reason", "Lines and records set aside")                \
+  X(kLostBytesTotal, "runtail_lost_bytes_total", kCounter, "source,reason", "Bytes seen by size and never read")       \
+  X(kLostEntriesTotal, "runtail_lost_entries_total", kCounter, "source,reason",                                        \
+    "Journal entries that were vacuumed or damaged before they were read")                                             \
+  X(kTruncationsUnaccountedTotal, "runtail_truncations_unaccounted_total", kCounter, "source",                         \
+    "Truncations: what was written between the last look and the cut cannot be known")                                 \
+  X(kRedactionsTotal, "runtail_redactions_total", kCounter, "kind,action", "Spans redacted")                           \
+  X(kRedactionFailedClosedTotal, "runtail_redaction_failed_closed_total", kCounter, "reason",                          \
+    "Lines that could not be redacted: after an error the envelope was kept, over budget all but a text")              \
+  X(kUnlistedFieldsTotal, "runtail_unlisted_fields_total", kCounter, "",                                               \
+    "Members of lines dropped because neither the log contract nor redaction.allow names them")                        \
+  X(kContractViolationsTotal, "runtail_contract_violations_total", kCounter, "field",                                  \
+    "Lines that lack what the log contract asks for")                                                                  \
+  X(kUnknownStatusTotal, "runtail_unknown_status_total", kCounter, "dialect",                                          \
+    "Status words that no list knows; they change no state")                                                           \
+  X(kFieldConflictsTotal, "runtail_field_conflicts_total", kCounter, "field",                                          \
+    "Set-once fields of a run that met a second value")                                                                \
+  X(kVerdictCorrectionsTotal, "runtail_verdict_corrections_total", kCounter, "from,to",                                \
+    "Verdicts of an attempt changed by a later fact")                                                                  \
+  X(kTotalDisagreementsTotal, "runtail_total_disagreements_total", kCounter, "",                                       \
+    "Totals below the sum already counted")                                                                            \
+  X(kRecordsTotal, "runtail_records_total", kCounter, "sink,table,outcome", "What became of each record")              \
+  X(kRecordsPending, "runtail_records_pending", kGauge, "sink", "Records derived that have no outcome yet")            \
+  X(kLedgerImbalance, "runtail_ledger_imbalance", kGauge, "",                                                          \
+    "Lines and records without exactly one outcome; must be 0")                                                        \
+  X(kPositionConflictsTotal, "runtail_position_conflicts_total", kCounter, "",                                         \
+    "Ranges found already covered by another writer")                                                                  \
+  X(kBufferSize, "runtail_buffer_size_bytes", kGauge, "", "Buffer on disk")                                            \
+  X(kBufferLimit, "runtail_buffer_limit_bytes", kGauge, "", "Where files pause")                                       \
+  X(kBufferDegraded, "runtail_buffer_degraded", kGauge, "", "1 while the buffer cannot be written")                    \
+  X(kBufferLostTotal, "runtail_buffer_lost_total", kCounter, "", "Buffers set aside as corrupt or found missing")      \
+  X(kSinkUp, "runtail_sink_up", kGauge, "sink", "1 when the last delivery worked")                                     \
+  X(kSinkLastSuccess, "runtail_sink_last_success_timestamp_seconds", kGauge, "sink", "When the last delivery worked")  \
+  X(kSourceLagBytes, "runtail_source_lag_bytes", kGauge, "source", "Written and not yet read")                         \
+  X(kSourceOldestUnread, "runtail_source_oldest_unread_timestamp_seconds", kGauge, "source",                           \
+    "Time of the oldest line not yet read; 0: all is read")                                                            \
+  X(kSourceOpenFiles, "runtail_source_open_files", kGauge, "source", "Files held open, deleted ones included")         \
+  X(kPushFailuresTotal, "runtail_push_failures_total", kCounter, "", "Pushes to the gateway that failed, since start") \
+  X(kPushLastSuccess, "runtail_push_last_success_timestamp_seconds", kGauge, "", "When a push last worked")            \
+  X(kStalled, "runtail_stalled", kGauge, "", "1: work waiting and no progress for 60 s")                               \
+  X(kSeriesFoldedTotal, "runtail_series_folded_total", kCounter, "family", "Label sets folded into __other__")         \
   X(kRuntailBuildInfo, "runtail_build_info", kGauge, "version,git_sha", "Always 1; the labels say what runs")
 
 enum class Metric : std::uint8_t {

@@ -36,6 +36,19 @@ std::string config_text(const AgentSetup& setup, const std::filesystem::path& bu
   return text + setup.more;
 }
 
+// A body sent in chunks: size in hex, line end, bytes, line end.
+std::string joined(const std::string& body) {
+  std::string out;
+  for (std::size_t at = 0; at < body.size();) {
+    const std::size_t line_end = body.find("\r\n", at);
+    if (line_end == std::string::npos) break;
+    const std::size_t size = std::stoul(body.substr(at, line_end - at), nullptr, 16);
+    out += body.substr(line_end + 2, size);
+    at = line_end + 2 + size + 2;
+  }
+  return out;
+}
+
 }  // namespace
 
 int free_port() {
@@ -66,6 +79,7 @@ HttpAnswer http_get(int port, const std::string& path) {
   const std::size_t head_end = answer.find("\r\n\r\n");
   if (head_end == std::string::npos || answer.size() < 12) return {};
   HttpAnswer out{std::stoi(answer.substr(9, 3)), answer.substr(head_end + 4)};
+  if (answer.find("Transfer-Encoding: chunked") < head_end) out.body = joined(out.body);
   const std::size_t length = answer.find("Content-Length: ");
   // An answer cut short (the agent was killed while writing it) is none.
   if (length < head_end && out.body.size() != std::stoul(answer.substr(length + 16))) return {};

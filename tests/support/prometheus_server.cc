@@ -26,20 +26,6 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-// Prometheus sends a long answer in chunks: size in hex, line end, bytes, line end.
-std::string whole(const std::string& body) {
-  if (body.empty() || body[0] == '{') return body;
-  std::string out;
-  for (std::size_t at = 0; at < body.size();) {
-    const std::size_t line_end = body.find("\r\n", at);
-    if (line_end == std::string::npos) break;
-    const std::size_t size = std::stoul(body.substr(at, line_end - at), nullptr, 16);
-    out += body.substr(line_end + 2, size);
-    at = line_end + 2 + size + 2;
-  }
-  return out;
-}
-
 Labels labels_of(simdjson::dom::object object) {
   Labels labels;
   for (const auto& [name, value] : object) labels.emplace(name, std::string(std::string_view(value)));
@@ -75,7 +61,7 @@ Scrape PrometheusServer::query(const std::string& expression) const {
   Scrape scrape;
   if (answer.status != 200) return scrape;
   simdjson::dom::parser parser;
-  const simdjson::dom::element document = parser.parse(whole(answer.body));
+  const simdjson::dom::element document = parser.parse(answer.body);
   for (const simdjson::dom::element series : document["data"]["result"].get_array()) {
     Sample& sample = scrape.samples.emplace_back();
     sample.labels = labels_of(series["metric"].get_object());
@@ -94,7 +80,7 @@ std::vector<PrometheusExemplar> PrometheusServer::exemplars(const std::string& e
   std::vector<PrometheusExemplar> found;
   if (answer.status != 200) return found;
   simdjson::dom::parser parser;
-  const simdjson::dom::element document = parser.parse(whole(answer.body));
+  const simdjson::dom::element document = parser.parse(answer.body);
   for (const simdjson::dom::element series : document["data"].get_array()) {
     for (const simdjson::dom::element each : series["exemplars"].get_array()) {
       found.push_back({labels_of(series["seriesLabels"].get_object()), labels_of(each["labels"].get_object()),
