@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "agent/deriver_settings.h"
 #include "agent/identity_key.h"
 #include "agent/log.h"
 #include "agent/self_source.h"
@@ -75,14 +76,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   }
 
   engine->kinds_ = redactor->kinds();
-  DeriverSettings deriver;
-  if (!config.identity.run_namespace.empty()) {
-    if (const auto run_namespace = parse_uuid(config.identity.run_namespace)) deriver.run_namespace = *run_namespace;
-  }
-  deriver.agent_id = config.name;
-  deriver.ruleset = redactor->ruleset();
-  deriver.environment = config.environment;
-  deriver.service = config.service;
+  const DeriverSettings deriver = deriver_settings(config, redactor->ruleset());
   engine->pipeline_ =
       std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
                                  engine->clock_, published, config.metrics.max_series, local);

@@ -105,4 +105,23 @@ void append_missing_members(std::string& object, std::string_view members, std::
   }
 }
 
+// The configuration's words, so they need no redaction.
+void put_defaults(const LineDefaults& defaults, Output output, RedactedEvent& event, std::string& context) {
+  for (const auto& [field, text] : defaults.fields) {
+    if (!event.fields.has(field)) put_default(event.fields, field, text);
+  }
+  const std::string_view stdio = output == Output::kStdout   ? "\"stdio\":\"stdout\""
+                                 : output == Output::kStderr ? "\"stdio\":\"stderr\""
+                                                             : "";
+  if (defaults.context.empty() && stdio.empty()) return;
+  // A member the line states itself wins.
+  context = '{';
+  append_missing_members(context, defaults.context, event.context);
+  append_missing_members(context, stdio, event.context);
+  append_missing_members(context, event.context.size() > 2 ? event.context.substr(1, event.context.size() - 2) : "",
+                         "");
+  context += '}';
+  event.context = context;
+}
+
 }  // namespace runtail

@@ -22,4 +22,8 @@ void put_default(FieldSet& fields, Field field, std::string_view text);
 // `stated`, a whole object or "", has too. All are written without spaces.
 void append_missing_members(std::string& object, std::string_view members, std::string_view stated);
 
+// Puts what `defaults` say, and by which output the line came, where the line does not say it. `context` is
+// memory for the event's new context, and outlives the event; its old one lies elsewhere.
+void put_defaults(const LineDefaults& defaults, Output output, RedactedEvent& event, std::string& context);
+
 }  // namespace runtail

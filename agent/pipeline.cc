@@ -27,10 +27,6 @@ const FileIdentity& pipe_of(const LineBlock& block) {
   return block.wrapper_pipe ? *block.wrapper_pipe : block.position.file;
 }
 
-const TimeZone* zone_of(const LineBlock& block) {
-  return block.defaults && block.defaults->time_zone ? &*block.defaults->time_zone : nullptr;
-}
-
 }  // namespace
 
 Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deriver deriver, const Clock& clock,
@@ -60,9 +56,7 @@ void Pipeline::add(const LineBlock& block) {
   ids_.emplace(block.position.file);
   const auto followed = followed_.find(block.position.source);
   open_runs_ = followed == followed_.end() ? nullptr : &followed->second;
-  last_ts_ = *block.last_ts;
-  first_seen_ = block.position.first_seen;
-  next_ts_.reset();
+  time_.begin(block, parser_);
   worker_ids_ = block.wrapper_run.is_nil() ? nullptr : &worker_ids(block);
 
   Chunk chunk;
@@ -74,12 +68,6 @@ void Pipeline::add(const LineBlock& block) {
   chunk.default_job_rank = block.default_job_rank;
   for (const Line& line : block.lines) chunk.lines += line.lines;
   pending_lines_ += chunk.lines;
-  if (!last_ts_) {
-    // Only at the head of a file: its first untimed lines take the time of the first timed one after them.
-    for (const Line& line : block.lines) {
-      if ((next_ts_ = parser_.parse(line.bytes, zone_of(block)).ts)) break;
-    }
-  }
 
   // A private key may go on from the block before, written line by line.
   const std::string& stream = block.position.file.stream;
@@ -111,7 +99,7 @@ void Pipeline::add(const LineBlock& block) {
   for (const StateEntry& entry : block.state) commit_.state.push_back(entry);
   for (const std::string& key : block.forget) commit_.forget.push_back(key);
   Position position = block.position;
-  position.last_ts = *block.last_ts = last_ts_;
+  position.last_ts = *block.last_ts = time_.last();
   commit_.positions.push_back(std::move(position));
   // Of a journal a range counts entries, not bytes.
   pending_bytes_ += std::max<std::uint64_t>(block.covers.to - block.covers.from, chunk.events.size());
@@ -139,8 +127,8 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     return;
   }
   RedactedEvent& safe = redactor_.redact(event, memory_);  // the only way to make one from a line
-  set_time(line, safe);
-  if (block.defaults) put_defaults(*block.defaults, line, safe);
+  time_.put(line, safe);
+  if (block.defaults) put_defaults(*block.defaults, line.output, safe, context_);
   if (worker_ids_) worker_ids_->put_into(safe.fields);
   if (block.on_redacted) {
     json_.clear();
@@ -173,45 +161,6 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
 
   if (open_runs_ && derived_.run) open_runs_->take(*derived_.run);
   if (!block.wrapper_run.is_nil() && derived_.run) wrapped_runs(pipe_of(block)).runs.take(*derived_.run);
-}
-
-// The line's own time, else the envelope's, else the last timed line before it in the file, else the first after it,
-// else first sight of the file.
-void Pipeline::set_time(const Line& line, RedactedEvent& event) {
-  if (event.ts_source == TsSource::kLine && event.ts != TimePoint{}) {
-    last_ts_ = event.ts;
-  } else if (line.envelope_time) {
-    event.ts = *line.envelope_time;
-    event.ts_source = TsSource::kEnvelope;
-  } else if (last_ts_) {
-    event.ts = *last_ts_;
-    event.ts_source = TsSource::kPrevious;
-  } else if (next_ts_) {
-    event.ts = *next_ts_;
-    event.ts_source = TsSource::kNext;
-  } else {
-    event.ts = first_seen_;
-    event.ts_source = TsSource::kSeen;
-  }
-}
-
-// What the source knows and the line does not say. The configuration's words, so they need no redaction.
-void Pipeline::put_defaults(const LineDefaults& defaults, const Line& line, RedactedEvent& event) {
-  for (const auto& [field, text] : defaults.fields) {
-    if (!event.fields.has(field)) put_default(event.fields, field, text);
-  }
-  const std::string_view output = line.output == Output::kStdout   ? "\"stdio\":\"stdout\""
-                                  : line.output == Output::kStderr ? "\"stdio\":\"stderr\""
-                                                                   : "";
-  if (defaults.context.empty() && output.empty()) return;
-  // A member the line states itself wins.
-  context_ = '{';
-  append_missing_members(context_, defaults.context, event.context);
-  append_missing_members(context_, output, event.context);
-  append_missing_members(context_, event.context.size() > 2 ? event.context.substr(1, event.context.size() - 2) : "",
-                         "");
-  context_ += '}';
-  event.context = context_;
 }
 
 // A wrapper's worker lives on or ended. The wrapper's own run is opened only if the worker has named none by then, so
@@ -352,12 +301,12 @@ bool Pipeline::has_open_worker(const DurableBuffer& buffer, const FileIdentity& 
 void Pipeline::set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk) {
   DeadLetter letter;
   letter.id = ids_->at(line.offset);
-  letter.at = last_ts_.value_or(first_seen_);
+  letter.at = time_.about_now();
   letter.file = block.position.file;
   letter.bytes = {line.offset, line.offset + line.length};
   letter.reason = reason;
   chunk.dead_letters.push_back(std::move(letter));
-  chunk.covers_until = std::max(chunk.covers_until, last_ts_.value_or(first_seen_));
+  chunk.covers_until = std::max(chunk.covers_until, time_.about_now());
   metrics_.add(Metric::kDeadLettersTotal, {reason}, 1);
   outcomes_[static_cast<int>(LineOutcome::kDeadLettered)] += line.lines;
 }

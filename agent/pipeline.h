@@ -8,6 +8,7 @@
 #include "agent/last_known.h"
 #include "agent/line_block.h"
 #include "agent/line_counts.h"
+#include "agent/line_time.h"
 #include "agent/open_runs.h"
 #include "agent/run_book.h"
 #include "agent/snapshot_memory.h"
@@ -66,8 +67,6 @@ class Pipeline {
   const WorkerIds& worker_ids(const LineBlock& block);
   void take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length,
             Chunk& chunk);
-  void set_time(const Line& line, RedactedEvent& event);
-  void put_defaults(const LineDefaults& defaults, const Line& line, RedactedEvent& event);
   void set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk);
   void count_line(const LogEvent& event, const RedactedEvent& safe);
   void flush_counts(const LineBlock& block, std::uint64_t lines);
@@ -98,9 +97,7 @@ class Pipeline {
   StreamMemory memory_;
   OpenRuns* open_runs_ = nullptr;  // null: its source is not followed
   std::optional<EventIds> ids_;
-  std::optional<TimePoint> last_ts_;  // of the last timed line of the file
-  std::optional<TimePoint> next_ts_;  // of the first timed line, while none came before
-  TimePoint first_seen_{};
+  LineTime time_;
   const WorkerIds* worker_ids_ = nullptr;  // null: no wrapper
   std::string json_;                       // of the line being taken, if somebody asked for it
   std::string context_;                    // of the event being taken, if the source adds to it

@@ -1,0 +1,38 @@
+#include "agent/line_time.h"
+
+namespace runtail {
+
+void LineTime::begin(const LineBlock& block, Parser& parser) {
+  last_ts_ = *block.last_ts;
+  first_seen_ = block.position.first_seen;
+  next_ts_.reset();
+  if (last_ts_) return;
+  // Only at the head of a file: its first untimed lines take the time of the first timed one after them.
+  for (const Line& line : block.lines) {
+    if ((next_ts_ = parser.parse(line.bytes, zone_of(block)).ts)) return;
+  }
+}
+
+void LineTime::put(const Line& line, RedactedEvent& event) {
+  if (event.ts_source == TsSource::kLine && event.ts != TimePoint{}) {
+    last_ts_ = event.ts;
+  } else if (line.envelope_time) {
+    event.ts = *line.envelope_time;
+    event.ts_source = TsSource::kEnvelope;
+  } else if (last_ts_) {
+    event.ts = *last_ts_;
+    event.ts_source = TsSource::kPrevious;
+  } else if (next_ts_) {
+    event.ts = *next_ts_;
+    event.ts_source = TsSource::kNext;
+  } else {
+    event.ts = first_seen_;
+    event.ts_source = TsSource::kSeen;
+  }
+}
+
+void LineTime::passed(std::optional<TimePoint> stated) {
+  if (stated) last_ts_ = stated;
+}
+
+}  // namespace runtail
