@@ -51,6 +51,8 @@ class FileBytes {
   BytesRead read_at(char* into, std::size_t size, std::uint64_t offset);
   // How long it is now; of a packed file, how far it was unpacked.
   std::uint64_t length() const;
+  // How far a packed file was read on disk; 0 for others.
+  std::uint64_t taken_in() const { return packed_ ? packed_->taken_in() : 0; }
   // Frees what unpacking holds; the next read begins anew.
   void let_go_of_memory() { packed_.reset(); }
 

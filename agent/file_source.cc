@@ -9,6 +9,7 @@
 #include "agent/followed_file.h"
 #include "agent/log.h"
 #include "agent/pod_path.h"
+#include "agent/source_framing.h"
 
 namespace runtail {
 namespace {
@@ -24,16 +25,6 @@ constexpr std::chrono::seconds kArchiveCutAfter{60};
 // An archive that waits for its original is asked again in every so many scans.
 constexpr std::uint64_t kScansPerAsk = 5;
 
-FramingSettings::Envelope envelope_of(const SourceConfig& source) {
-  using Envelope = FramingSettings::Envelope;
-  if (source.envelope == "none") return Envelope::kNone;
-  if (source.envelope == "docker") return Envelope::kDocker;
-  if (source.envelope == "cri") return Envelope::kCri;
-  if (source.envelope == "journald") return Envelope::kJournald;
-  if (source.envelope == "fluent") return Envelope::kFluent;
-  return source.type == "kubernetes" ? Envelope::kCri : Envelope::kAuto;
-}
-
 std::vector<fs::path> roots_of(const SourceConfig& source) {
   std::vector<fs::path> roots(source.roots.begin(), source.roots.end());
   if (!roots.empty()) return roots;
@@ -43,9 +34,7 @@ std::vector<fs::path> roots_of(const SourceConfig& source) {
 
 TailSettings tail_settings(const FileSourceSettings& settings) {
   TailSettings tail{settings.key, settings.line_bytes_max, {}};
-  tail.framing.envelope = envelope_of(settings.source);
-  tail.framing.join_traces = settings.source.join_traces;
-  tail.framing.unit_bytes_max = settings.line_bytes_max;
+  tail.framing = framing_of(settings.source, settings.line_bytes_max);
   return tail;
 }
 
@@ -79,14 +68,7 @@ std::shared_ptr<FileSource::Log> FileSource::log_of(const std::string& path) {
   log->stream = source.stream;
   log->default_job = source.stream;
   log->defaults = settings_.defaults;
-  if (pod) {
-    log->stream = pod->pod_namespace + "/" + pod->uid + "/" + pod->container;
-    log->default_job = pod->pod_namespace + "/" + pod->container;
-    std::string& context = log->defaults.context;
-    if (!context.empty()) context += ',';
-    context += "\"k8s.namespace\":\"" + pod->pod_namespace + "\",\"k8s.pod\":\"" + pod->pod +
-               "\",\"k8s.container\":\"" + pod->container + "\",\"k8s.restarts\":" + std::to_string(pod->restarts);
-  }
+  if (pod) name_pod(*pod, log->stream, log->default_job, log->defaults);
   if (!source.job_id.empty()) {
     log->default_job = source.job_id;
     log->default_job_rank = 3;

@@ -31,6 +31,12 @@ void LineTime::put(const Line& line, RedactedEvent& event) {
   }
 }
 
+TimePoint LineTime::of(const Line& line, std::optional<TimePoint> stated) const {
+  if (stated) return *stated;
+  if (line.envelope_time) return *line.envelope_time;
+  return last_ts_ ? *last_ts_ : next_ts_.value_or(first_seen_);
+}
+
 void LineTime::passed(std::optional<TimePoint> stated) {
   if (stated) last_ts_ = stated;
 }

@@ -17,6 +17,8 @@ class LineTime {
   void begin(const LineBlock& block, Parser& parser);
   // Sets time and ts_source of a line of that block.
   void put(const Line& line, RedactedEvent& event);
+  // The time put() would give a line that states `stated`.
+  TimePoint of(const Line& line, std::optional<TimePoint> stated) const;
   // A line that is passed over stated this time, if it stated one.
   void passed(std::optional<TimePoint> stated);
   // Of the last line that stated one.

@@ -51,6 +51,8 @@ class PackedFile {
 
   // How far it is unpacked; with kEnd, the length of all that was packed.
   std::uint64_t unpacked() const { return end_; }
+  // So much of the file was taken in for that.
+  std::uint64_t taken_in() const { return read_ - (input_size_ - input_at_); }
 
  private:
   PackedBytes::State unpack_more();

@@ -185,7 +185,8 @@ bool TailedFile::is_at_end(const BytesRead& got, bool is_over, TailStep& step) c
     step.fault =
         "it ends inside of the archive, and what there is of it was taken; see whether packing it was cut short";
   }
-  return is_over || got.is_whole || (!got.fault.empty() && bytes_.is_packed());
+  const bool is_damaged = !got.fault.empty() && bytes_.is_packed();
+  return is_over || got.is_whole || (is_damaged && settings_.ends_at_damage);
 }
 
 // A line longer than we hold: its end is looked for in pieces, its bytes are counted and forgotten.

@@ -28,6 +28,9 @@ struct TailSettings {
   HashKey key;
   std::uint64_t line_bytes_max = 1 << 20;
   FramingSettings framing;
+  // Behind a damaged place of an archive nothing will ever come, so the half line before it is a line. Not for those
+  // who may meet the archive again, mended.
+  bool ends_at_damage = true;
 };
 
 // Where an earlier block ended, and the HMAC of the <= 1 KiB before.

@@ -16,6 +16,7 @@ void add_journal_reader_verb(CLI::App& app, int& exit_code);  // not for people:
 void add_migrate_verb(CLI::App& app, int& exit_code);
 void add_check_verb(CLI::App& app, int& exit_code);
 void add_redact_verb(CLI::App& app, int& exit_code);
+void add_replay_verb(CLI::App& app, int& exit_code);
 void add_runs_verb(CLI::App& app, int& exit_code);
 void add_status_verb(CLI::App& app, int& exit_code);
 void add_buffer_verb(CLI::App& app, int& exit_code);

@@ -30,6 +30,9 @@ class PostgresSink final : public Sink {
   std::string_view name() const override { return "postgres"; }
   TableSet ahead_tables() const override { return tables_of(PostgresLane::kRunFacts); }
   Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered, TableSet tables) override;
+  // From here on lines of ranges found covered are stored if they are not there; facts of such ranges are not applied
+  // again. Not while deliver() is under way.
+  void store_missing_lines() { missing_lines_ = true; }
   // Closes the connections when nothing was delivered for config.idle_timeout.
   void idle() override;
 
@@ -52,6 +55,7 @@ class PostgresSink final : public Sink {
   Clock& clock_;
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<Link> main_, ahead_;
+  bool missing_lines_ = false;
   std::atomic<bool> prepare_{true};  // statements, until a pooler is seen
   std::atomic<TimePoint> last_used_{};
   std::atomic<std::uint64_t> position_conflicts_{0};

@@ -47,7 +47,8 @@ PgOutcome<void> PostgresDelivery::write() {
   if (auto done = positions_.advance(connection_, positions, chunks_, agent_id, target_.now); !done) {
     return done.error();
   }
-  if (positions_.all_covered()) {
+  const bool missing_lines = lines && target_.missing_lines;
+  if (positions_.all_covered() && !missing_lines) {
     for (const SequencedChunk& each : chunks_) {
       (maybe_delivered_ ? outcomes_.applied : outcomes_.duplicate) += each.chunk.records.of(tables_);
     }
@@ -161,6 +162,7 @@ PgOutcome<void> PostgresDelivery::write_lines(std::size_t from, std::size_t to, 
 template <typename Visit>
 PgOutcome<void> PostgresDelivery::each_event(std::size_t from, std::size_t to, Visit&& visit) {
   Derived derived;
+  const bool missing_lines = target_.lane == PostgresLane::kLines && target_.missing_lines;
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     if (first_of_chunk_[i + 1] <= from || first_of_chunk_[i] >= to) continue;
     const Chunk& chunk = chunks_[i].chunk;
@@ -173,7 +175,7 @@ PgOutcome<void> PostgresDelivery::each_event(std::size_t from, std::size_t to, V
       target_.deriver.derive(reader.event(), origin, derived, &memory_.ids);
       const ByteRange bytes{origin.offset, origin.offset + reader.length()};
       auto visited = visit(Event{i, ordinal, reader.event(), origin, bytes, derived},
-                           positions_.was_covered(i, reader.ends_in(chunk.covers.from)));
+                           !missing_lines && positions_.was_covered(i, reader.ends_in(chunk.covers.from)));
       if (!visited) return visited.error();
     }
   }
@@ -282,7 +284,7 @@ PgOutcome<void> PostgresDelivery::look_for_lines_of_facts() {
 }
 
 PgOutcome<void> PostgresDelivery::look_for_lines_of_lost_positions() {
-  bool doubtful = false;
+  bool doubtful = target_.missing_lines;
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     stored_of_[i] = stored_.of(chunks_[i].sequence);
     doubtful = doubtful || (!stored_of_[i] && memory_.position_lost.contains(chunks_[i].chunk.file));

@@ -30,6 +30,7 @@ struct PostgresTarget {
   const std::vector<std::string>& kinds;  // as Redactor::kinds()
   const Horizons& horizons;
   TimePoint now;
+  bool missing_lines = false;  // lines of covered ranges, too, where they are not there
 };
 
 // Reused from delivery to delivery.

@@ -1,0 +1,308 @@
+#include "agent/replay.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "agent/deriver_settings.h"
+#include "agent/replay_identity.h"
+#include "config/line_share.h"
+#include "core/event_codec.h"
+
+namespace runtail {
+namespace {
+
+// One transaction at most: rows are few in a backfill, so bytes bound it, and with them the memory.
+constexpr std::uint64_t kBatchBytes = 8 << 20;
+// Of a file that is shorter than what was read of its like: so many of its last lines are looked for in the store.
+constexpr std::size_t kTraces = 256;
+
+// What the workers share.
+struct Shared {
+  const ReplayPlan& plan;
+  ReplayProgress& progress;
+  const std::atomic<bool>& stop;
+  std::vector<std::vector<std::size_t>> groups;  // inputs that begin alike
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::mutex mutex{};  // guards what follows
+  std::string fault{};
+  std::set<Uuid> runs_found{};
+  ReplayRuns runs{};
+};
+
+ReplayRules rules_of(const ReplayPlan& plan, bool is_full) {
+  ReplayRules rules;
+  rules.line_bytes_max = plan.config.line_bytes_max;
+  rules.from = plan.wish.from;
+  rules.to = plan.wish.to;
+  if (plan.wish.level) rules.level = parse_level(*plan.wish.level).value_or(Level::kWarn);
+  rules.is_full = is_full;
+  return rules;
+}
+
+class Worker {
+ public:
+  Worker(Shared& shared, std::vector<ReplayFile>& files, const Redactor& redactor, const DeriverSettings& settings,
+         const LineFilter& filter, std::unique_ptr<ReplayStore> store)
+      : shared_(shared),
+        is_dry_(shared.plan.wish.is_dry),
+        files_(files),
+        deriver_(settings),
+        reader_(rules_of(shared.plan, shared.plan.wish.is_full), shared.plan.start.key, redactor.clone(), deriver_,
+                filter),
+        tracer_(rules_of(shared.plan, true), shared.plan.start.key, redactor.clone(), deriver_, filter),
+        buffer_(shared.plan.config.line_bytes_max),
+        store_(std::move(store)) {}
+
+  void run() {
+    for (std::size_t at; !is_stopped() && (at = shared_.next++) < shared_.groups.size();) {
+      read_group(shared_.groups[at]);
+    }
+    const std::lock_guard lock(shared_.mutex);
+    shared_.runs_found.insert(runs_found_.begin(), runs_found_.end());
+    if (is_dry_) return;
+    auto runs = store_->runs();
+    if (runs) {
+      shared_.runs += *runs;
+    } else if (shared_.fault.empty()) {
+      shared_.fault = runs.error().message;
+    }
+  }
+
+ private:
+  bool is_stopped() const { return shared_.stop || shared_.failed; }
+
+  // The longest first: the others may be the beginning of it.
+  void read_group(std::vector<std::size_t>& group) {
+    const auto& inputs = shared_.plan.inputs;
+    if (group.size() > 1) {
+      std::map<std::size_t, std::pair<std::uint64_t, Bytes32>> lengths;
+      for (const std::size_t i : group) {
+        auto opened = open_input(inputs[i]);
+        if (opened) lengths[i] = length_and_end(shared_.plan.start.key, *opened, buffer_);
+      }
+      std::stable_sort(group.begin(), group.end(),
+                       [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
+    }
+    std::optional<ReplayIdentity> identity;
+    for (const std::size_t i : group) {
+      if (is_stopped()) return;
+      read_file(inputs[i], files_[i], identity);
+      ++shared_.progress.files;
+    }
+  }
+
+  void read_file(const ReplayInput& input, ReplayFile& file, std::optional<ReplayIdentity>& identity) {
+    using State = ReplayFile::State;
+    file.state = State::kUnreadable;
+    file.fault = input.fault;
+    if (!file.fault.empty()) return;
+    auto opened = open_input(input);
+    if (!opened) {
+      file.fault = opened.error().message;
+      return;
+    }
+    const HashKey& key = shared_.plan.start.key;
+    const auto head = head_key(key, *opened, input.is_live, shared_.plan.config.line_bytes_max, buffer_, file.fault);
+    if (!file.fault.empty()) file.state = State::kIncomplete;
+    if (!head && file.fault.empty()) file.state = State::kEmpty;
+    if (!file.fault.empty()) file.fault = "read " + input.path + ": " + file.fault;
+    if (!head) return;
+    const FileIdentity as_new{input.log->stream, *head, 0};
+    if (!identity) {
+      std::vector<StoredPosition> alike;
+      for (const StoredPosition& each : shared_.plan.start.positions) {
+        if (each.file.stream == as_new.stream && each.file.file_key == as_new.file_key) alike.push_back(each);
+      }
+      identity.emplace(key, std::move(alike));
+    }
+    auto who = identity->identify(input, *opened, as_new, buffer_,
+                                  [&](const FileIdentity& each) { return holds(input, each); });
+    if (!who.fault.empty()) {
+      file.fault = who.fault;
+      fail(who.fault);
+      return;
+    }
+    file.file = who.position.file;
+    file.is_new = who.is_new;
+    read_lines(input, std::move(*opened), who.position, file);
+    identity->remember(input, who.position);
+  }
+
+  // `known` moves on with what the store has taken.
+  void read_lines(const ReplayInput& input, FileBytes bytes, StoredPosition& known, ReplayFile& file) {
+    using State = ReplayFile::State;
+    const StoredPosition before = known;
+    std::uint64_t on_disk = 0;
+    bool store_failed = false;
+    const auto take = [&](ReplayChunk&& chunk) {
+      shared_.progress.lines += chunk.lines.read;
+      runs_found_.insert(chunk.runs.begin(), chunk.runs.end());
+      const bool is_news = !before.covered.missing_of(chunk.chunk.covers).empty() || chunk.rows > 0;
+      if (!is_news || is_dry_) {
+        file.lines += chunk.lines;
+        if (is_news) known.covered.add(chunk.chunk.covers);
+        return !is_stopped();
+      }
+      batch_lines_ += chunk.lines;
+      batch_bytes_ += chunk.chunk.covers.to - chunk.chunk.covers.from;
+      batch_runs_.insert(batch_runs_.end(), chunk.runs.begin(), chunk.runs.end());
+      batch_.push_back({batch_.size() + 1, std::move(chunk.chunk)});
+      if (batch_bytes_ >= kBatchBytes) store_failed = !flush(known, file);
+      return !store_failed && !is_stopped();
+    };
+    const ReplayRead read = reader_.read(input, std::move(bytes), before, take, [&](std::uint64_t at) {
+      shared_.progress.bytes += at - std::min(at, on_disk);
+      on_disk = std::max(on_disk, at);
+    });
+    // What was read before a stop is worth keeping.
+    if (!store_failed) store_failed = !flush(known, file);
+    shared_.progress.bytes += input.size - std::min(input.size, on_disk);
+    file.bytes = read.bytes;
+    file.untaken = read.untaken;
+    file.first = read.first;
+    file.last = read.last;
+    for (const ByteRange& range : before.covered.ranges()) {
+      file.covered_before += std::min(range.to, read.bytes) - std::min(range.from, read.bytes);
+    }
+    if (store_failed || read.is_stopped) {
+      file.state = State::kInterrupted;
+    } else if (!read.fault.empty()) {
+      file.state = State::kIncomplete;
+      file.fault = "read " + input.path + ": " + read.fault;
+    } else {
+      file.state = read.untaken > 0 ? State::kGrowing : State::kRead;
+    }
+  }
+
+  // False: the store takes no more.
+  bool flush(StoredPosition& known, ReplayFile& file) {
+    if (batch_.empty()) return true;
+    std::sort(batch_runs_.begin(), batch_runs_.end());
+    batch_runs_.erase(std::unique(batch_runs_.begin(), batch_runs_.end()), batch_runs_.end());
+    auto put = store_->put(batch_, batch_runs_);
+    if (put) {
+      // Lines with a row by what became of it; a row that another writer was faster with is a duplicate.
+      const auto of_rows = [](const RecordCounts& counts) { return counts[Table::kLogEvents]; };
+      const std::uint64_t duplicate = of_rows(put->outcomes.duplicate), expired = of_rows(put->outcomes.expired),
+                          dead = of_rows(put->outcomes.dead_lettered);
+      batch_lines_.stored -= duplicate + expired + dead;
+      batch_lines_.duplicate += duplicate;
+      batch_lines_.expired += expired;
+      batch_lines_.dead_lettered += dead;
+      file.lines += batch_lines_;
+      file.records += put->outcomes;
+      for (const SequencedChunk& each : batch_) {
+        known.covered.add(each.chunk.covers);
+        if (each.chunk.covers.to == known.covered.upper()) known.confirm = each.chunk.confirm;
+      }
+    } else {
+      fail(put.error().message);
+    }
+    batch_.clear();
+    batch_runs_.clear();
+    batch_lines_ = {};
+    batch_bytes_ = 0;
+    return put.has_value();
+  }
+
+  void fail(const std::string& reason) {
+    const std::lock_guard lock(shared_.mutex);
+    if (shared_.fault.empty()) shared_.fault = reason;
+    shared_.failed = true;
+  }
+
+  // Whether the last lines of `input`, read as `file`, left something in the store.
+  Result<bool> holds(const ReplayInput& input, const FileIdentity& file) {
+    auto opened = open_input(input);
+    if (!opened) return opened.error();
+    std::vector<LineTrace> traces;
+    const EventIds ids(file);
+    Derived derived;
+    StoredPosition nothing;
+    nothing.file = file;
+    nothing.first_seen_at = from_micros(input.mtime_ns / 1000);
+    const auto take = [&](ReplayChunk&& each) {
+      const Chunk& chunk = each.chunk;
+      Origin origin{&ids, 0, chunk.default_job_id, chunk.default_job_rank};
+      for (EventReader events(chunk.events); events.next();) {
+        origin.offset = events.offset_in(chunk.covers.from);
+        deriver_.derive(events.event(), origin, derived);
+        traces.push_back({event_id_of(derived, origin), events.event().ts,
+                          derived.run ? std::optional(derived.run->run_id) : std::nullopt});
+      }
+      if (traces.size() > kTraces) traces.erase(traces.begin(), traces.end() - kTraces);
+      return true;
+    };
+    tracer_.read(input, std::move(*opened), nothing, take, [](std::uint64_t) {});
+    auto found = store_->stored(traces);
+    if (!found) return found.error();
+    return *found > 0;
+  }
+
+  Shared& shared_;
+  const bool is_dry_;
+  std::vector<ReplayFile>& files_;
+  const Deriver deriver_;
+  ReplayReader reader_, tracer_;
+  ReadBuffer buffer_;
+  const std::unique_ptr<ReplayStore> store_;
+  std::set<Uuid> runs_found_;
+
+  // Chunks of one file on their way.
+  std::vector<SequencedChunk> batch_;
+  std::vector<Uuid> batch_runs_;
+  ReplayLines batch_lines_;
+  std::uint64_t batch_bytes_ = 0;
+};
+
+}  // namespace
+
+Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store, ReplayProgress& progress,
+                             const std::atomic<bool>& stop) {
+  const auto began = std::chrono::steady_clock::now();
+  auto redactor = Redactor::make(plan.config.redaction);
+  if (!redactor) return redactor.error();
+  const DeriverSettings settings = deriver_settings(plan.config, redactor->ruleset());
+  const LineFilter filter(plan.config.lines, plan.config.environment);
+  ReplayReceipt receipt;
+  receipt.is_dry = plan.wish.is_dry;
+  receipt.is_full = plan.wish.is_full;
+  receipt.files.resize(plan.inputs.size());
+  Shared shared{plan, progress, stop, {}};
+  std::map<std::pair<std::string, Bytes32>, std::size_t> alike;
+  for (std::size_t i = 0; i < plan.inputs.size(); ++i) {
+    const ReplayInput& input = plan.inputs[i];
+    receipt.files[i].path = input.path;
+    progress.bytes_total += input.size;
+    ++progress.files_total;
+    const auto [at, is_new] = alike.try_emplace({input.log ? input.log->stream : "", input.head}, shared.groups.size());
+    if (is_new) shared.groups.emplace_back();
+    shared.groups[at->second].push_back(i);
+  }
+
+  std::vector<std::unique_ptr<Worker>> workers;
+  const std::size_t count = std::clamp<std::size_t>(shared.groups.size(), 1, std::max(plan.workers, 1U));
+  for (std::size_t i = 0; i < count; ++i) {
+    workers.push_back(std::make_unique<Worker>(shared, receipt.files, *redactor, settings, filter,
+                                               make_store(settings, redactor->kinds())));
+  }
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < workers.size(); ++i) threads.emplace_back([&, i] { workers[i]->run(); });
+    workers.front()->run();
+  }
+  receipt.fault = shared.fault;
+  receipt.is_interrupted = stop;
+  receipt.runs_found = shared.runs_found.size();
+  receipt.runs = shared.runs;
+  receipt.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return receipt;
+}
+
+}  // namespace runtail

@@ -1,0 +1,52 @@
+// Which file of its stream an input of a replay is, whatever its name and packing: one the store knows, a shorter copy
+// of one, or a new one.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "agent/replay_input.h"
+#include "core/digest.h"
+#include "sinks/postgres_start.h"
+
+namespace runtail {
+
+// The files of one stream with one first line. Threads: one.
+class ReplayIdentity {
+ public:
+  // `known`: those of that stream and key in the store.
+  ReplayIdentity(const HashKey& key, std::vector<StoredPosition> known) : key_(key), known_(std::move(known)) {}
+
+  struct Answer {
+    StoredPosition position;  // a new file covers nothing
+    bool is_new = false;
+    std::string fault;  // why it cannot be told
+  };
+  // Whether lines of `input`, read as this file, are in the store. Asked for a file that is shorter than what was read.
+  using Holds = std::function<Result<bool>(const FileIdentity&)>;
+  Answer identify(const ReplayInput& input, FileBytes& bytes, const FileIdentity& as_new, ReadBuffer& buffer,
+                  const Holds& holds);
+  // `input` was read so far as `read` says.
+  void remember(const ReplayInput& input, const StoredPosition& read);
+
+ private:
+  bool is_beginning_of(FileBytes& bytes, std::uint64_t length, const ReplayInput& longer) const;
+
+  struct Read {
+    FileIdentity file;
+    ReplayInput input;
+  };
+  const HashKey key_;
+  std::vector<StoredPosition> known_;
+  std::vector<Read> read_;  // by this replay
+};
+
+// The keyed hash of the first line, as far as a line may be long; nothing: there is none yet. `fault`: why not.
+std::optional<Bytes16> head_key(const HashKey& key, FileBytes& bytes, bool may_grow, std::size_t line_bytes_max,
+                                ReadBuffer& buffer, std::string& fault);
+
+// How long it is unpacked, as far as it can be, and the keyed hash of its last 1 KiB: an order that hangs on content.
+std::pair<std::uint64_t, Bytes32> length_and_end(const HashKey& key, FileBytes& bytes, ReadBuffer& buffer);
+
+}  // namespace runtail

@@ -1,0 +1,56 @@
+// Where a replay puts what it reads: PostgreSQL, or the agent's own store.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/replay_reader.h"
+#include "config/config.h"
+#include "core/result.h"
+#include "core/sink.h"
+#include "sinks/postgres_questions.h"
+#include "sinks/postgres_start.h"
+
+namespace runtail {
+
+// Runs a replay touched, by what it did to them.
+struct ReplayRuns {
+  std::uint64_t created = 0, updated = 0, unchanged = 0;
+  ReplayRuns& operator+=(const ReplayRuns& other);
+};
+
+// What the store knew before the first line.
+struct ReplayStart {
+  HashKey key;
+  std::vector<StoredPosition> positions;
+};
+
+// Threads: one.
+class ReplayStore {
+ public:
+  virtual ~ReplayStore() = default;
+  // Durable when it returns. Passing faults are waited out, for as long as the settings allow.
+  virtual Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Uuid> runs) = 0;
+  // How many of these lines left something behind.
+  virtual Result<std::uint64_t> stored(std::span<const LineTrace> lines) = 0;
+  // What became of the runs of all that was put.
+  virtual Result<ReplayRuns> runs() = 0;
+};
+
+// Told of a wait for the store, once each; true: wait no longer.
+using OnReplayWait = std::function<bool(const std::string& reason)>;
+
+// How long a fault that passes by itself is waited out.
+inline constexpr std::chrono::seconds kReplayPatience{60};
+
+// `stop` is asked while it waits.
+std::unique_ptr<ReplayStore> make_postgres_store(const Config& config, const DeriverSettings& settings,
+                                                 const std::vector<std::string>& kinds, bool missing_lines,
+                                                 OnReplayWait on_wait);
+
+}  // namespace runtail

@@ -1,0 +1,167 @@
+// `runtail replay`: old files into the store, a receipt on stdout, an exit code, and out.
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/config_file.h"
+#include "agent/log.h"
+#include "agent/replay.h"
+#include "agent/replay_display.h"
+#include "agent/verbs.h"
+#include "config/line_share.h"
+#include "core/exit_code.h"
+
+namespace runtail {
+namespace {
+
+constexpr char kFooter[] =
+    "Reads plain, gzip and zstd files, with or without the envelopes of Docker, CRI, journald and Fluent Bit, in any\n"
+    "order and any number of times: what the store has of a file by content, whatever its name is now, is passed "
+    "over.\n"
+    "By default audit-level lines become rows: run, attempt, task, dataset and data-quality events, warnings and\n"
+    "errors; what the others say of runs is applied all the same. --full keeps every line that the settings `lines`\n"
+    "keep, and stores those that an earlier replay left out.\n"
+    "A receipt comes on stdout as JSON (docs/replay.md). SIGINT and SIGTERM end it soon; the same command goes on.\n"
+    "Examples:\n"
+    "  runtail replay /var/log/etl/archive\n"
+    "  runtail replay --stream etl/worker --from 2026-03-01T00:00:00Z app.log app.log.1 app.log.2.gz\n"
+    "  kubectl logs etl-0 | runtail replay --stream etl/etl-0 -\n"
+    "Exit codes: 0 all of it is in the store; 1 something was left undone, the receipt says what; 2 usage; 3 the\n"
+    "configuration, or a right or table that is missing; 4 the database did not answer.";
+
+// How many of the machine's cores are used.
+constexpr unsigned kWorkersMax = 4;
+
+std::atomic<bool> stop_asked{false};
+
+void ask_to_stop(int) { stop_asked = true; }
+
+struct Options {
+  ReplayWish wish;
+  std::string config_path, from, to, level, progress = "auto";
+};
+
+int complain(const std::string& message, int exit_code) {
+  std::fprintf(stderr, "runtail replay: %s\n", guarded(message).c_str());
+  return exit_code;
+}
+
+int exit_code_of(const Error& error) { return error.code == ErrorCode::kUnavailable ? kExitUnreachable : kExitConfig; }
+
+ReplayDisplay display_of(const std::string& word) {
+  if (word == "json") return ReplayDisplay::kJson;
+  const bool is_bar = word == "bar" || (word == "auto" && isatty(STDERR_FILENO) == 1);
+  return is_bar ? ReplayDisplay::kBar : ReplayDisplay::kNone;
+}
+
+int run(const Config& config, const Options& options) {
+  auto redactor = Redactor::make(config.redaction);
+  if (!redactor) return complain(redactor.error().message, kExitConfig);
+  guard_log(std::move(*redactor));
+  ReadBuffer buffer(config.line_bytes_max);
+  auto inputs = find_inputs(options.wish, config, buffer);
+  if (!inputs)
+    return complain(inputs.error().message,
+                    inputs.error().code == ErrorCode::kUnavailable ? kExitIncomplete : kExitUsage);
+  if (config.postgres.url.empty()) {
+    return complain("postgres.url is not set", kExitConfig);
+  }
+  std::set<std::string> streams;
+  for (const ReplayInput& input : *inputs) {
+    if (input.log) streams.insert(input.log->stream);
+  }
+  auto start = read_start(config.postgres, config.name, std::vector(streams.begin(), streams.end()));
+  if (!start) return complain(start.error().message, exit_code_of(start.error()));
+
+  // The first one ends the replay soon, the second one at once.
+  struct sigaction action {};
+  action.sa_handler = ask_to_stop;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+
+  ReplayProgress progress;
+  std::mutex told_mutex;
+  std::set<std::string> told;
+  const auto on_wait = [&](const std::string& reason) {
+    const std::lock_guard lock(told_mutex);
+    if (told.insert(reason).second) complain(reason + "; trying again", 0);
+    return stop_asked.load();
+  };
+  ReplayPlan plan{config,
+                  options.wish,
+                  std::move(*inputs),
+                  {start->identity_key, std::move(start->positions)},
+                  std::clamp(std::thread::hardware_concurrency(), 1U, kWorkersMax)};
+  Result<ReplayReceipt> receipt = Error{};
+  {
+    const ReplayShow show(display_of(options.progress), progress);
+    receipt = replay(
+        std::move(plan),
+        [&](const DeriverSettings& settings, const std::vector<std::string>& kinds) {
+          return make_postgres_store(config, settings, kinds, options.wish.is_full, on_wait);
+        },
+        progress, stop_asked);
+  }
+  if (!receipt) return complain(receipt.error().message, kExitConfig);
+  receipt->store = "postgres";
+  for (ReplayFile& file : receipt->files) {
+    file.fault = file.fault.empty() ? "" : guarded(file.fault);
+    if (!file.fault.empty()) complain(file.fault, 0);
+  }
+  receipt->fault = guarded(receipt->fault);
+  const std::string text = to_json(*receipt);
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!written) return complain("write stdout: the receipt could not be written", kExitIncomplete);
+  if (!receipt->fault.empty()) return complain(receipt->fault, kExitUnreachable);
+  return receipt->is_complete() ? kExitOk : kExitIncomplete;
+}
+
+}  // namespace
+
+void add_replay_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("replay", "Backfill from old log files; may be repeated, and ends");
+  verb->footer(kFooter);
+  const auto options = std::make_shared<Options>();
+  add_config_option(*verb, options->config_path);
+  verb->add_option("PATHS", options->wish.paths, "Files, directories, or - for standard input")->required();
+  const auto is_time = [](const std::string& text) {
+    return parse_rfc3339(text) ? "" : "write a time, as in 2026-03-01T00:00:00Z, not \"" + text + "\"";
+  };
+  verb->add_option("--from", options->from, "Lines from this time on; what is before stays open for another replay")
+      ->type_name("TIME")
+      ->check(is_time);
+  verb->add_option("--to", options->to, "Lines before this time")->type_name("TIME")->check(is_time);
+  verb->add_option("--stream", options->wish.stream,
+                   "The log these files are of. Default: that of the source whose patterns match, or the only one")
+      ->type_name("NAME");
+  verb->add_option("--level", options->level, "Lines without an event of their own from this level on. Default: WARN")
+      ->type_name("LEVEL")
+      ->check([](const std::string& text) {
+        return parse_level(text) ? "" : "TRACE, DEBUG, INFO, WARN, ERROR or FATAL, not \"" + text + "\"";
+      });
+  verb->add_flag("--full", options->wish.is_full, "Keep all lines, also those of ranges that are in the store");
+  verb->add_flag("--dry-run", options->wish.is_dry, "Read everything, write nothing: the receipt says what would be");
+  verb->add_option("--progress", options->progress, "auto (a bar on a terminal), bar, json (a line a second), none")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"auto", "bar", "json", "none"}));
+  verb->callback([options, &exit_code] {
+    if (!options->from.empty()) options->wish.from = parse_rfc3339(options->from);
+    if (!options->to.empty()) options->wish.to = parse_rfc3339(options->to);
+    if (!options->level.empty()) options->wish.level = options->level;
+    auto config = config_or_complain(options->config_path);
+    if (config) init_log(config->log);
+    exit_code = config ? run(*config, *options) : kExitConfig;
+  });
+}
+
+}  // namespace runtail
