@@ -120,26 +120,40 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     orphans_ += line.lines;
     return;
   }
-  const LogEvent& event = parser_.parse(line.bytes, zone_of(block));  // never fails: unknown text is an event too
-  if (event.shape == LineShape::kEmpty) {
+  const LogEvent* event = &parser_.parse(line.bytes, zone_of(block));  // never fails: unknown text is an event too
+  if (event->shape == LineShape::kEmpty) {
     outcomes_[static_cast<int>(LineOutcome::kDropped)] += line.lines;
     if (block.on_redacted) (*block.on_redacted)(line, {});
     return;
   }
-  RedactedEvent& safe = redactor_.redact(event, memory_);  // the only way to make one from a line
-  time_.put(line, safe);
-  if (block.defaults) put_defaults(*block.defaults, line.output, safe, context_);
-  if (worker_ids_) worker_ids_->put_into(safe.fields);
-  if (block.on_redacted) {
-    json_.clear();
-    append_event_json(json_, safe, redactor_.kinds());
-    (*block.on_redacted)(line, json_);
+  const bool is_dropped = !event->drop.empty();
+  if (is_dropped) {
+    // A body that must not be kept: what is left of the line is what it counts.
+    outcomes_[static_cast<int>(LineOutcome::kDropped)] += line.lines;
+    bodies_[std::string(event->drop)] += line.lines;
+    if (block.on_redacted) (*block.on_redacted)(line, {});
   }
-  count_line(event, safe);
-  const LineOutcome outcome = filter_.outcome(safe, *ids_, line.offset);
-  safe.stored = outcome == LineOutcome::kStored;
-  take(safe, block, line.offset, line.length, chunk);
-  outcomes_[static_cast<int>(outcome)] += line.lines;
+  // A line that states several events has more bytes than events: each is as if it began one byte further.
+  for (std::uint64_t part = 0; event && part < std::max<std::uint64_t>(line.length, 1); ++part) {
+    // The only way to make one from a line.
+    RedactedEvent& safe = part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
+    time_.put(line, safe);
+    if (block.defaults) put_defaults(*block.defaults, line.output, safe, context_);
+    if (worker_ids_) worker_ids_->put_into(safe.fields);
+    if (part == 0 && !is_dropped) {
+      if (block.on_redacted) {
+        json_.clear();
+        append_event_json(json_, safe, redactor_.kinds());
+        (*block.on_redacted)(line, json_);
+      }
+      count_line(*event, safe);
+      line_outcome_ = filter_.outcome(safe, *ids_, line.offset);
+      outcomes_[static_cast<int>(line_outcome_)] += line.lines;
+    }
+    safe.stored = !is_dropped && line_outcome_ == LineOutcome::kStored && !event->is_further;
+    take(safe, block, line.offset + part, line.length - part, chunk);
+    event = parser_.next();
+  }
 }
 
 // From here on nothing has ever seen an unmasked value.
@@ -339,9 +353,13 @@ void Pipeline::flush_counts(const LineBlock& block, std::uint64_t lines) {
                  static_cast<double>(outcomes_[i]));
   }
   const std::uint64_t orphans = std::exchange(orphans_, 0);
-  if (const std::uint64_t empty = outcomes_[static_cast<int>(LineOutcome::kDropped)] - orphans; empty > 0) {
-    metrics_.add(Metric::kLinesDroppedTotal, {"empty"}, static_cast<double>(empty));
+  std::uint64_t empty = outcomes_[static_cast<int>(LineOutcome::kDropped)] - orphans;
+  for (const auto& [rule, dropped] : bodies_) {
+    metrics_.add(Metric::kLinesDroppedTotal, {rule}, static_cast<double>(dropped));
+    empty -= dropped;
   }
+  bodies_.clear();
+  if (empty > 0) metrics_.add(Metric::kLinesDroppedTotal, {"empty"}, static_cast<double>(empty));
   if (orphans > 0) metrics_.add(Metric::kLinesDroppedTotal, {"orphan_piece"}, static_cast<double>(orphans));
   std::fill(std::begin(outcomes_), std::end(outcomes_), 0);
   for (const ServiceLevel& each : by_level_) {

@@ -2,11 +2,13 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 #include <utility>
 
 #include "config/near_word.h"
+#include "config/tool_format.h"
 #include "config/yaml_document.h"
 #include "core/embedded.h"
 
@@ -39,6 +41,7 @@ class DialectReader {
 
   Result<DialectSpec> read(const YAML::Node& root) {
     if (root.IsMap()) {
+      if (root["detect"] || root["lines"]) spec_.tool.emplace();
       for (const auto& entry : root) read_part(entry.first, entry.second);
     } else {
       complain(root, "dialect",
@@ -46,6 +49,7 @@ class DialectReader {
     }
     if (complaints_.empty() && spec_.name.empty()) complain(root, "name", "missing: name the dialect");
     if (!complaints_.empty()) return Error{ErrorCode::kInvalidInput, complaints_};
+    spec_.file = file_name_;
     return std::move(spec_);
   }
 
@@ -60,8 +64,14 @@ class DialectReader {
                                                     "statuses", "levels", "events", "own"};
     const std::string& part = key.Scalar();
     if (!parts_.emplace(part).second) return complain(key, part, "given twice; keep one");
+    const std::vector<std::string>& tool_parts = ToolFormatReader::parts();
+    const bool is_tool_part = std::find(tool_parts.begin(), tool_parts.end(), part) != tool_parts.end();
     if (part == "name") {
       spec_.name = value.IsScalar() ? value.Scalar() : "";
+    } else if (part == "examples") {
+      spec_.examples = tool_reader_.read_examples(value);
+    } else if (spec_.tool && (is_tool_part || part == "ts" || part == "level" || part == "fields")) {
+      tool_reader_.read(part, value, *spec_.tool);
     } else if (part == "ts") {
       spec_.ts = paths(value, part);
     } else if (part == "level") {
@@ -88,7 +98,9 @@ class DialectReader {
     } else if (part == "statuses") {
       read_statuses(value);
     } else {
-      complain(key, part, "unknown key" + did_you_mean(part, kParts));
+      complain(key, part,
+               is_tool_part ? "needs detect or lines beside it, which tell lines of this dialect from others"
+                            : "unknown key" + did_you_mean(part, kParts));
     }
   }
 
@@ -223,6 +235,8 @@ class DialectReader {
   }
 
   const std::string_view file_name_;
+  const ToolFormatReader tool_reader_{[this](const YAML::Node& node, const std::string& key,
+                                             const std::string& message) { complain(node, key, message); }};
   DialectSpec spec_;
   std::string complaints_;
   std::set<std::string> parts_;                 // top-level keys seen
@@ -255,6 +269,7 @@ std::vector<DialectSpec> built_in_dialects() {
     if (!dialect) throw std::logic_error("built-in dialect: " + dialect.error().message);
     dialects.push_back(std::move(*dialect));
   }
+  std::stable_partition(dialects.begin(), dialects.end(), [](const DialectSpec& each) { return !each.tool; });
   return dialects;
 }
 

@@ -1,12 +1,15 @@
 // A dialect as data: which members of a tool's JSON lines are which contract fields, and what its words mean.
-// The files are parsers/dialects/*.yaml; the native contract is one of them.
+// The files are parsers/dialects/*.yaml; the native contract is one of them. A file that says how its lines are told
+// from others (`detect`, `lines`) is that of a tool.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/dialect_rule.h"
 #include "core/field.h"
 #include "core/result.h"
 #include "core/words.h"
@@ -21,6 +24,7 @@ struct StatusWord {
 
 struct DialectSpec {
   std::string name;
+  std::string file;  // it was read from
   // Dotted path of a member -> field. Paths: "error.message"; a top-level name wins over a dotted path.
   std::map<std::string, Field> fields;
   // By kind of event: what further members mean on lines of that kind only.
@@ -31,6 +35,10 @@ struct DialectSpec {
       phase_events;                            // `phase` words that mean the run's lifecycle where no event is stated
   std::map<std::string, StatusWord> statuses;  // keys folded
   std::map<std::string, Level> levels;         // keys folded
+  // Of a tool's own format. Its lines are read by this; of the above it has the words of statuses and levels only, and
+  // where those say nothing the native ones count.
+  std::optional<ToolFormat> tool;
+  std::vector<DialectExample> examples;
 };
 
 // Case-folded, with space, '-' and '_' equal ('_').
@@ -38,7 +46,7 @@ std::string fold_word(std::string_view word);
 
 // kInvalidInput: "native.yaml:12:3: fields.msg: no contract field \"mesage\" (did you mean \"message\"?)".
 Result<DialectSpec> load_dialect(std::string_view yaml, std::string_view file_name);
-// The ones built into the binary; they are tested, so an error here is a mistake of ours.
+// The ones built into the binary, the native contract first; they are tested, so an error here is a mistake of ours.
 std::vector<DialectSpec> built_in_dialects();
 
 }  // namespace runtail

@@ -143,8 +143,11 @@ struct LogEvent {
   // Members that are no contract field, and kJson fields (null_rates, columns, ...) as children of their key; each
   // top-level node is one member of the line. FieldSet holds kJson fields only after redaction.
   std::vector<JsonNode> rest;
-  std::string_view text;         // kText: the line, valid UTF-8 (bad bytes replaced by U+FFFD), no NUL
-  std::string_view dialect;      // which one claimed it: "native", "text"
+  std::string_view text;     // kText: the line, valid UTF-8 (bad bytes replaced by U+FFFD), no NUL
+  std::string_view dialect;  // which one claimed it: "native", "dbt", "text"
+  // Not empty: the line holds data or a body that must not be kept, and what it is. The event has counts and ids only.
+  std::string_view drop;
+  bool is_further = false;       // one more event of a line that has given one: its facts count, the line does not
   bool repaired = false;         // bytes were replaced to make it valid text
   std::uint32_t violations = 0;  // bits of ContractViolation
 };

@@ -133,7 +133,8 @@ enum class FieldType : std::uint8_t {
   X(kTokens, "tokens", kInt)                       \
   X(kResource, "resource", kName)                  \
   X(kRecordsSynced, "records_synced", kInt)        \
-  X(kCursor, "cursor", kId)
+  X(kCursor, "cursor", kId)                        \
+  X(kParentJobId, "parent_job_id", kName)
 
 enum class Field : std::uint8_t {
 #define RUNTAIL_ENUM(enumerator, name, type) enumerator,

@@ -178,7 +178,9 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
       fact.external_run_id = run_text;
     }
     if (const std::string_view parent = fields.text(Field::kParentRunId); !parent.empty()) {
-      fact.parent_run_id = run_id_of(settings_.run_namespace, fact.environment, fact.job_id, parent);
+      const std::string_view parent_job = fields.text(Field::kParentJobId);
+      fact.parent_run_id =
+          run_id_of(settings_.run_namespace, fact.environment, parent_job.empty() ? fact.job_id : parent_job, parent);
     }
     const auto attempt = fields.integer(Field::kAttempt);
     fact.attempt = static_cast<std::int32_t>(attempt.value_or(1));

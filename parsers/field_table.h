@@ -20,6 +20,8 @@ struct MemberMeaning {
   Role role = Role::kNone;
   Field field{};                               // kField, kPhase, kStatus
   std::uint8_t preference = 0;                 // kTs, kLevel, kEvent: the lowest present wins
+  std::int16_t slot = -1;                      // where a tool's dialect keeps the member's value; -1: it does not
+  std::uint64_t hint = 0;                      // bits of the dialects' tests that ask for a member of this name
   std::unique_ptr<class FieldTable> children;  // set if dotted paths go on below this name
 };
 
@@ -32,6 +34,11 @@ class FieldTable {
     entries_.emplace_back(std::string(name), std::make_unique<MemberMeaning>());
     rebuild();
     return *entries_.back().second;
+  }
+
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (const auto& [name, meaning] : entries_) visit(*meaning);
   }
 
   const MemberMeaning* find(std::string_view name) const {

@@ -3,520 +3,288 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstring>
 #include <deque>
+#include <unordered_map>
 
-#include "parsers/field_table.h"
+#include "parsers/event_builder.h"
+#include "parsers/native_reader.h"
 #include "parsers/repair.h"
+#include "parsers/text_shape.h"
+#include "parsers/tool_dialect.h"
 
 namespace runtail {
 namespace {
 
 namespace dom = simdjson::dom;
-using Role = MemberMeaning::Role;
 
-void mark(LogEvent& event, ContractViolation violation) { event.violations |= 1u << static_cast<unsigned>(violation); }
+// Which names of members stand for which bits: a line that lacks a bit is none of a dialect that needs it.
+constexpr std::size_t kHints = 64;
+// Sets of names seen whose dialects are remembered; lines of an attacker may have any.
+constexpr std::size_t kRemembered = 1024;
 
-// Words kept as they are; anything else in such a field says nothing the tables could hold.
-bool is_known_word(Field field, std::string_view word) {
-  if (field == Field::kEndReason) return parse_end_reason(word).has_value();
-  const auto words = words_of(field);
-  return words.empty() || std::find(words.begin(), words.end(), word) != words.end();
-}
+// Parses into memory of its own, so that texts of an outer line stay while one inside it is read.
+struct JsonText {
+  dom::parser parser;
+  std::string padded = std::string(64 << 10, '\0');
+  std::size_t depth_max = simdjson::DEFAULT_MAX_DEPTH;
 
-// Smallest and largest integer a field may hold: outside is a wrong value, not a number to store.
-bool in_range(Field field, std::int64_t value) {
-  switch (field) {
-    case Field::kAttempt:
-    case Field::kMaxAttempts:
-      return value >= 1 && value <= 1'000'000;
-    case Field::kHttpStatus:
-      return value >= 100 && value <= 599;
-    case Field::kExitCode:
-      return value >= -1 && value <= 255;
-    case Field::kExitSignal:
-      return value >= 0 && value <= 64;
-    default:
-      return value >= 0 && value <= 1'000'000'000'000'000;  // counts: 10^15
+  bool parse(std::string_view text, dom::object& object) {
+    if (padded.size() < text.size() + simdjson::SIMDJSON_PADDING) {
+      padded.resize(text.size() + simdjson::SIMDJSON_PADDING);
+    }
+    if (depth_max != simdjson::DEFAULT_MAX_DEPTH && parser.capacity() < text.size() &&
+        parser.allocate(std::max<std::size_t>(text.size(), 16 << 10), depth_max) != simdjson::SUCCESS) {
+      return false;
+    }
+    std::memcpy(padded.data(), text.data(), text.size());
+    std::memset(padded.data() + text.size(), 0, simdjson::SIMDJSON_PADDING);
+    return parser.parse(padded.data(), text.size(), false).get(object) == simdjson::SUCCESS;
   }
-}
+};
 
-// The same of a number that may have a fraction.
-bool in_range(Field field, double value) {
-  switch (field) {
-    case Field::kDurationMs:
-      return value >= 0 && value <= 315'360'000'000;  // ten years
-    case Field::kCostUsd:
-      return value >= 0 && value <= 9999.999999;  // what numeric(10,6) holds
-    default:
-      return true;  // a check's value and threshold may be anything
+// What a line says that has another one in its message, for what that one does not say.
+struct Outer {
+  std::optional<TimePoint> ts;
+  Level level = Level::kInfo;
+  bool level_stated = false;
+  std::vector<std::pair<Field, FieldValue>> ids;
+
+  static constexpr Field kIds[] = {Field::kJobId,   Field::kRunId,   Field::kTaskRunId,
+                                   Field::kTask,    Field::kAttempt, Field::kCorrelationId,
+                                   Field::kTraceId, Field::kService, Field::kEnv};
+
+  void take(const LogEvent& event) {
+    ts = event.ts;
+    level = event.level;
+    level_stated = event.level_stated;
+    ids.clear();
+    for (const Field field : kIds) {
+      if (const FieldValue* value = event.fields.find(field)) ids.emplace_back(field, *value);
+    }
   }
-}
 
-// Seconds, milli-, micro- or nanoseconds since 1970, told apart by magnitude (years 1973-2261 in each unit).
-std::optional<TimePoint> time_of_number(double number) {
-  if (!(number >= 1e8)) return std::nullopt;
-  const double micros = number < 1e10   ? number * 1e6
-                        : number < 1e13 ? number * 1e3
-                        : number < 1e16 ? number
-                                        : number / 1e3;
-  if (micros >= 9.2e15) return std::nullopt;
-  return from_micros(static_cast<std::int64_t>(micros));
-}
-
-std::optional<double> number_of(const dom::element& value) {
-  double number = 0;
-  if (value.get(number) == simdjson::SUCCESS) return number;
-  std::string_view text;
-  if (value.get(text) != simdjson::SUCCESS) return std::nullopt;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number)) return std::nullopt;
-  return number;
-}
-
-std::optional<std::int64_t> integer_of(const dom::element& value) {
-  std::int64_t integer = 0;
-  if (value.get(integer) == simdjson::SUCCESS) return integer;
-  const auto number = number_of(value);
-  if (!number || std::abs(*number) > 9e15 || *number != std::floor(*number)) return std::nullopt;
-  return static_cast<std::int64_t>(*number);
-}
-
-std::optional<TimePoint> time_of(const dom::element& value, const TimeZone* zone) {
-  std::string_view text;
-  if (value.get(text) == simdjson::SUCCESS) {
-    if (const auto time = parse_rfc3339(text, zone)) return time;
+  // A run inside another one is its child; what names no run belongs to the outer one.
+  void give(LogEvent& event) const {
+    if (!event.ts) event.ts = ts;
+    if (!event.level_stated && level_stated) {
+      event.level = level;
+      event.level_stated = true;
+    }
+    const std::string_view run = event.fields.text(Field::kRunId);
+    const bool has_run = !run.empty();
+    for (const auto& [field, value] : ids) {
+      if (has_run && field == Field::kRunId && value.text != run) {
+        if (!event.fields.has(Field::kParentRunId)) event.fields.put(Field::kParentRunId) = value;
+      } else if (has_run && field == Field::kJobId) {
+        if (!event.fields.has(Field::kParentJobId)) event.fields.put(Field::kParentJobId) = value;
+      } else if (has_run && (field == Field::kTaskRunId || field == Field::kTask || field == Field::kAttempt)) {
+        continue;
+      } else if (!event.fields.has(field)) {
+        event.fields.put(field) = value;
+      }
+    }
+    if (!event.fields.has(Field::kParentRunId)) event.fields.remove(Field::kParentJobId);
   }
-  const auto number = number_of(value);
-  return number ? time_of_number(*number) : std::nullopt;
-}
+};
 
-// Lines that bring a verdict: without a status word they mean success.
-bool is_finish(EventKind kind) {
-  return kind == EventKind::kRunFinished || kind == EventKind::kAttemptFinished || kind == EventKind::kTaskFinished;
-}
-
-// What a line without an event is, by its status: said of the task it names, else of its run.
-EventKind kind_of_status(const LogEvent& event) {
-  const bool task = event.fields.has(Field::kTaskRunId) || event.fields.has(Field::kTask);
-  switch (*event.status) {
-    case RunStatus::kQueued:
-      return task ? EventKind::kPlain : EventKind::kRunQueued;
-    case RunStatus::kRunning:
-      if (event.attempt_failed) return task ? EventKind::kPlain : EventKind::kAttemptFinished;
-      return task ? EventKind::kTaskStarted : EventKind::kRunStarted;
-    default:
-      return task ? EventKind::kTaskFinished : EventKind::kRunFinished;
+// Where JSON may begin in a text; npos where there is none.
+std::size_t find_object(std::string_view text) {
+  for (std::size_t at = 0; (at = text.find('{', at)) != std::string_view::npos; ++at) {
+    const std::size_t next = text.find_first_not_of(" \\", at + 1);
+    if (next != std::string_view::npos && text[next] == '"') return at;
   }
+  return std::string_view::npos;
 }
 
 }  // namespace
 
 struct Parser::State {
-  explicit State(std::vector<DialectSpec> specs) : dialects(std::move(specs)) {
-    // One dialect so far; the text path needs none.
-    spec = &dialects.at(0);
-    for (const auto& [path, field] : spec->fields) {
-      const Role role = field == Field::kStatusText ? Role::kStatus
-                        : field == Field::kPhase    ? Role::kPhase
-                                                    : Role::kField;
-      // {"error":{"message":..}} and {"error.message":..}; the two are one where the path has no dot.
-      for (MemberMeaning* meaning : {&meaning_of(path), &members.put(path)}) {
-        meaning->role = role;
-        meaning->field = field;
-      }
+  explicit State(std::vector<DialectSpec> specs)
+      : dialects(std::move(specs)), builder(dialects.at(0)), native(dialects.at(0)) {
+    text_spec.name = "text";
+    std::vector<const DialectSpec*> ordered;
+    for (const DialectSpec& each : dialects) {
+      if (each.tool) ordered.push_back(&each);
     }
-    const auto roles = [this](const std::vector<std::string>& names, Role role) {
-      for (std::size_t i = 0; i < names.size(); ++i) {
-        MemberMeaning& meaning = meaning_of(names[i]);
-        meaning.role = role;
-        meaning.preference = static_cast<std::uint8_t>(i + 1);
-      }
-    };
-    roles(spec->ts, Role::kTs);
-    roles(spec->level, Role::kLevel);
-    roles(spec->event, Role::kEvent);
-    for (const auto& [kind, fields] : spec->own) {
-      for (const auto& [name, field] : fields) {
-        MemberMeaning& meaning = own[kind].put(name);
-        meaning.role = Role::kField;
-        meaning.field = field;
-      }
-    }
-    padded.resize(64 << 10);
+    std::stable_sort(ordered.begin(), ordered.end(),
+                     [](const auto* a, const auto* b) { return a->tool->order < b->tool->order; });
+    for (const DialectSpec* each : ordered) add_tool(*each);
+    inner_json.depth_max = kInnerDepthMax;
   }
 
-  MemberMeaning& meaning_of(std::string_view path) {
-    FieldTable* table = &members;
-    for (std::size_t dot; (dot = path.find('.')) != std::string_view::npos; path.remove_prefix(dot + 1)) {
-      MemberMeaning& parent = table->put(path.substr(0, dot));
-      if (!parent.children) parent.children = std::make_unique<FieldTable>();
-      table = parent.children.get();
+  void add_tool(const DialectSpec& spec) {
+    ToolDialect& tool = tools.emplace_back(spec);
+    for (const auto& groups : tool.asks_for()) {
+      std::uint64_t needs = 0;
+      for (const auto& names : groups) {
+        const std::size_t known = hints.try_emplace(names.front(), hints.size() % kHints).first->second;
+        const std::uint64_t bit = std::uint64_t{1} << known;
+        needs |= bit;
+        for (const std::string& name : names) native.add_hint(name, bit);
+      }
+      ways.push_back({needs, &tool});
     }
-    return table->put(path);
+    for (const std::string& mark : spec.tool->broken) marks.emplace_back(mark, spec.name + "_unparsable");
+    if (!spec.tool->lines.empty()) of_text.push_back(&tool);
+  }
+
+  // In the order they are asked.
+  const std::vector<ToolDialect*>& candidates(std::uint64_t seen) {
+    const auto known = by_hints.find(seen);
+    if (known != by_hints.end()) return known->second;
+    if (by_hints.size() == kRemembered) by_hints.clear();
+    std::vector<ToolDialect*>& found = by_hints[seen];
+    for (const auto& [needs, tool] : ways) {
+      if ((seen & needs) == needs && (found.empty() || found.back() != tool)) found.push_back(tool);
+    }
+    return found;
   }
 
   const LogEvent& parse(std::string_view line);
-  bool parse_json(std::string_view line);
-  void read_member(std::string_view key, const dom::element& value, const FieldTable& table, std::string_view path);
-  void read_field(Field field, const dom::element& value);
-  void read_text_field(Field field, std::string_view text);
-  bool read_status(std::string_view text);
-  void finish_kind();
-  void finish_status(bool unknown_event);
-  void read_own_members(const dom::object& object, const FieldTable& fields);
-  std::uint32_t add_node(std::string_view key, const dom::element& value);
-
-  // Text that no buffer of the line holds; the deque keeps views stable.
-  std::string_view keep(std::string text) { return kept.emplace_back(std::move(text)); }
-  // What a word of the line means, without allocating for short ones.
-  std::string_view fold(std::string_view word) {
-    folded.clear();
-    for (const char c : word) {
-      folded += c == ' ' || c == '-' ? '_' : c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-    }
-    return folded;
-  }
+  bool read_json(std::string_view line);
+  bool read_inner(std::string_view text);
+  void look_inside();
+  void read_text(std::string_view line);
+  bool is_unkept(std::string_view text);
 
   std::vector<DialectSpec> dialects;
-  const DialectSpec* spec = nullptr;
-  const TimeZone* zone = nullptr;  // of the line being parsed
-  FieldTable members;
-  std::map<EventKind, FieldTable> own;
-  dom::parser json;
-  std::string padded;
-  std::deque<std::string> kept;
-  std::string folded, event_word, phase_word;
-  std::uint8_t ts_preference = 0, level_preference = 0, event_preference = 0;
-  bool has_nul_escape = false, status_is_word = false;
-  LogEvent event;
+  DialectSpec text_spec;
+  EventBuilder builder;
+  NativeReader native;
+  std::deque<ToolDialect> tools;
+  std::vector<ToolDialect*> of_text;
+  std::map<std::string, std::size_t> hints;                  // name -> bit
+  std::vector<std::pair<std::uint64_t, ToolDialect*>> ways;  // bits needed -> who may claim the line
+  std::unordered_map<std::uint64_t, std::vector<ToolDialect*>> by_hints;
+  std::vector<std::pair<std::string, std::string>> marks;  // of bodies; what a line with one is counted as
+  JsonText json, inner_json;
+
+  // Of the line at hand.
+  ToolDialect* reader = nullptr;  // has, or may have, further events
+  std::optional<Outer> outer;
+  std::vector<std::string_view> inner_texts;
 };
 
 const LogEvent& Parser::State::parse(std::string_view line) {
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-  kept.clear();
-  event.kind = EventKind::kPlain;
-  event.level = Level::kInfo;
-  event.level_stated = false;
-  event.status.reset();
-  event.attempt_failed = false;
-  event.ts.reset();
-  event.fields.clear();
-  event.rest.clear();
-  event.text = {};
-  event.repaired = false;
-  event.violations = 0;
+  reader = nullptr;
+  outer.reset();
   const std::size_t first = line.find_first_not_of(" \t\r");
   if (first == std::string_view::npos) {
-    event.shape = LineShape::kEmpty;
-    event.dialect = "text";
-    return event;
+    builder.begin_event(LineShape::kEmpty, text_spec);
+    return builder.event;
   }
   if (line[first] == '{') {
-    if (parse_json(line)) return event;
+    if (read_json(line)) {
+      look_inside();
+      return builder.event;
+    }
     const std::string repaired = repair_json(line);
-    if (repaired != line && parse_json(repaired)) {
-      event.repaired = true;
-      return event;
+    if (repaired != line && read_json(repaired)) {
+      builder.event.repaired = true;
+      look_inside();
+      return builder.event;
     }
   }
-  event.shape = LineShape::kText;
-  event.dialect = "text";
-  event.fields.clear();
-  event.rest.clear();
-  event.status.reset();
-  event.ts.reset();
-  event.kind = EventKind::kPlain;
-  event.level = Level::kInfo;
-  event.violations = 0;
-  if (line[first] == '{' && line.find('\\') != std::string_view::npos) line = keep(decode_escapes(line));
-  event.text = is_clean_text(line) ? line : keep(repair_text(line, event.repaired));
-  return event;
+  read_text(line);
+  return builder.event;
 }
 
-bool Parser::State::parse_json(std::string_view line) {
-  if (padded.size() < line.size() + simdjson::SIMDJSON_PADDING) padded.resize(line.size() + simdjson::SIMDJSON_PADDING);
-  std::memcpy(padded.data(), line.data(), line.size());
-  std::memset(padded.data() + line.size(), 0, simdjson::SIMDJSON_PADDING);
-  dom::element root;
+bool Parser::State::read_json(std::string_view line) {
   dom::object object;
-  if (json.parse(padded.data(), line.size(), false).get(root) != simdjson::SUCCESS ||
-      root.get(object) != simdjson::SUCCESS) {
-    return false;
-  }
+  if (!json.parse(line, object)) return false;
   // Most lines hold no escape at all.
-  has_nul_escape = std::memchr(line.data(), '\\', line.size()) && line.find("\\u0000") != std::string_view::npos;
-  event.shape = LineShape::kJson;
-  event.dialect = spec->name;
-  event_word.clear();
-  phase_word.clear();
-  ts_preference = level_preference = event_preference = 0xFF;
-  for (const auto [key, value] : object) read_member(key, value, members, {});
-  finish_kind();
-  if (const auto found = own.find(event.kind); found != own.end()) read_own_members(object, found->second);
-  if (!event.ts) mark(event, ContractViolation::kTs);
-  if (!event.level_stated) mark(event, ContractViolation::kLevel);
-  if (!event.fields.has(Field::kMsg)) mark(event, ContractViolation::kMsg);
-  if (event.kind >= EventKind::kRunQueued && event.kind <= EventKind::kTaskFinished) {
-    if (!event.fields.has(Field::kJobId)) mark(event, ContractViolation::kJobId);
-    if (!event.fields.has(Field::kRunId)) mark(event, ContractViolation::kRunId);
+  builder.set_has_nul_escape(std::memchr(line.data(), '\\', line.size()) &&
+                             line.find("\\u0000") != std::string_view::npos);
+  builder.begin_event(LineShape::kJson, dialects.front());
+  if (const std::uint64_t seen = native.begin(object, builder)) {
+    for (ToolDialect* tool : candidates(seen)) {
+      if (!tool->claims(object)) continue;
+      reader = tool;
+      tool->read(object, builder);
+      return true;
+    }
   }
+  native.finish(object);
   return true;
 }
 
-void Parser::State::read_member(std::string_view key, const dom::element& value, const FieldTable& table,
-                                std::string_view path) {
-  const MemberMeaning* meaning = table.find(key);
-  if (meaning && value.is_null()) return;
-  if (meaning && meaning->children && value.is_object()) {
-    const std::string_view below = path.empty() ? key : keep(std::string(path) + "." + std::string(key));
-    for (const auto [child_key, child] : dom::object(value)) read_member(child_key, child, *meaning->children, below);
-    return;
+// A line as text within another one. Only what a dialect claims, or what names a run, is more than a text.
+bool Parser::State::read_inner(std::string_view text) {
+  const std::size_t last = text.find_last_not_of(" \t\r\n");
+  if (last == std::string_view::npos || text[last] != '}' || text.size() > kInnerBytesMax) return false;
+  const std::size_t begin = find_object(text);
+  dom::object object;
+  if (begin == std::string_view::npos || !inner_json.parse(text.substr(begin, last + 1 - begin), object)) return false;
+  const NativeReader::Names names = native.look(object);
+  const auto take_outer = [&] {
+    outer.emplace().take(builder.event);
+    builder.set_has_nul_escape(true);
+  };
+  for (ToolDialect* tool : candidates(names.hints)) {
+    if (!tool->claims(object)) continue;
+    take_outer();
+    reader = tool;
+    tool->read(object, builder);
+    outer->give(builder.event);
+    return true;
   }
-  std::string_view text;
-  switch (meaning ? meaning->role : Role::kNone) {
-    case Role::kField:
-      read_field(meaning->field, value);
-      return;
-    case Role::kTs:
-      if (meaning->preference <= ts_preference) {
-        if (const auto time = time_of(value, zone)) {
-          event.ts = time;
-          ts_preference = meaning->preference;
-        } else {
-          mark(event, ContractViolation::kBadType);
-        }
-      }
-      return;
-    case Role::kLevel:
-      if (meaning->preference <= level_preference && value.get(text) == simdjson::SUCCESS) {
-        if (const auto found = spec->levels.find(std::string(fold(text))); found != spec->levels.end()) {
-          event.level = found->second;
-          event.level_stated = true;
-          level_preference = meaning->preference;
-        }
-      }
-      return;
-    case Role::kEvent:
-      if (meaning->preference <= event_preference && value.get(text) == simdjson::SUCCESS) {
-        event_word = fold(text);
-        event_preference = meaning->preference;
-      }
-      return;
-    case Role::kStatus:
-      status_is_word = value.get(text) == simdjson::SUCCESS;
-      read_text_field(Field::kStatusText, status_is_word ? text : keep(simdjson::minify(value)));
-      return;
-    case Role::kPhase:
-      if (value.get(text) == simdjson::SUCCESS && text.size() <= 64) phase_word = fold(text);
-      return;
-    case Role::kNone:
-      break;
-  }
-  add_node(path.empty() ? key : keep(std::string(path) + "." + std::string(key)), value);
-}
-
-void Parser::State::read_field(Field field, const dom::element& value) {
-  std::string_view text;
-  switch (spec_of(field).type) {
-    case FieldType::kInt:
-      if (const auto integer = integer_of(value); integer && in_range(field, *integer)) {
-        event.fields.put_int(field, *integer);
-      } else {
-        mark(event, ContractViolation::kBadType);
-      }
-      return;
-    case FieldType::kReal:
-      if (const auto number = number_of(value); number && in_range(field, *number)) {
-        // Whole milliseconds, as nearly all are, stay spelled as such.
-        if (field == Field::kDurationMs && *number == std::floor(*number)) {
-          event.fields.put_int(field, static_cast<std::int64_t>(*number));
-        } else {
-          event.fields.put_real(field, *number);
-        }
-      } else {
-        mark(event, ContractViolation::kBadType);
-      }
-      return;
-    case FieldType::kTime:
-      if (const auto time = time_of(value, zone)) {
-        event.fields.put_int(field, to_micros(*time), FieldValue::Kind::kTime);
-      } else {
-        mark(event, ContractViolation::kBadType);
-      }
-      return;
-    case FieldType::kBool: {
-      bool truth = false;
-      if (value.get(truth) != simdjson::SUCCESS) {
-        if (value.get(text) != simdjson::SUCCESS || (fold(text) != "true" && folded != "false")) {
-          mark(event, ContractViolation::kBadType);
-          return;
-        }
-        truth = folded == "true";
-      }
-      event.fields.put_int(field, truth, FieldValue::Kind::kBool);
-      return;
-    }
-    case FieldType::kJson:
-      if (value.is_object() || value.is_array()) {
-        event.rest[add_node(spec_of(field).name, value)].is_field = true;
-      } else {
-        mark(event, ContractViolation::kBadType);
-      }
-      return;
-    case FieldType::kId:
-    case FieldType::kName:
-    case FieldType::kWord:
-    case FieldType::kFreeText:
-      break;
-  }
-  if (value.get(text) != simdjson::SUCCESS) {
-    // A number, a boolean or a tree where text is expected: its JSON text, scanned like any text.
-    text = keep(simdjson::minify(value));
-  }
-  read_text_field(field, text);
-}
-
-void Parser::State::read_text_field(Field field, std::string_view text) {
-  if (has_nul_escape && text.find('\0') != std::string_view::npos) {
-    bool changed = false;
-    text = keep(repair_text(text, changed));
-    event.repaired = event.repaired || changed;
-  }
-  if (text.empty()) return;
-  const FieldType type = spec_of(field).type;
-  if (type == FieldType::kId) {
-    if (const auto uuid = parse_uuid(text)) {
-      event.fields.put_uuid(field, *uuid, text);
-      return;
-    }
-  } else if (type == FieldType::kWord && field != Field::kStatusText) {
-    fold(text);
-    if (!is_known_word(field, folded)) {
-      mark(event, ContractViolation::kBadType);
-      return;
-    }
-    text = folded == text ? text : keep(folded);
-  }
-  event.fields.put_text(field, text);
-}
-
-// False: an unknown word, which changes nothing.
-bool Parser::State::read_status(std::string_view text) {
-  const auto found = spec->statuses.find(std::string(fold(text)));
-  if (found == spec->statuses.end()) return false;
-  event.status = found->second.status;
-  event.attempt_failed = found->second.attempt_failed;
-  if (found->second.end_reason != EndReason::kNone && !event.fields.has(Field::kEndReason)) {
-    event.fields.put_text(Field::kEndReason, to_string(found->second.end_reason));
-  }
+  if (!names.has_run) return false;
+  take_outer();
+  reader = nullptr;
+  builder.begin_event(LineShape::kJson, dialects.front());
+  native.begin(object, builder);
+  native.finish(object);
+  outer->give(builder.event);
   return true;
 }
 
-// Kind and status from the words seen; they may stand anywhere on the line, so this comes last.
-void Parser::State::finish_kind() {
-  FieldSet& fields = event.fields;
-  bool unknown_event = false;
-  if (!event_word.empty()) {
-    const auto found = spec->events.find(event_word);
-    unknown_event = found == spec->events.end();
-    if (!unknown_event) event.kind = found->second;
+void Parser::State::look_inside() {
+  if (!builder.event.drop.empty()) return;
+  inner_texts.clear();
+  if (reader) {
+    reader->inner_texts(inner_texts);
+  } else {
+    inner_texts.push_back(builder.event.fields.text(Field::kMsg));
   }
-  if (!phase_word.empty()) {
-    if (is_known_word(Field::kPhase, phase_word)) {
-      fields.put_text(Field::kPhase, keep(phase_word));
-    } else if (!spec->phase_events.contains(phase_word)) {
-      mark(event, ContractViolation::kBadType);
-    } else if (event_word.empty() && fields.has(Field::kRunId)) {
-      if (read_status(phase_word)) event.kind = kind_of_status(event);
-    }
-  }
-  finish_status(unknown_event);
-  if (!fields.has(Field::kOutcome)) {
-    if (const auto http_status = fields.integer(Field::kHttpStatus)) {
-      fields.put_text(Field::kOutcome, *http_status >= 400 ? "error" : "success");
-    }
+  for (const std::string_view text : inner_texts) {
+    if (text.size() < 8 || !std::memchr(text.data(), '{', text.size())) continue;
+    if (read_inner(text) || is_unkept(text)) return;
   }
 }
 
-void Parser::State::finish_status(bool unknown_event) {
-  FieldSet& fields = event.fields;
-  const std::string_view status = fields.text(Field::kStatusText);
-  if (unknown_event || event.kind >= EventKind::kDataset) {
-    // The state of something else than a run: it stays as it is.
-    if (event.kind == EventKind::kDq) {
-      if ((!status.empty() || fields.has(Field::kCheck)) && !dq_status_of(status)) {
-        mark(event, ContractViolation::kUnknownStatus);
-      }
-      return;
+// Of a body that must not be kept, in JSON nobody can read, not even the beginning is.
+bool Parser::State::is_unkept(std::string_view text) {
+  if (text.find('"') == std::string_view::npos) return false;
+  for (const auto& [mark, rule] : marks) {
+    if (!has_mark(text, mark)) continue;
+    builder.begin_event(LineShape::kText, text_spec);
+    builder.event.drop = rule;
+    reader = nullptr;
+    return true;
+  }
+  return false;
+}
+
+void Parser::State::read_text(std::string_view line) {
+  builder.begin_event(LineShape::kText, text_spec);
+  const bool may_hold_json = std::memchr(line.data(), '{', line.size()) != nullptr;
+  if (may_hold_json && (read_inner(line) || is_unkept(line))) return;
+  if (line.find_first_not_of(" \t") != line.find('{') || !may_hold_json) {
+    for (ToolDialect* tool : of_text) {
+      if (!tool->read_text(line, builder)) continue;
+      reader = tool;
+      break;
     }
-    if (event.kind != EventKind::kDataset || status.empty()) return;
-  } else if (status.empty()) {
-    return;
   }
-  const bool expected = is_finish(event.kind) || event.kind == EventKind::kDataset;
-  if (!read_status(status)) {
-    if (status_is_word || expected) mark(event, ContractViolation::kUnknownStatus);
-    // Not nothing, which would mean success: a text may be lost to redaction, this is not.
-    if (expected) event.status = RunStatus::kRunning;
+  LogEvent& event = builder.event;
+  event.shape = LineShape::kText;
+  if (!event.drop.empty()) return;
+  if (may_hold_json && line.find('\\') != std::string_view::npos && line[line.find_first_not_of(" \t\r")] == '{') {
+    line = builder.keep(decode_escapes(line));
   }
-  if (event.kind == EventKind::kDataset) return;
-  if (event.kind == EventKind::kPlain && event.status && fields.has(Field::kRunId)) event.kind = kind_of_status(event);
-  // An end that asks for another attempt is no end of the run.
-  if (event.kind == EventKind::kRunFinished && event.attempt_failed) event.kind = EventKind::kAttemptFinished;
-  fields.remove(Field::kStatusText);
-}
-
-// The kind is known at the end of the line only; the few kinds with fields of their own are read a second time.
-void Parser::State::read_own_members(const dom::object& object, const FieldTable& fields) {
-  event.rest.clear();
-  for (const auto [key, value] : object) {
-    const bool is_own = fields.find(key) && !value.is_null();
-    read_member(key, value, is_own ? fields : members, {});
-  }
-}
-
-std::uint32_t Parser::State::add_node(std::string_view key, const dom::element& value) {
-  const auto index = static_cast<std::uint32_t>(event.rest.size());
-  JsonNode& node = event.rest.emplace_back();
-  node.key = key;
-  switch (value.type()) {
-    case dom::element_type::OBJECT:
-      node.kind = JsonNode::Kind::kObject;
-      for (const auto [child_key, child] : dom::object(value)) add_node(child_key, child);
-      break;
-    case dom::element_type::ARRAY:
-      node.kind = JsonNode::Kind::kArray;
-      for (const dom::element child : dom::array(value)) add_node({}, child);
-      break;
-    case dom::element_type::STRING:
-      node.kind = JsonNode::Kind::kString;
-      node.text = std::string_view(value);
-      break;
-    case dom::element_type::INT64:
-      node.kind = JsonNode::Kind::kInt;
-      node.integer = std::int64_t(value);
-      break;
-    case dom::element_type::UINT64:
-      node.kind = JsonNode::Kind::kUint;
-      node.uinteger = std::uint64_t(value);
-      break;
-    case dom::element_type::DOUBLE:
-      node.kind = JsonNode::Kind::kReal;
-      node.real = double(value);
-      break;
-    case dom::element_type::BOOL:
-      node.kind = JsonNode::Kind::kBool;
-      node.integer = bool(value);
-      break;
-    case dom::element_type::NULL_VALUE:
-      node.kind = JsonNode::Kind::kNull;
-      break;
-  }
-  event.rest[index].end = static_cast<std::uint32_t>(event.rest.size());  // `node` may have moved
-  return index;
+  event.text = is_clean_text(line) ? line : builder.keep(repair_text(line, event.repaired));
 }
 
 Parser::Parser(std::vector<DialectSpec> dialects) : state_(std::make_unique<State>(std::move(dialects))) {}
@@ -525,8 +293,15 @@ Parser& Parser::operator=(Parser&&) noexcept = default;
 Parser::~Parser() = default;
 
 const LogEvent& Parser::parse(std::string_view line, const TimeZone* zone) {
-  state_->zone = zone;
+  state_->builder.begin_line(zone);
   return state_->parse(line);
+}
+
+const LogEvent* Parser::next() {
+  State& state = *state_;
+  if (!state.reader || !state.reader->read_next(state.builder)) return nullptr;
+  if (state.outer) state.outer->give(state.builder.event);
+  return &state.builder.event;
 }
 
 }  // namespace runtail

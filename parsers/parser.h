@@ -1,4 +1,4 @@
-// From the bytes of one line to a LogEvent. No I/O, reads no clock.
+// From the bytes of one line to the events it states. No I/O, reads no clock.
 #pragma once
 
 #include <memory>
@@ -14,6 +14,10 @@ namespace runtail {
 // One Parser per thread: it owns the memory its events point into.
 class Parser {
  public:
+  // Longer texts in a message are not looked into for a line of another tool, nor those with more levels.
+  static constexpr std::size_t kInnerBytesMax = 256 << 10, kInnerDepthMax = 64;
+
+  // `dialects`: the native contract first. std::logic_error if a dialect names more members than any line has.
   explicit Parser(std::vector<DialectSpec> dialects);
   Parser(Parser&&) noexcept;
   Parser& operator=(Parser&&) noexcept;
@@ -21,8 +25,10 @@ class Parser {
 
   // `line` without its newline (a trailing CR is dropped). Never fails: what is no JSON object is text.
   // Times that state no offset are civil times of `zone`, or UTC where that is null.
-  // The event's views are valid until the next parse() and while `line` is.
+  // The event's views are valid until the next call and while `line` is.
   const LogEvent& parse(std::string_view line, const TimeZone* zone = nullptr);
+  // Another event of the same line, nullptr after the last one.
+  const LogEvent* next();
 
  private:
   struct State;

@@ -34,7 +34,7 @@ std::string_view text_of(const FieldValue& value) {
 // Lines of one run and task are known by these: they are ids, whatever words they are given in.
 constexpr bool tells_lines_apart(Field field) {
   return field == Field::kJobId || field == Field::kRunId || field == Field::kParentRunId ||
-         field == Field::kTaskRunId || field == Field::kTask;
+         field == Field::kTaskRunId || field == Field::kTask || field == Field::kParentJobId;
 }
 
 // Names of routes, tables and errors have none: what has is somebody's sentence.

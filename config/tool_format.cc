@@ -1,0 +1,396 @@
+#include "config/tool_format.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <array>
+#include <charconv>
+
+#include "config/near_word.h"
+
+namespace runtail {
+namespace {
+
+using Kind = MemberTest::Kind;
+
+struct NamedKind {
+  std::string_view name;
+  Kind kind;
+};
+// Tests that need no value, and those that do.
+constexpr std::array kPlainTests{NamedKind{"present", Kind::kPresent}, NamedKind{"absent", Kind::kAbsent},
+                                 NamedKind{"object", Kind::kObject},   NamedKind{"array", Kind::kArray},
+                                 NamedKind{"text", Kind::kText},       NamedKind{"number", Kind::kNumber}};
+constexpr std::array kValueTests{NamedKind{"not", Kind::kNoneOf}, NamedKind{"begins", Kind::kBegins},
+                                 NamedKind{"has", Kind::kHas}, NamedKind{"above", Kind::kAbove},
+                                 NamedKind{"below", Kind::kBelow}};
+
+constexpr std::array<std::string_view, 9> kConversions = {
+    "none", "seconds", "nanoseconds", "trailing_integer", "identifier", "last_part", "utc", "exit_code", "signal"};
+
+std::vector<std::string> names_of(const auto& named) {
+  std::vector<std::string> names;
+  for (const auto& each : named) names.emplace_back(each.name);
+  return names;
+}
+
+std::optional<double> number_of(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::string index(std::size_t i) { return "[" + std::to_string(i) + "]"; }
+
+}  // namespace
+
+const std::vector<std::string>& ToolFormatReader::parts() {
+  static const std::vector<std::string> kParts = {"order",  "detect", "rules", "lines",
+                                                  "broken", "inner",  "rest",  "level_numbers"};
+  return kParts;
+}
+
+void ToolFormatReader::read(const std::string& part, const YAML::Node& value, ToolFormat& into) const {
+  if (part == "order") {
+    if (const auto order = number_of(text(value, part))) {
+      into.order = static_cast<int>(*order);
+    } else {
+      complain_(value, part, "expected a number; dialects are asked from the lowest up");
+    }
+  } else if (part == "detect") {
+    if (!value.IsSequence()) return complain_(value, part, "expected a list of {member: test, ...}");
+    for (std::size_t i = 0; i < value.size(); ++i) into.detect.push_back(read_tests(value[i], part + index(i)));
+  } else if (part == "ts") {
+    into.ts = read_sources(value, part);
+  } else if (part == "level") {
+    into.level = read_sources(value, part);
+  } else if (part == "fields") {
+    into.fields = read_fields(value, part);
+  } else if (part == "rules") {
+    into.rules = read_rules(value, part);
+  } else if (part == "lines") {
+    into.lines = read_rules(value, part);
+    for (std::size_t i = 0; i < into.lines.size(); ++i) {
+      if (into.lines[i].text.empty()) complain_(value[i], part + index(i), "needs a text: the line has no members");
+    }
+  } else if (part == "broken") {
+    into.broken = texts(value, part);
+  } else if (part == "inner") {
+    into.inner = texts(value, part);
+  } else if (part == "rest") {
+    const std::string word = text(value, part);
+    if (word != "keep" && word != "drop") complain_(value, part, "must be keep or drop");
+    into.keeps_rest = word == "keep";
+  } else {
+    if (!value.IsMap()) return complain_(value, part, "expected a map from level to the lowest number it has");
+    for (const auto& entry : value) {
+      const std::string at = part + "." + entry.first.Scalar();
+      const auto bound = number_of(text(entry.second, at));
+      std::optional<Level> level;
+      for (int i = 0; i <= static_cast<int>(Level::kFatal); ++i) {
+        if (to_string(static_cast<Level>(i)) == entry.first.Scalar()) level = static_cast<Level>(i);
+      }
+      if (!bound || !level) {
+        complain_(entry.first, at, "expected one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL and a number");
+      } else {
+        into.level_floor[*bound] = *level;
+      }
+    }
+  }
+}
+
+std::vector<MemberTest> ToolFormatReader::read_tests(const YAML::Node& map, const std::string& at) const {
+  std::vector<MemberTest> tests;
+  if (!map.IsMap() || map.size() == 0) {
+    complain_(map, at, "expected tests of members: {level: present, event: [started]}");
+    return tests;
+  }
+  for (const auto& entry : map) {
+    const std::string& path = entry.first.Scalar();
+    tests.push_back(read_test(path, entry.second, at + "." + path));
+  }
+  return tests;
+}
+
+MemberTest ToolFormatReader::read_test(const std::string& path, const YAML::Node& value, const std::string& at) const {
+  MemberTest test;
+  test.path = path;
+  if (value.IsSequence()) {
+    test.kind = Kind::kOneOf;
+    test.words = texts(value, at);
+  } else if (value.IsMap() && value.size() == 1) {
+    const auto entry = *value.begin();
+    const std::string& name = entry.first.Scalar();
+    for (const NamedKind& each : kValueTests) {
+      if (each.name != name) continue;
+      test.kind = each.kind;
+      if (each.kind == Kind::kAbove || each.kind == Kind::kBelow) {
+        const auto bound = number_of(text(entry.second, at));
+        if (!bound) complain_(entry.second, at, "expected a number");
+        test.bound = bound.value_or(0);
+      } else {
+        test.words = entry.second.IsScalar() ? std::vector{text(entry.second, at)} : texts(entry.second, at);
+      }
+      return test;
+    }
+    complain_(entry.first, at, "unknown test" + did_you_mean(name, names_of(kValueTests)));
+  } else {
+    const std::string name = value.IsScalar() ? value.Scalar() : "";
+    for (const NamedKind& each : kPlainTests) {
+      if (each.name == name) {
+        test.kind = each.kind;
+        return test;
+      }
+    }
+    complain_(value, at,
+              "expected present, absent, object, array, text, number, a list of values, or one of {not:}, {begins:}, "
+              "{has:}, {above:}, {below:}" +
+                  did_you_mean(name, names_of(kPlainTests)));
+  }
+  return test;
+}
+
+std::optional<Field> ToolFormatReader::read_field_name(const std::string& name, const YAML::Node& node,
+                                                       const std::string& at) const {
+  const auto field = find_field(name);
+  if (field) return field;
+  std::vector<std::string> names;
+  for (const FieldSpec& spec : kFieldSpecs) names.emplace_back(spec.name);
+  complain_(node, at, "no contract field \"" + name + "\"" + did_you_mean(name, names));
+  return std::nullopt;
+}
+
+std::vector<FieldSources> ToolFormatReader::read_fields(const YAML::Node& map, const std::string& at) const {
+  std::vector<FieldSources> fields;
+  if (map.IsSequence()) {  // several maps, so that one can stand behind an anchor
+    for (const auto& each : map) {
+      for (FieldSources& field : read_fields(each, at)) fields.push_back(std::move(field));
+    }
+    return fields;
+  }
+  if (!map.IsMap()) {
+    complain_(map, at, "expected a map from contract field to where its value stands");
+    return fields;
+  }
+  for (const auto& entry : map) {
+    const std::string& name = entry.first.Scalar();
+    const std::string key = at + "." + name;
+    if (const auto field = read_field_name(name, entry.first, key)) {
+      fields.push_back({*field, read_sources(entry.second, key)});
+    }
+  }
+  return fields;
+}
+
+std::vector<ValueSource> ToolFormatReader::read_sources(const YAML::Node& node, const std::string& at) const {
+  std::vector<ValueSource> sources;
+  if (!node.IsSequence()) {
+    sources.push_back(read_source(node, at));
+    return sources;
+  }
+  for (std::size_t i = 0; i < node.size(); ++i) sources.push_back(read_source(node[i], at + index(i)));
+  return sources;
+}
+
+ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::string& at) const {
+  static const std::vector<std::string> kKeys = {"path", "paths", "with", "value", "as", "words", "unless", "after"};
+  ValueSource source;
+  if (node.IsScalar()) {
+    source.paths.push_back(text(node, at));
+    return source;
+  }
+  if (!node.IsMap()) {
+    complain_(node, at, "expected a member, or {path: member, as: conversion}, or {value: text}");
+    return source;
+  }
+  bool has_value = false;
+  for (const auto& entry : node) {
+    const std::string& name = entry.first.Scalar();
+    const std::string key = at + "." + name;
+    if (name == "path") {
+      source.paths.push_back(text(entry.second, key));
+    } else if (name == "paths") {
+      source.paths = texts(entry.second, key);
+    } else if (name == "with") {
+      source.with = text(entry.second, key);
+    } else if (name == "value") {
+      source.constant = text(entry.second, key);
+      has_value = true;
+    } else if (name == "as") {
+      source.conversion = read_conversion(text(entry.second, key), entry.second, key);
+    } else if (name == "unless") {
+      source.unless = texts(entry.second, key);
+    } else if (name == "after") {
+      source.after = text(entry.second, key);
+    } else if (name == "words") {
+      if (!entry.second.IsMap()) {
+        complain_(entry.second, key, "expected a map from a value to what it means");
+        continue;
+      }
+      for (const auto& word : entry.second) source.words[word.first.Scalar()] = text(word.second, key);
+    } else {
+      complain_(entry.first, key, "unknown key" + did_you_mean(name, kKeys));
+    }
+  }
+  if (source.paths.empty() != has_value) complain_(node, at, "needs either path (or paths) or value");
+  return source;
+}
+
+Conversion ToolFormatReader::read_conversion(const std::string& word, const YAML::Node& node,
+                                             const std::string& at) const {
+  for (std::size_t i = 0; i < kConversions.size(); ++i) {
+    if (kConversions[i] == word) return static_cast<Conversion>(i);
+  }
+  const std::vector<std::string> names(kConversions.begin(), kConversions.end());
+  complain_(node, at, "no conversion \"" + word + "\"" + did_you_mean(word, names));
+  return Conversion::kNone;
+}
+
+std::vector<EventRule> ToolFormatReader::read_rules(const YAML::Node& list, const std::string& at) const {
+  std::vector<EventRule> rules;
+  if (!list.IsSequence()) {
+    complain_(list, at, "expected a list of {when, event, fields, ...}");
+    return rules;
+  }
+  for (std::size_t i = 0; i < list.size(); ++i) rules.push_back(read_rule(list[i], at + index(i)));
+  return rules;
+}
+
+EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& at) const {
+  static const std::vector<std::string> kKeys = {"when", "text", "event", "drop", "fields", "without", "each", "also"};
+  EventRule rule;
+  if (!map.IsMap()) {
+    complain_(map, at, "expected {when, event, fields, ...}");
+    return rule;
+  }
+  for (const auto& entry : map) {
+    const std::string& name = entry.first.Scalar();
+    const std::string key = at + "." + name;
+    if (name == "when") {
+      rule.when = read_tests(entry.second, key);
+    } else if (name == "text") {
+      read_text(entry.second, key, rule);
+    } else if (name == "event") {
+      const std::string word = text(entry.second, key);
+      std::vector<std::string> names;
+      for (int i = 0; i <= static_cast<int>(EventKind::kProviderSync); ++i) {
+        names.emplace_back(to_string(static_cast<EventKind>(i)));
+        if (names.back() == word) rule.kind = static_cast<EventKind>(i);
+      }
+      if (to_string(rule.kind) != word) {
+        complain_(entry.second, key, "no kind of event \"" + word + "\"" + did_you_mean(word, names));
+      }
+    } else if (name == "drop") {
+      rule.drop = text(entry.second, key);
+    } else if (name == "fields") {
+      rule.fields = read_fields(entry.second, key);
+    } else if (name == "without") {
+      for (const std::string& field : texts(entry.second, key)) {
+        if (const auto known = read_field_name(field, entry.second, key)) rule.without.push_back(*known);
+      }
+    } else if (name == "each") {
+      rule.each = text(entry.second, key);
+    } else if (name == "also") {
+      rule.also = read_rules(entry.second, key);
+    } else {
+      complain_(entry.first, key, "unknown key" + did_you_mean(name, kKeys));
+    }
+  }
+  return rule;
+}
+
+// "Starting attempt {attempt} of {max_attempts}"
+void ToolFormatReader::read_text(const YAML::Node& node, const std::string& at, EventRule& rule) const {
+  const std::string whole = text(node, at);
+  std::string_view rest = whole;
+  if (rest.starts_with('^')) {
+    rule.from_beginning = true;
+    rest.remove_prefix(1);
+  }
+  bool has_literal = false;
+  while (!rest.empty()) {
+    const std::size_t open = rest.find('{');
+    if (open != 0) {
+      rule.text.push_back({std::string(rest.substr(0, open)), false, {}, {}});
+      has_literal = true;
+      rest.remove_prefix(std::min(open, rest.size()));
+      continue;
+    }
+    const std::size_t close = rest.find('}');
+    if (close == std::string_view::npos) return complain_(node, at, "a { without its }");
+    if (!rule.text.empty() && rule.text.back().is_value) {
+      return complain_(node, at, "two values with nothing between them");
+    }
+    rule.text.push_back(read_value_piece(rest.substr(1, close - 1), node, at));
+    rest.remove_prefix(close + 1);
+  }
+  if (!has_literal) complain_(node, at, "needs some words beside its values");
+}
+
+TextPiece ToolFormatReader::read_value_piece(std::string_view name, const YAML::Node& node,
+                                             const std::string& at) const {
+  TextPiece piece;
+  piece.is_value = true;
+  const std::size_t colon = name.find(':');
+  if (name == "_") return piece;
+  piece.field = read_field_name(std::string(name.substr(0, colon)), node, at);
+  if (colon != std::string_view::npos) {
+    piece.conversion = read_conversion(std::string(name.substr(colon + 1)), node, at);
+  }
+  return piece;
+}
+
+std::vector<DialectExample> ToolFormatReader::read_examples(const YAML::Node& list) const {
+  std::vector<DialectExample> examples;
+  if (!list.IsSequence()) {
+    complain_(list, "examples", "expected a list of {line, want}");
+    return examples;
+  }
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string at = "examples" + index(i);
+    const YAML::Node& each = list[i];
+    if (!each.IsMap() || !each["line"] || !each["want"] || each.size() != 2) {
+      complain_(each, at, "expected {line, want}");
+      continue;
+    }
+    DialectExample& example = examples.emplace_back();
+    example.line_number = each.Mark().line + 1;
+    example.line = text(each["line"], at + ".line");
+    const YAML::Node want = each["want"];
+    const auto read_want = [&](const YAML::Node& map, const std::string& key) {
+      auto& values = example.want.emplace_back();
+      if (!map.IsMap()) return complain_(map, key, "expected a map from field to value");
+      for (const auto& entry : map) values[entry.first.Scalar()] = text(entry.second, key);
+    };
+    if (want.IsSequence()) {
+      for (std::size_t k = 0; k < want.size(); ++k) read_want(want[k], at + ".want" + index(k));
+    } else {
+      read_want(want, at + ".want");
+    }
+  }
+  return examples;
+}
+
+std::vector<std::string> ToolFormatReader::texts(const YAML::Node& node, const std::string& at) const {
+  std::vector<std::string> found;
+  if (!node.IsSequence()) {
+    complain_(node, at, "expected a list: [one, two]");
+    return found;
+  }
+  for (const auto& item : node) {
+    if (item.IsScalar()) {
+      found.push_back(item.Scalar());
+    } else {
+      complain_(item, at, "expected a list of texts");
+    }
+  }
+  return found;
+}
+
+std::string ToolFormatReader::text(const YAML::Node& node, const std::string& at) const {
+  if (node.IsScalar()) return node.Scalar();
+  complain_(node, at, "expected a text");
+  return "";
+}
+
+}  // namespace runtail

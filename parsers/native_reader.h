@@ -1,0 +1,59 @@
+// Lines of the native contract, and of loggers that are near it: each member of the line by its name, in one look.
+#pragma once
+
+#include <simdjson.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parsers/event_builder.h"
+#include "parsers/field_table.h"
+
+namespace runtail {
+
+class NativeReader {
+ public:
+  explicit NativeReader(const DialectSpec& spec);
+
+  // Lines with a member of this name have the bits in what look() returns.
+  void add_hint(std::string_view name, std::uint64_t bits) { members_.put(name).hint |= bits; }
+  // Reads the members of `object` and returns their hints. builder: an event has begun. finish() makes the event of it;
+  // where another dialect claims the line, it is begun anew instead.
+  std::uint64_t begin(const simdjson::dom::object& object, EventBuilder& builder);
+  void finish(const simdjson::dom::object& object);
+
+  // A look at the names alone.
+  struct Names {
+    std::uint64_t hints = 0;
+    bool has_run = false;  // one of them is a run's id, or a task's
+  };
+  Names look(const simdjson::dom::object& object) const;
+
+ private:
+  struct Member {
+    std::string_view key;
+    simdjson::dom::element value;
+  };
+
+  MemberMeaning& meaning_of(std::string_view path);
+  void read_member(std::string_view key, const simdjson::dom::element& value, const MemberMeaning* meaning,
+                   std::string_view path);
+  void read_own_members(const simdjson::dom::object& object, const FieldTable& fields);
+  void finish_kind();
+  void finish_status(bool unknown_event);
+
+  const DialectSpec& spec_;  // not owned, outlives this
+  FieldTable members_;
+  std::map<EventKind, FieldTable> own_;
+
+  // Of the line being read.
+  EventBuilder* builder_ = nullptr;
+  std::vector<Member> put_off_;  // members that only another dialect asks for: large, as a rule, if it does
+  std::string event_word_, phase_word_;
+  std::uint8_t ts_preference_ = 0, level_preference_ = 0, event_preference_ = 0;
+  bool status_is_word_ = false;
+};
+
+}  // namespace runtail

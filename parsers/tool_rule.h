@@ -1,0 +1,37 @@
+// A dialect's rule compiled: members are slots. Points into the DialectSpec it was made of.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "config/dialect_rule.h"
+#include "parsers/field_table.h"
+
+namespace runtail {
+
+struct ToolSource {
+  std::vector<std::int16_t> slots;
+  const ValueSource* spec = nullptr;
+};
+
+struct ToolRule {
+  struct Test {
+    std::int16_t slot;
+    const MemberTest* spec;
+  };
+  const EventRule* spec = nullptr;
+  std::vector<Test> when;
+  std::vector<std::pair<Field, std::vector<ToolSource>>> fields;
+  std::bitset<kFieldCount> without;
+  std::unique_ptr<FieldTable> element;  // of a rule with `each`: what the members of its elements mean
+  std::int16_t array_top = -1;          // the member of the line that leads to the array
+  std::int16_t element_itself = -1;
+  std::vector<std::int16_t> element_slots;  // cleared before each
+  std::vector<ToolRule> also;
+  bool has_status = false;
+};
+
+}  // namespace runtail
