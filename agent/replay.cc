@@ -16,7 +16,7 @@
 namespace runtail {
 namespace {
 
-// One transaction at most: rows are few in a backfill, so bytes bound it, and with them the memory.
+// One transaction at most, beside postgres.batch_rows_max: it bounds the memory.
 constexpr std::uint64_t kBatchBytes = 8 << 20;
 // Of a file that is shorter than what was read of its like: so many of its last lines are looked for in the store.
 constexpr std::size_t kTraces = 256;
@@ -84,7 +84,9 @@ class Worker {
       std::map<std::size_t, std::pair<std::uint64_t, Bytes32>> lengths;
       for (const std::size_t i : group) {
         auto opened = open_input(inputs[i]);
-        if (opened) lengths[i] = length_and_end(shared_.plan.start.key, *opened, buffer_);
+        if (!opened) continue;
+        const WholeFile whole = look_through(shared_.plan.start.key, *opened, buffer_);
+        lengths[i] = {whole.length, whole.end};
       }
       std::stable_sort(group.begin(), group.end(),
                        [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
@@ -113,6 +115,16 @@ class Worker {
     if (!head && file.fault.empty()) file.state = State::kEmpty;
     if (!file.fault.empty()) file.fault = "read " + input.path + ": " + file.fault;
     if (!head) return;
+    // Where an archive is damaged, its bytes are wrong some way before anything shows it: taken, they would make
+    // another file of it once it is mended.
+    if (opened->is_packed()) {
+      if (const WholeFile whole = look_through(key, *opened, buffer_); !whole.fault.empty()) {
+        file.state = State::kIncomplete;
+        file.fault = "read " + input.path + ": " + whole.fault + "; nothing of it was taken: mend it, or unpack what " +
+                     "can be unpacked and replay that under another name";
+        return;
+      }
+    }
     const FileIdentity as_new{input.log->stream, *head, 0};
     if (!identity) {
       std::vector<StoredPosition> alike;
@@ -151,9 +163,11 @@ class Worker {
       }
       batch_lines_ += chunk.lines;
       batch_bytes_ += chunk.chunk.covers.to - chunk.chunk.covers.from;
+      batch_size_ += chunk.chunk.lines;
       batch_runs_.insert(batch_runs_.end(), chunk.runs.begin(), chunk.runs.end());
       batch_.push_back({batch_.size() + 1, std::move(chunk.chunk)});
-      if (batch_bytes_ >= kBatchBytes) store_failed = !flush(known, file);
+      if (batch_bytes_ >= kBatchBytes || batch_size_ >= shared_.plan.config.postgres.batch_rows_max)
+        store_failed = !flush(known, file);
       return !store_failed && !is_stopped();
     };
     const ReplayRead read = reader_.read(input, std::move(bytes), before, take, [&](std::uint64_t at) {
@@ -207,7 +221,7 @@ class Worker {
     batch_.clear();
     batch_runs_.clear();
     batch_lines_ = {};
-    batch_bytes_ = 0;
+    batch_bytes_ = batch_size_ = 0;
     return put.has_value();
   }
 
@@ -258,7 +272,7 @@ class Worker {
   std::vector<SequencedChunk> batch_;
   std::vector<Uuid> batch_runs_;
   ReplayLines batch_lines_;
-  std::uint64_t batch_bytes_ = 0;
+  std::uint64_t batch_bytes_ = 0, batch_size_ = 0;  // size: in lines
 };
 
 }  // namespace

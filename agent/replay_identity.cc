@@ -39,7 +39,7 @@ ReplayIdentity::Answer ReplayIdentity::identify(const ReplayInput& input, FileBy
   if (fitting) return {*fitting, false, ""};
   if (longer.empty()) return answer;
 
-  const std::uint64_t length = length_and_end(key_, bytes, buffer).first;
+  const std::uint64_t length = look_through(key_, bytes, buffer).length;
   for (const StoredPosition* each : longer) {
     const auto read = std::find_if(read_.begin(), read_.end(), [&](const Read& one) { return one.file == each->file; });
     if (read != read_.end() && is_beginning_of(bytes, length, read->input)) return {*each, false, ""};
@@ -78,17 +78,19 @@ std::optional<Bytes16> head_key(const HashKey& key, FileBytes& bytes, bool may_g
   return hmac16(key, all.substr(0, std::min(end, line_bytes_max)));
 }
 
-std::pair<std::uint64_t, Bytes32> length_and_end(const HashKey& key, FileBytes& bytes, ReadBuffer& buffer) {
-  std::uint64_t length = 0;
+WholeFile look_through(const HashKey& key, FileBytes& bytes, ReadBuffer& buffer) {
+  WholeFile whole;
   std::string end;
   for (bool at_end = false; !at_end;) {
-    const BytesRead read = bytes.read_at(buffer.data(), buffer.size(), length);
-    length += read.size;
+    BytesRead read = bytes.read_at(buffer.data(), buffer.size(), whole.length);
+    whole.length += read.size;
     end.append(buffer.data() + read.size - std::min(read.size, kConfirmBytes), std::min(read.size, kConfirmBytes));
     if (end.size() > kConfirmBytes) end.erase(0, end.size() - kConfirmBytes);
     at_end = read.at_end || read.size == 0;
+    whole.fault = std::move(read.fault);
   }
-  return {length, hmac_sha256(key, end)};
+  whole.end = hmac_sha256(key, end);
+  return whole;
 }
 
 }  // namespace runtail

@@ -46,7 +46,12 @@ class ReplayIdentity {
 std::optional<Bytes16> head_key(const HashKey& key, FileBytes& bytes, bool may_grow, std::size_t line_bytes_max,
                                 ReadBuffer& buffer, std::string& fault);
 
-// How long it is unpacked, as far as it can be, and the keyed hash of its last 1 KiB: an order that hangs on content.
-std::pair<std::uint64_t, Bytes32> length_and_end(const HashKey& key, FileBytes& bytes, ReadBuffer& buffer);
+// What a look at all of a file shows.
+struct WholeFile {
+  std::uint64_t length = 0;  // unpacked, as far as it can be
+  Bytes32 end{};             // keyed hash of its last 1 KiB: with the length an order that hangs on content
+  std::string fault;         // why it goes no further; "" for an archive that is merely cut
+};
+WholeFile look_through(const HashKey& key, FileBytes& bytes, ReadBuffer& buffer);
 
 }  // namespace runtail

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,7 @@ struct ReplayScene {
     Command one;
     one.argv = command(std::move(arguments));
     one.input = input;
+    one.environment = environment;
     const Finished done = run_to_end(std::move(one));
     return {done.exit_code, done.output, done.errors};
   }
@@ -76,6 +78,7 @@ struct ReplayScene {
     EXPECT_EQ(number(done, "lines,read"), sum) << done.receipt;
   }
 
+  std::map<std::string, std::string> environment;  // of the verb
   TempDir directory;
   std::filesystem::path logs;
   std::string database;

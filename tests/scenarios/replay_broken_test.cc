@@ -1,0 +1,191 @@
+// What cannot be read is named, what can be read of it is taken once, and when it is mended the same command goes on.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/replay_scene.h"
+#include "tests/support/scale.h"
+
+namespace runtail::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct BrokenScene : ReplayScene {
+  BrokenScene() {
+    WorkloadOptions options;
+    options.seed = seed();
+    options.lines = 9000;
+    Workload workload(options);
+    log = workload_text(workload);
+    expected = workload.expected();
+  }
+  // All of it is there, once, and a further replay changes nothing.
+  void expect_mended(const std::vector<std::string>& arguments) {
+    const auto done = replay(arguments);
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.receipt;
+    expect_balance(done);
+    ReplayScene whole;
+    write_file(whole.logs / "etl.log", log.substr(0, cut_at));
+    if (cut_at < log.size()) write_file(whole.logs / "etl.log.1", log.substr(cut_at));
+    ASSERT_EQ(whole.replay({whole.logs}).exit_code, 0);
+    EXPECT_EQ(table_digests(sql), table_digests(whole.sql));
+    expect_runs(sql, expected);
+  }
+  std::string log;
+  std::size_t cut_at = std::string::npos;  // where it lies in two files
+  Expected expected;
+};
+
+class ReplayBrokenArchive : public testing::TestWithParam<std::string> {
+ protected:
+  fs::path packed() {
+    write_file(scene.logs / "etl.log.1", scene.log);
+    if (GetParam() == "gz") run_command({"gzip", scene.logs / "etl.log.1"});
+    if (GetParam() == "zst") run_command({"zstd", "-q", "--rm", scene.logs / "etl.log.1"});
+    return scene.logs / ("etl.log.1." + GetParam());
+  }
+  BrokenScene scene;
+};
+
+TEST_P(ReplayBrokenArchive, ThatWasCutGivesItsBeginningAndTheWholeOneTheRest) {
+  const fs::path path = packed();
+  const std::string whole = read_file(path);
+  for (const std::size_t of_four : {1, 3, 2}) {  // a shorter one after a longer one
+    write_file(path, whole.substr(0, whole.size() * of_four / 4));
+    const auto done = scene.replay({scene.logs});
+    EXPECT_EQ(done.exit_code, 1) << done.receipt;
+    EXPECT_NE(done.errors.find(path.string() + ": it ends inside of the archive"), std::string::npos) << done.errors;
+    EXPECT_EQ(scene.text(done, "complete"), "false");
+    EXPECT_EQ(scene.text(done, "files,0,state"), "incomplete");
+    EXPECT_EQ(scene.text(done, "files,0,generation"), "0");
+    EXPECT_GT(scene.number(done, "lines,read"), 0);
+    scene.expect_balance(done);
+  }
+  write_file(path, whole);
+  scene.expect_mended({scene.logs});
+}
+
+TEST_P(ReplayBrokenArchive, ThatIsDamagedGivesNothingUntilItIsMended) {
+  const fs::path path = packed();
+  const std::string whole = read_file(path);
+  std::string damaged = whole;
+  for (std::size_t i = 0; i < 64; ++i)
+    damaged[damaged.size() / 2 + i] = static_cast<char>(~damaged[damaged.size() / 2 + i]);
+  write_file(path, damaged);
+  const auto done = scene.replay({scene.logs});
+  EXPECT_EQ(done.exit_code, 1) << done.receipt;
+  EXPECT_NE(done.errors.find("at compressed byte"), std::string::npos) << done.errors;
+  EXPECT_EQ(scene.text(done, "files,0,state"), "incomplete");
+  EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.source_files"), 0);
+  scene.expect_balance(done);
+  write_file(path, whole);
+  scene.expect_mended({scene.logs});
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, ReplayBrokenArchive, testing::Values("gz", "zst"),
+                         [](const auto& kind) { return kind.param; });
+
+TEST(ReplayBroken, FilesThatCannotBeReadAreNamedAndTheOthersAreRead) {
+  BrokenScene scene;
+  write_file(scene.logs / "etl.log", scene.log);
+  write_file(scene.logs / "nothing", "");
+  write_file(scene.logs / "junk.gz", std::string("\x1f\x8b\x08") + std::string(100, '\1'));
+  fs::create_symlink(scene.logs / "gone", scene.logs / "dangling");
+  auto done = scene.replay({scene.logs, scene.directory / "not there"});
+  EXPECT_EQ(done.exit_code, 2) << done.errors;
+  EXPECT_NE(done.errors.find("not there: there is no such file or directory"), std::string::npos) << done.errors;
+  EXPECT_EQ(scene.sql.log_events(), 0);
+  done = scene.replay({scene.logs});
+  EXPECT_EQ(done.exit_code, 1) << done.errors;
+  EXPECT_NE(done.errors.find("junk.gz"), std::string::npos) << done.errors;
+  expect_runs(scene.sql, scene.expected);
+  fs::remove(scene.logs / "junk.gz");
+  scene.expect_mended({scene.logs});
+}
+
+TEST(ReplayBroken, ADirectoryThatChangesWhileItIsReadIsGoneOnWith) {
+  BrokenScene scene;
+  const std::size_t half = scene.log.find('\n', scene.log.size() / 2) + 1;
+  scene.cut_at = half;
+  write_file(scene.logs / "a", scene.log.substr(0, half));
+  write_file(scene.logs / "b", scene.log.substr(half));
+  for (int i = 0; i < 20; ++i) write_file(scene.logs / ("c" + std::to_string(i)), scene.log.substr(0, half));
+  Command command;
+  command.argv = scene.command({scene.logs});
+  command.output = scene.directory / "receipt";
+  command.errors = scene.directory / "errors";
+  ChildProcess process(command);
+  for (int i = 0; i < 20; ++i) {
+    const fs::path path = scene.logs / ("c" + std::to_string(i));
+    if (i % 2 == 0) {
+      fs::remove(path);
+    } else {
+      fs::resize_file(path, 1000);
+    }
+    fs::rename(scene.logs / "b", scene.logs / "b2");
+    fs::rename(scene.logs / "b2", scene.logs / "b");
+  }
+  const int exit_code = process.wait().value_or(-1);
+  EXPECT_TRUE(exit_code == 0 || exit_code == 1) << exit_code << read_file(command.errors);
+  ReplayScene::Done done{exit_code, read_file(command.output), ""};
+  scene.expect_balance(done);
+  for (int i = 1; i < 20; i += 2) fs::remove(scene.logs / ("c" + std::to_string(i)));
+  scene.expect_mended({scene.logs});
+}
+
+TEST(ReplayBroken, WithoutItsDatabaseItSaysSoAndGoesOnLater) {
+  BrokenScene scene;
+  write_file(scene.logs / "etl.log", scene.log);
+  scene.environment = {{"RUNTAIL_POSTGRES_URL", "host=" + scene.directory.path().string() + " connect_timeout=2"}};
+  auto done = scene.replay({scene.logs});
+  EXPECT_EQ(done.exit_code, 4) << done.errors;
+  EXPECT_NE(done.errors.find("connect to PostgreSQL"), std::string::npos) << done.errors;
+  scene.environment.clear();
+  scene.expect_mended({scene.logs});
+}
+
+TEST(ReplayBroken, StandardInputIsAFileLikeAnyOther) {
+  BrokenScene scene;
+  write_file(scene.logs / "etl.log", scene.log);
+  auto done = scene.replay({"-"}, scene.logs / "etl.log");
+  ASSERT_EQ(done.exit_code, 0) << done.errors << done.receipt;
+  expect_runs(scene.sql, scene.expected);
+  // And through a pipe.
+  Command piped;
+  piped.argv = {"sh", "-c",
+                "cat '" + (scene.logs / "etl.log").string() + "' | " RUNTAIL_BINARY " replay --config '" +
+                    scene.agent.config_path().string() + "' -"};
+  const Finished again = run_to_end(std::move(piped));
+  ASSERT_EQ(again.exit_code, 0) << again.errors;
+  done.receipt = again.output;
+  EXPECT_EQ(scene.number(done, "lines,duplicate"), static_cast<std::int64_t>(scene.expected.lines)) << again.output;
+  scene.expect_mended({"-", scene.logs});
+}
+
+TEST(ReplayBroken, ALogNobodyNamesIsAskedFor) {
+  ReplayScene scene("");
+  const fs::path config = scene.directory / "two.yaml";
+  std::string text = read_file(scene.agent.config_path());
+  const std::size_t sources = text.find("sources:\n") + 9;
+  text.insert(sources, "  - {name: other, include: [" + (scene.logs / "other.log").string() + "]}\n");
+  write_file(config, text);
+  write_file(scene.logs / "x.log", "{\"msg\":\"hello\",\"level\":\"ERROR\"}\n");
+  scene.environment = {{"RUNTAIL_CONFIG", config}};
+  const auto replay = [&](std::vector<std::string> arguments) {
+    Command command;
+    command.argv = {RUNTAIL_BINARY, "replay", "--config", config};
+    command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
+    return run_to_end(std::move(command));
+  };
+  Finished done = replay({scene.logs});
+  EXPECT_EQ(done.exit_code, 1) << done.errors;
+  EXPECT_NE(done.errors.find("name its stream: --stream NAME"), std::string::npos) << done.errors;
+  EXPECT_EQ(scene.sql.log_events(), 0);
+  done = replay({"--stream", "somewhere/else", scene.logs});
+  EXPECT_EQ(done.exit_code, 0) << done.errors;
+  EXPECT_EQ(scene.sql.rows("SELECT stream FROM observability.log_events"), std::vector<std::string>{"somewhere/else"});
+}
+
+}  // namespace
+}  // namespace runtail::test
