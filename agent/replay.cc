@@ -165,6 +165,8 @@ class Worker {
       batch_bytes_ += chunk.chunk.covers.to - chunk.chunk.covers.from;
       batch_size_ += chunk.chunk.lines;
       batch_runs_.insert(batch_runs_.end(), chunk.runs.begin(), chunk.runs.end());
+      batch_position_ = std::move(chunk.position);
+      batch_position_.source = input.log->source;
       batch_.push_back({batch_.size() + 1, std::move(chunk.chunk)});
       if (batch_bytes_ >= kBatchBytes || batch_size_ >= shared_.plan.config.postgres.batch_rows_max)
         store_failed = !flush(known, file);
@@ -199,7 +201,7 @@ class Worker {
     if (batch_.empty()) return true;
     std::sort(batch_runs_.begin(), batch_runs_.end());
     batch_runs_.erase(std::unique(batch_runs_.begin(), batch_runs_.end()), batch_runs_.end());
-    auto put = store_->put(batch_, batch_runs_);
+    auto put = store_->put(batch_, std::span(&batch_position_, 1), batch_runs_);
     if (put) {
       // Lines with a row by what became of it; a row that another writer was faster with is a duplicate.
       const auto of_rows = [](const RecordCounts& counts) { return counts[Table::kLogEvents]; };
@@ -254,7 +256,7 @@ class Worker {
       return true;
     };
     tracer_.read(input, std::move(*opened), nothing, take, [](std::uint64_t) {});
-    auto found = store_->stored(traces);
+    auto found = store_->stored(file, traces);
     if (!found) return found.error();
     return *found > 0;
   }
@@ -270,6 +272,7 @@ class Worker {
 
   // Chunks of one file on their way.
   std::vector<SequencedChunk> batch_;
+  Position batch_position_;
   std::vector<Uuid> batch_runs_;
   ReplayLines batch_lines_;
   std::uint64_t batch_bytes_ = 0, batch_size_ = 0;  // size: in lines

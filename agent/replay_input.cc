@@ -80,7 +80,8 @@ Result<ReplayLog> log_of(const SourceConfig* source, const std::string& stream, 
   if (!stream.empty()) settings.stream = stream;
   const auto defaults = line_defaults(settings);
   if (!defaults) return defaults.error();
-  ReplayLog log{settings.stream, settings.stream, 4, *defaults, framing_of(settings, config.line_bytes_max)};
+  ReplayLog log{source ? source->name : "replay",           settings.stream, settings.stream, 4, *defaults,
+                framing_of(settings, config.line_bytes_max)};
   const auto pod = settings.type == "kubernetes" && stream.empty() ? parse_pod_path(live_path) : std::nullopt;
   if (pod) name_pod(*pod, log.stream, log.default_job, log.defaults);
   if (!settings.job_id.empty()) {

@@ -18,6 +18,7 @@ namespace runtail {
 
 // The log a file belongs to: what the live agent would say of its lines.
 struct ReplayLog {
+  std::string source;  // name of the source, "replay" where none is configured
   std::string stream;
   std::string default_job;
   std::int16_t default_job_rank = 4;

@@ -124,6 +124,8 @@ bool ReplayReader::take_block(const ReplayInput& input, LineBlock& block, const 
     std::sort(out.runs.begin(), out.runs.end());
     out.runs.erase(std::unique(out.runs.begin(), out.runs.end()), out.runs.end());
     to = next;
+    out.position = block.position;
+    out.position.last_ts = time_.last();
     ReplayChunk given = std::exchange(out, {});
     out.chunk.covers.from = next;
     return take(std::move(given));

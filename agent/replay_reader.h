@@ -38,6 +38,7 @@ struct ReplayLines {
 // A chunk with what is said about it before a store has taken it.
 struct ReplayChunk {
   Chunk chunk;
+  Position position;       // after it, for a file that is read without gaps
   ReplayLines lines;       // those with a row count as `stored`
   std::vector<Uuid> runs;  // runs its lines touch, each once
   std::uint64_t rows = 0;  // log_events rows in it

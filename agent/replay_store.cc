@@ -20,7 +20,9 @@ class PostgresStore final : public ReplayStore {
     if (missing_lines) sink_.store_missing_lines();
   }
 
-  Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Uuid> runs) override {
+  // Positions are the covered ranges of the chunks.
+  Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position>,
+                       std::span<const Uuid> runs) override {
     const auto until = std::chrono::steady_clock::now() + kReplayPatience;
     bool maybe_delivered = false;
     for (auto wait = kFirstWait;; wait = std::min(2 * wait, kLongestWait)) {
@@ -43,7 +45,9 @@ class PostgresStore final : public ReplayStore {
     }
   }
 
-  Result<std::uint64_t> stored(std::span<const LineTrace> lines) override { return questions_.stored(lines); }
+  Result<std::uint64_t> stored(const FileIdentity&, std::span<const LineTrace> lines) override {
+    return questions_.stored(lines);
+  }
 
   Result<ReplayRuns> runs() override {
     ReplayRuns out;

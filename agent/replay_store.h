@@ -11,6 +11,7 @@
 
 #include "agent/replay_reader.h"
 #include "config/config.h"
+#include "core/position.h"
 #include "core/result.h"
 #include "core/sink.h"
 #include "sinks/postgres_questions.h"
@@ -35,9 +36,11 @@ class ReplayStore {
  public:
   virtual ~ReplayStore() = default;
   // Durable when it returns. Passing faults are waited out, for as long as the settings allow.
-  virtual Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Uuid> runs) = 0;
-  // How many of these lines left something behind.
-  virtual Result<std::uint64_t> stored(std::span<const LineTrace> lines) = 0;
+  // `positions`: how far the files of the chunks are read then. `runs`: what the chunks touch.
+  virtual Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position> positions,
+                               std::span<const Uuid> runs) = 0;
+  // How many of these lines of `file` left something behind; any number above 0 where that is enough.
+  virtual Result<std::uint64_t> stored(const FileIdentity& file, std::span<const LineTrace> lines) = 0;
   // What became of the runs of all that was put.
   virtual Result<ReplayRuns> runs() = 0;
 };

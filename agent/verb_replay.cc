@@ -17,6 +17,7 @@
 #include "agent/log.h"
 #include "agent/replay.h"
 #include "agent/replay_display.h"
+#include "agent/replay_embedded.h"
 #include "agent/verbs.h"
 #include "config/line_share.h"
 #include "core/exit_code.h"
@@ -64,6 +65,33 @@ ReplayDisplay display_of(const std::string& word) {
   return is_bar ? ReplayDisplay::kBar : ReplayDisplay::kNone;
 }
 
+Result<ReplayStart> ask_postgres(const Config& config, const std::vector<ReplayInput>& inputs) {
+  std::set<std::string> streams;
+  for (const ReplayInput& input : inputs) {
+    if (input.log) streams.insert(input.log->stream);
+  }
+  auto start = read_start(config.postgres, config.name, std::vector(streams.begin(), streams.end()));
+  if (!start) return start.error();
+  return ReplayStart{start->identity_key, std::move(start->positions)};
+}
+
+Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish,
+                                  std::unique_ptr<EmbeddedReplay>& embedded) {
+  if (wish.from || wish.to) {
+    return Error{ErrorCode::kInvalidInput,
+                 "--from and --to need PostgreSQL: the agent's own store keeps no gaps in a file (postgres.url)"};
+  }
+  auto opened = EmbeddedReplay::open(config);
+  if (!opened && opened.error().code == ErrorCode::kInUse) {
+    return Error{ErrorCode::kUnavailable, opened.error().message +
+                                              ": an agent runs on this directory and keeps its history there; stop it "
+                                              "for the replay, it reads on afterwards"};
+  }
+  if (!opened) return opened.error();
+  embedded = std::move(*opened);
+  return embedded->start();
+}
+
 int run(const Config& config, const Options& options) {
   auto redactor = Redactor::make(config.redaction);
   if (!redactor) return complain(redactor.error().message, kExitConfig);
@@ -73,14 +101,9 @@ int run(const Config& config, const Options& options) {
   if (!inputs)
     return complain(inputs.error().message,
                     inputs.error().code == ErrorCode::kUnavailable ? kExitIncomplete : kExitUsage);
-  if (config.postgres.url.empty()) {
-    return complain("postgres.url is not set", kExitConfig);
-  }
-  std::set<std::string> streams;
-  for (const ReplayInput& input : *inputs) {
-    if (input.log) streams.insert(input.log->stream);
-  }
-  auto start = read_start(config.postgres, config.name, std::vector(streams.begin(), streams.end()));
+  const bool is_embedded = config.postgres.url.empty();
+  std::unique_ptr<EmbeddedReplay> embedded;
+  auto start = is_embedded ? open_embedded(config, options.wish, embedded) : ask_postgres(config, *inputs);
   if (!start) return complain(start.error().message, exit_code_of(start.error()));
 
   // The first one ends the replay soon, the second one at once.
@@ -97,10 +120,7 @@ int run(const Config& config, const Options& options) {
     if (told.insert(reason).second) complain(reason + "; trying again", 0);
     return stop_asked.load();
   };
-  ReplayPlan plan{config,
-                  options.wish,
-                  std::move(*inputs),
-                  {start->identity_key, std::move(start->positions)},
+  ReplayPlan plan{config, options.wish, std::move(*inputs), std::move(*start),
                   std::clamp(std::thread::hardware_concurrency(), 1U, kWorkersMax)};
   Result<ReplayReceipt> receipt = Error{};
   {
@@ -108,12 +128,13 @@ int run(const Config& config, const Options& options) {
     receipt = replay(
         std::move(plan),
         [&](const DeriverSettings& settings, const std::vector<std::string>& kinds) {
-          return make_postgres_store(config, settings, kinds, options.wish.is_full, on_wait);
+          return embedded ? embedded->store(settings)
+                          : make_postgres_store(config, settings, kinds, options.wish.is_full, on_wait);
         },
         progress, stop_asked);
   }
   if (!receipt) return complain(receipt.error().message, kExitConfig);
-  receipt->store = "postgres";
+  receipt->store = is_embedded ? "embedded" : "postgres";
   for (ReplayFile& file : receipt->files) {
     file.fault = file.fault.empty() ? "" : guarded(file.fault);
     if (!file.fault.empty()) complain(file.fault, 0);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 #include "core/time.h"
@@ -111,7 +112,8 @@ TEST_F(ReplayOrder, FilesWithOneFirstLineAreTheSameWhateverTheyAreCalled) {
   for (std::string& piece : pieces) piece = "=== worker starts ===\n" + piece;
   pieces.push_back(pieces[0].substr(0, pieces[0].find('\n', pieces[0].size() / 2) + 1));  // the beginning of the first
   const auto once = in_order();
-  std::vector<std::size_t> order = {0, 1, 2, 3, 4};
+  std::vector<std::size_t> order(pieces.size());
+  std::iota(order.begin(), order.end(), 0);
   std::shuffle(order.begin(), order.end(), random);
   ReplayScene scene;
   for (std::size_t at = 0; at < order.size(); ++at) put(scene, order[at], "f" + std::to_string(at));
