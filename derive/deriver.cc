@@ -190,7 +190,8 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     fact.correlation_id = fields.text(Field::kCorrelationId);
     fact.request_id = fields.text(Field::kRequestId);
     fact.trace_id = fields.text(Field::kTraceId);
-    fact.dataset = fields.text(Field::kDataset);
+    // A line about a dataset is about that one; the run may have more.
+    if (event.kind != EventKind::kDataset) fact.dataset = fields.text(Field::kDataset);
     fact.table = fields.text(Field::kTable);
     fact.job_type = fields.text(Field::kJobType);
     fact.exit_code = fields.integer(Field::kExitCode);
