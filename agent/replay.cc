@@ -33,6 +33,7 @@ struct Shared {
   std::string fault{};
   std::set<Uuid> runs_found{};
   ReplayRuns runs{};
+  std::vector<RowDifference> differences{};
 };
 
 ReplayRules rules_of(const ReplayPlan& plan, bool is_full) {
@@ -53,8 +54,8 @@ class Worker {
         is_dry_(shared.plan.wish.is_dry),
         files_(files),
         deriver_(settings),
-        reader_(rules_of(shared.plan, shared.plan.wish.is_full), shared.plan.start.key, redactor.clone(), deriver_,
-                filter),
+        reader_(rules_of(shared.plan, shared.plan.wish.is_full || shared.plan.wish.is_verify), shared.plan.start.key,
+                redactor.clone(), deriver_, filter),
         tracer_(rules_of(shared.plan, true), shared.plan.start.key, redactor.clone(), deriver_, filter),
         buffer_(shared.plan.config.line_bytes_max),
         store_(std::move(store)) {}
@@ -65,7 +66,13 @@ class Worker {
     }
     const std::lock_guard lock(shared_.mutex);
     shared_.runs_found.insert(runs_found_.begin(), runs_found_.end());
-    if (is_dry_) return;
+    if (is_dry_ || !shared_.fault.empty()) return;
+    if (shared_.plan.wish.is_verify) {
+      auto differences = store_->differences();
+      if (!differences) shared_.fault = differences.error().message;
+      if (differences) shared_.differences = std::move(*differences);
+      return;
+    }
     auto runs = store_->runs();
     if (runs) {
       shared_.runs += *runs;
@@ -149,7 +156,9 @@ class Worker {
   // `known` moves on with what the store has taken.
   void read_lines(const ReplayInput& input, FileBytes bytes, StoredPosition& known, ReplayFile& file) {
     using State = ReplayFile::State;
-    const StoredPosition before = known;
+    StoredPosition before = known;
+    if (shared_.plan.wish.is_verify) before.covered = {};  // it is all to be said again
+    const CoveredRanges covered_before = known.covered;
     std::uint64_t on_disk = 0;
     bool store_failed = false;
     const auto take = [&](ReplayChunk&& chunk) {
@@ -183,7 +192,7 @@ class Worker {
     file.untaken = read.untaken;
     file.first = read.first;
     file.last = read.last;
-    for (const ByteRange& range : before.covered.ranges()) {
+    for (const ByteRange& range : covered_before.ranges()) {
       file.covered_before += std::min(range.to, read.bytes) - std::min(range.from, read.bytes);
     }
     if (store_failed || read.is_stopped) {
@@ -304,7 +313,8 @@ Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store,
   }
 
   std::vector<std::unique_ptr<Worker>> workers;
-  const std::size_t count = std::clamp<std::size_t>(shared.groups.size(), 1, std::max(plan.workers, 1U));
+  const std::size_t count =
+      std::clamp<std::size_t>(shared.groups.size(), 1, plan.wish.is_verify ? 1 : std::max(plan.workers, 1U));
   for (std::size_t i = 0; i < count; ++i) {
     workers.push_back(std::make_unique<Worker>(shared, receipt.files, *redactor, settings, filter,
                                                make_store(settings, redactor->kinds())));
@@ -318,6 +328,8 @@ Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store,
   receipt.is_interrupted = stop;
   receipt.runs_found = shared.runs_found.size();
   receipt.runs = shared.runs;
+  receipt.is_verify = plan.wish.is_verify;
+  receipt.differences = std::move(shared.differences);
   receipt.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return receipt;
 }

@@ -98,6 +98,10 @@ class EmbeddedStore final : public ReplayStore {
     }
   }
 
+  Result<std::vector<RowDifference>> differences() override {
+    return Error{ErrorCode::kInvalidInput, "a verification needs PostgreSQL (postgres.url)"};
+  }
+
   Result<ReplayRuns> runs() override {
     const std::lock_guard lock(state_.mutex);
     ReplayRuns out;

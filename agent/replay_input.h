@@ -45,6 +45,7 @@ struct ReplayWish {
   std::optional<std::string> level;   // plain lines from this level on; nothing: WARN
   bool is_full = false;               // every line the configuration keeps, in covered ranges too
   bool is_dry = false;                // reads everything, writes nothing
+  bool is_verify = false;             // the same, and holds what is stored against it
 };
 
 // Standard input out of a pipe is held in memory up to so many bytes; longer input is asked for as a file.

@@ -113,6 +113,7 @@ std::string to_json(const ReplayReceipt& receipt) {
   whole.text("store", receipt.store);
   whole.boolean("dry_run", receipt.is_dry);
   whole.boolean("full", receipt.is_full);
+  whole.boolean("verify", receipt.is_verify);
   whole.boolean("complete", receipt.is_complete());
   if (receipt.is_interrupted) whole.boolean("interrupted", true);
   if (!receipt.fault.empty()) whole.text("fault", receipt.fault);
@@ -138,12 +139,32 @@ std::string to_json(const ReplayReceipt& receipt) {
   whole.key("runs");
   JsonObject runs(out);
   runs.number("found", receipt.runs_found);
-  if (!receipt.is_dry) {
+  if (!receipt.is_dry && !receipt.is_verify) {
     runs.number("created", receipt.runs.created);
     runs.number("updated", receipt.runs.updated);
     runs.number("unchanged", receipt.runs.unchanged);
   }
   runs.close();
+  if (receipt.is_verify) {
+    whole.key("differences");
+    out += '[';
+    for (const RowDifference& each : receipt.differences) {
+      out += out.back() == '[' ? "\n  " : ",\n  ";
+      JsonObject object(out);
+      object.text("table", each.table);
+      object.text("what", each.what);
+      object.number("rows", each.rows);
+      object.key("examples");
+      out += '[';
+      for (const std::string& example : each.examples) {
+        if (out.back() != '[') out += ',';
+        append_json_string(out, example);
+      }
+      out += ']';
+      object.close();
+    }
+    out += receipt.differences.empty() ? "]" : "\n]";
+  }
   whole.key("files");
   out += '[';
   for (const ReplayFile& file : receipt.files) {

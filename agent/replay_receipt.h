@@ -36,7 +36,7 @@ struct ReplayFile {
 std::string_view to_string(ReplayFile::State state);  // "read"
 
 struct ReplayReceipt {
-  bool is_dry = false, is_full = false;
+  bool is_dry = false, is_full = false, is_verify = false;
   std::string store;  // "postgres", "embedded"
   std::string fault;  // why the store took no more
   bool is_interrupted = false;
@@ -44,6 +44,7 @@ struct ReplayReceipt {
   std::vector<ReplayFile> files;  // in the order they were read
   std::uint64_t runs_found = 0;   // runs the lines name
   ReplayRuns runs;
+  std::vector<RowDifference> differences;  // of a verification
   // Nothing is left undone.
   bool is_complete() const;
 };

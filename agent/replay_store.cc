@@ -15,9 +15,16 @@ constexpr std::chrono::milliseconds kFirstWait{100}, kLongestWait{2000}, kAskEve
 class PostgresStore final : public ReplayStore {
  public:
   PostgresStore(const Config& config, const DeriverSettings& settings, const std::vector<std::string>& kinds,
-                bool missing_lines, OnReplayWait on_wait)
-      : on_wait_(std::move(on_wait)), questions_(config.postgres), sink_(config.postgres, settings, kinds, clock_) {
-    if (missing_lines) sink_.store_missing_lines();
+                const ReplayWish& wish, OnReplayWait on_wait)
+      : wish_(wish),
+        on_wait_(std::move(on_wait)),
+        questions_(config.postgres),
+        sink_(config.postgres, settings, kinds, clock_) {
+    if (wish_.is_verify) {
+      sink_.rehearse();
+    } else if (wish_.is_full) {
+      sink_.store_missing_lines();
+    }
   }
 
   // Positions are the covered ranges of the chunks.
@@ -73,11 +80,14 @@ class PostgresStore final : public ReplayStore {
     return out;
   }
 
+  Result<std::vector<RowDifference>> differences() override { return sink_.compare_rehearsed(wish_.is_full); }
+
  private:
   static constexpr std::size_t kRunsAsked = 1000;
 
   // How the runs look that are met for the first time.
   Result<void> note(std::span<const Uuid> runs) {
+    if (wish_.is_verify) return {};
     std::vector<Uuid> fresh;
     for (const Uuid& id : runs) {
       if (!before_.contains(id)) fresh.push_back(id);
@@ -95,6 +105,7 @@ class PostgresStore final : public ReplayStore {
   }
 
   SystemClock clock_;
+  const ReplayWish wish_;
   const OnReplayWait on_wait_;
   PostgresQuestions questions_;
   PostgresSink sink_;
@@ -111,9 +122,9 @@ ReplayRuns& ReplayRuns::operator+=(const ReplayRuns& other) {
 }
 
 std::unique_ptr<ReplayStore> make_postgres_store(const Config& config, const DeriverSettings& settings,
-                                                 const std::vector<std::string>& kinds, bool missing_lines,
+                                                 const std::vector<std::string>& kinds, const ReplayWish& wish,
                                                  OnReplayWait on_wait) {
-  return std::make_unique<PostgresStore>(config, settings, kinds, missing_lines, std::move(on_wait));
+  return std::make_unique<PostgresStore>(config, settings, kinds, wish, std::move(on_wait));
 }
 
 }  // namespace runtail

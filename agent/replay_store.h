@@ -15,6 +15,7 @@
 #include "core/result.h"
 #include "core/sink.h"
 #include "sinks/postgres_questions.h"
+#include "sinks/postgres_rehearsal.h"
 #include "sinks/postgres_start.h"
 
 namespace runtail {
@@ -43,6 +44,8 @@ class ReplayStore {
   virtual Result<std::uint64_t> stored(const FileIdentity& file, std::span<const LineTrace> lines) = 0;
   // What became of the runs of all that was put.
   virtual Result<ReplayRuns> runs() = 0;
+  // Of a verification: how what is stored differs from all that was put.
+  virtual Result<std::vector<RowDifference>> differences() = 0;
 };
 
 // Told of a wait for the store, once each; true: wait no longer.
@@ -51,9 +54,8 @@ using OnReplayWait = std::function<bool(const std::string& reason)>;
 // How long a fault that passes by itself is waited out.
 inline constexpr std::chrono::seconds kReplayPatience{60};
 
-// `stop` is asked while it waits.
 std::unique_ptr<ReplayStore> make_postgres_store(const Config& config, const DeriverSettings& settings,
-                                                 const std::vector<std::string>& kinds, bool missing_lines,
+                                                 const std::vector<std::string>& kinds, const ReplayWish& wish,
                                                  OnReplayWait on_wait);
 
 }  // namespace runtail

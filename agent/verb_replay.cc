@@ -38,7 +38,8 @@ constexpr char kFooter[] =
     "  runtail replay --stream etl/worker --from 2026-03-01T00:00:00Z app.log app.log.1 app.log.2.gz\n"
     "  kubectl logs etl-0 | runtail replay --stream etl/etl-0 -\n"
     "Exit codes: 0 all of it is in the store; 1 something was left undone, the receipt says what; 2 usage; 3 the\n"
-    "configuration, or a right or table that is missing; 4 the database did not answer.";
+    "configuration, or a right or table that is missing; 4 the database did not answer; 5 --verify found\n"
+    "differences.";
 
 // How many of the machine's cores are used.
 constexpr unsigned kWorkersMax = 4;
@@ -77,9 +78,10 @@ Result<ReplayStart> ask_postgres(const Config& config, const std::vector<ReplayI
 
 Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish,
                                   std::unique_ptr<EmbeddedReplay>& embedded) {
-  if (wish.from || wish.to) {
+  if (wish.from || wish.to || wish.is_verify) {
     return Error{ErrorCode::kInvalidInput,
-                 "--from and --to need PostgreSQL: the agent's own store keeps no gaps in a file (postgres.url)"};
+                 "--from, --to and --verify need PostgreSQL (postgres.url): the agent's own store keeps no gaps in a "
+                 "file, and of a line no row"};
   }
   auto opened = EmbeddedReplay::open(config);
   if (!opened && opened.error().code == ErrorCode::kInUse) {
@@ -129,7 +131,7 @@ int run(const Config& config, const Options& options) {
         std::move(plan),
         [&](const DeriverSettings& settings, const std::vector<std::string>& kinds) {
           return embedded ? embedded->store(settings)
-                          : make_postgres_store(config, settings, kinds, options.wish.is_full, on_wait);
+                          : make_postgres_store(config, settings, kinds, options.wish, on_wait);
         },
         progress, stop_asked);
   }
@@ -144,7 +146,8 @@ int run(const Config& config, const Options& options) {
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!written) return complain("write stdout: the receipt could not be written", kExitIncomplete);
   if (!receipt->fault.empty()) return complain(receipt->fault, kExitUnreachable);
-  return receipt->is_complete() ? kExitOk : kExitIncomplete;
+  if (!receipt->is_complete()) return kExitIncomplete;
+  return receipt->differences.empty() ? kExitOk : kExitFindings;
 }
 
 }  // namespace
@@ -171,7 +174,11 @@ void add_replay_verb(CLI::App& app, int& exit_code) {
         return parse_level(text) ? "" : "TRACE, DEBUG, INFO, WARN, ERROR or FATAL, not \"" + text + "\"";
       });
   verb->add_flag("--full", options->wish.is_full, "Keep all lines, also those of ranges that are in the store");
-  verb->add_flag("--dry-run", options->wish.is_dry, "Read everything, write nothing: the receipt says what would be");
+  CLI::Option* dry = verb->add_flag("--dry-run", options->wish.is_dry,
+                                    "Read everything, write nothing: the receipt says what would be");
+  verb->add_flag("--verify", options->wish.is_verify,
+                 "Write nothing: say which rows are missing, changed or extra; with --full each line counts")
+      ->excludes(dry);
   verb->add_option("--progress", options->progress, "auto (a bar on a terminal), bar, json (a line a second), none")
       ->type_name("KIND")
       ->check(CLI::IsMember({"auto", "bar", "json", "none"}));

@@ -105,8 +105,7 @@ struct PostgresSink::Link {
 };
 
 struct PostgresSink::Memory {
-  Memory(const PostgresConfig& config, const DeriverSettings& settings)
-      : sql(config.schema), facts(settings), lines(settings) {}
+  Memory(const std::string& schema, const DeriverSettings& settings) : sql(schema), facts(settings), lines(settings) {}
   const PostgresStatements sql;
   // One thread at a time is at each: facts are written with their lines, or ahead of them, never both.
   PostgresMemory facts, lines;
@@ -119,7 +118,7 @@ PostgresSink::PostgresSink(PostgresConfig config, DeriverSettings settings, std:
       deriver_(std::move(settings)),
       kinds_(std::move(kinds)),
       clock_(clock),
-      memory_(std::make_unique<Memory>(config_, deriver_.settings())),
+      memory_(std::make_unique<Memory>(config_.schema, deriver_.settings())),
       main_(std::make_unique<Link>()),
       ahead_(std::make_unique<Link>()) {}
 
@@ -153,6 +152,15 @@ std::optional<Delivery> PostgresSink::connect(Link& link) {
   if (!absent) return refused(absent.error());
   auto horizons = read_horizons(*connection, config_.schema, *absent);
   if (!horizons) return refused(horizons.error());
+  if (rehearsal_ == Rehearsal::kUnderWay) {
+    return refused(Delivery::Status::kOperator,
+                   "the connection to PostgreSQL was lost, and with it what was to be compared; begin again");
+  }
+  if (rehearsal_ == Rehearsal::kWanted) {
+    if (auto made = make_rehearsal_tables(*connection, config_.schema, *absent); !made)
+      return refused(made.error(), config_.schema);
+    rehearsal_ = Rehearsal::kUnderWay;
+  }
   link.connection.emplace(std::move(*connection));
   link.absent = std::move(*absent);
   link.horizons = *horizons;
@@ -226,6 +234,18 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
     return refused(error, config_.schema);
   }
   return refused(connection, error, config_.schema);
+}
+
+void PostgresSink::rehearse() {
+  rehearsal_ = Rehearsal::kWanted;
+  memory_ = std::make_unique<Memory>(kRehearsalSchema, deriver_.settings());
+}
+
+Result<std::vector<RowDifference>> PostgresSink::compare_rehearsed(bool all_lines) {
+  if (const auto failure = connect(*main_)) return Error{ErrorCode::kUnavailable, failure->reason};
+  auto compared = compare_rehearsal(*main_->connection, config_.schema, main_->absent, all_lines);
+  if (!compared) return to_error(compared.error(), "compare with PostgreSQL");
+  return std::move(*compared);
 }
 
 void PostgresSink::idle() {

@@ -13,6 +13,7 @@
 #include "core/time.h"
 #include "derive/deriver.h"
 #include "sinks/postgres_lane.h"
+#include "sinks/postgres_rehearsal.h"
 
 namespace runtail {
 
@@ -33,6 +34,11 @@ class PostgresSink final : public Sink {
   // From here on lines of ranges found covered are stored if they are not there; facts of such ranges are not applied
   // again. Not while deliver() is under way.
   void store_missing_lines() { missing_lines_ = true; }
+  // From here on rows go into temporary tables, where nothing is covered yet; before the first deliver().
+  void rehearse();
+  // How the tables differ from what was rehearsed (sinks/postgres_rehearsal.h). The same connection or none: once it is
+  // lost, kUnavailable.
+  Result<std::vector<RowDifference>> compare_rehearsed(bool all_lines);
   // Closes the connections when nothing was delivered for config.idle_timeout.
   void idle() override;
 
@@ -56,6 +62,7 @@ class PostgresSink final : public Sink {
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<Link> main_, ahead_;
   bool missing_lines_ = false;
+  enum class Rehearsal { kNone, kWanted, kUnderWay } rehearsal_ = Rehearsal::kNone;
   std::atomic<bool> prepare_{true};  // statements, until a pooler is seen
   std::atomic<TimePoint> last_used_{};
   std::atomic<std::uint64_t> position_conflicts_{0};

@@ -1,0 +1,98 @@
+// Is the stored history what these files say? Nothing is changed by asking.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/replay_scene.h"
+#include "tests/support/scale.h"
+
+namespace runtail::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class ReplayVerify : public testing::Test {
+ protected:
+  ReplayVerify() {
+    WorkloadOptions options;
+    options.seed = seed();
+    options.lines = 3000;
+    options.event_runs = 0.5;
+    Workload workload(options);
+    write_file(scene.logs / "etl.log", workload_text(workload));
+  }
+  // "table what rows", in order.
+  std::vector<std::string> differences(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"--verify", scene.logs};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto before = table_digests(scene.sql);
+    done = scene.replay(arguments);
+    EXPECT_EQ(table_digests(scene.sql), before);
+    const auto found = scene.sql.rows(
+        "SELECT d->>'table' || ' ' || (d->>'what') || ' ' || (d->>'rows') FROM json_array_elements(($receipt$" +
+        done.receipt + "$receipt$::json)->'differences') d");
+    EXPECT_EQ(done.exit_code, found.empty() ? 0 : 5) << done.errors << done.receipt;
+    return found;
+  }
+  // Gives the first column of what it changed.
+  std::string by_hand(const std::string& statement) {
+    const auto rows = scene.sql.rows(statement);
+    return rows.empty() ? "" : rows[0];
+  }
+  ReplayScene scene;
+  ReplayScene::Done done;
+};
+
+TEST_F(ReplayVerify, OfAReplayedHistoryFindsNothing) {
+  ASSERT_EQ(scene.replay({scene.logs}).exit_code, 0);
+  EXPECT_THAT(differences(), IsEmpty());
+  EXPECT_THAT(differences({"--full"}), testing::Contains(HasSubstr("log_events missing")));
+  ASSERT_EQ(scene.replay({"--full", scene.logs}).exit_code, 0);
+  EXPECT_THAT(differences(), IsEmpty());
+  EXPECT_THAT(differences({"--full"}), IsEmpty());
+}
+
+TEST_F(ReplayVerify, OfATailedHistoryFindsNothing) {
+  ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  ASSERT_TRUE(wait_delivered(scene.sql, scene.agent, 3000)) << scene.agent.log();
+  scene.agent.terminate();
+  EXPECT_THAT(differences({"--full"}), IsEmpty()) << done.receipt;
+}
+
+TEST_F(ReplayVerify, FindsARowThatWasChangedRemovedOrAddedByHand) {
+  ASSERT_EQ(scene.replay({"--full", scene.logs}).exit_code, 0);
+  const std::string changed = by_hand(
+      "UPDATE observability.job_runs SET status = 'cancelled' WHERE run_id = (SELECT min(run_id::text)::uuid FROM "
+      "observability.job_runs WHERE status = 'success') RETURNING run_id");
+  EXPECT_THAT(differences(), ElementsAre("job_runs changed 1"));
+  EXPECT_THAT(done.receipt, HasSubstr(changed + " (status)"));
+  by_hand("UPDATE observability.job_runs SET status = 'success' WHERE run_id = '" + changed + "'");
+  EXPECT_THAT(differences(), IsEmpty());
+
+  const std::string line = by_hand(
+      "DELETE FROM observability.log_events WHERE event_id = (SELECT min(event_id::text)::uuid FROM "
+      "observability.log_events WHERE level = 'ERROR') RETURNING event_id");
+  EXPECT_THAT(differences(), ElementsAre("log_events missing 1"));
+  EXPECT_THAT(done.receipt, HasSubstr(line));
+  by_hand(
+      "INSERT INTO observability.log_events SELECT (jsonb_populate_record(l, jsonb_build_object('event_id', "
+      "gen_random_uuid()))).* FROM observability.log_events l WHERE level = 'WARN' LIMIT 1");
+  EXPECT_THAT(differences(), ElementsAre("log_events extra 1", "log_events missing 1"));
+  by_hand(
+      "DELETE FROM observability.task_runs WHERE task_run_id = (SELECT min(task_run_id::text)::uuid FROM "
+      "observability.task_runs)");
+  by_hand(
+      "INSERT INTO observability.task_runs SELECT (jsonb_populate_record(t, jsonb_build_object('task_run_id', "
+      "gen_random_uuid()))).* FROM observability.task_runs t LIMIT 1");
+  EXPECT_THAT(differences(),
+              ElementsAre("task_runs extra 1", "task_runs missing 1", "log_events extra 1", "log_events missing 1"));
+  // Of a run nothing is left.
+  by_hand("DELETE FROM observability.run_ids WHERE run_id = '" + changed + "'");
+  const auto all = differences();
+  EXPECT_THAT(all, testing::Contains("job_runs missing 1"));
+  EXPECT_THAT(all, testing::Contains(testing::StartsWith("run_attempts missing")));
+}
+
+}  // namespace
+}  // namespace runtail::test
