@@ -174,31 +174,50 @@ bool ReplayReader::take_line(const LineBlock& block, const Line& line, const Sto
     time_.passed(event.ts);
     return is_covered;
   }
-  redact_line(block, line, event, out);
+  take_events(block, line, event, out);
   return true;
 }
 
-// From here on nothing has ever seen an unmasked value.
-void ReplayReader::redact_line(const LineBlock& block, const Line& line, const LogEvent& event, ReplayChunk& out) {
-  RedactedEvent& safe = redactor_.redact(event, memory_);
-  time_.put(line, safe);
-  put_defaults(*block.defaults, line.output, safe, context_);
-  const LineOutcome outcome = outcome_of(safe, line.offset);
-  safe.stored = outcome == LineOutcome::kStored;
+// As Pipeline::add_line(): a body that must not be kept leaves what it counts, and a line may state several events,
+// each as if it began one byte further.
+void ReplayReader::take_events(const LineBlock& block, const Line& line, const LogEvent& first, ReplayChunk& out) {
+  LineOutcome outcome = LineOutcome::kDropped;
+  const bool is_dropped = !first.drop.empty();
+  const LogEvent* event = &first;
+  for (std::uint64_t part = 0; event && part < std::max<std::uint64_t>(line.length, 1); ++part) {
+    // From here on nothing has ever seen an unmasked value.
+    RedactedEvent& safe = part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
+    time_.put(line, safe);
+    put_defaults(*block.defaults, line.output, safe, context_);
+    if (part == 0 && !is_dropped) outcome = outcome_of(safe, line.offset);
+    safe.stored = outcome == LineOutcome::kStored && !event->is_further;
+    add_event(block, line.offset + part, line.length - part, safe, out);
+    if (part == 0) count_line(outcome, line, out);
+    event = parser_.next();
+  }
+}
+
+void ReplayReader::add_event(const LineBlock& block, std::uint64_t offset, std::uint64_t length,
+                             const RedactedEvent& event, ReplayChunk& out) {
   Chunk& chunk = out.chunk;
-  const Origin origin{&*ids_, line.offset, block.default_job_id, block.default_job_rank};
-  deriver_.derive(safe, origin, derived_, &id_memory_);
+  const Origin origin{&*ids_, offset, block.default_job_id, block.default_job_rank};
+  deriver_.derive(event, origin, derived_, &id_memory_);
   for (std::size_t i = 0; i < kTableCount; ++i) chunk.records.by_table[i] += derived_.tables >> i & 1;
-  chunk.covers_until = std::max(chunk.covers_until, safe.ts);
+  chunk.covers_until = std::max(chunk.covers_until, event.ts);
   if (derived_.run) {
     if (derived_.run->scheduled_at) chunk.covers_until = std::max(chunk.covers_until, *derived_.run->scheduled_at);
     if (out.runs.empty() || out.runs.back() != derived_.run->run_id) out.runs.push_back(derived_.run->run_id);
   }
-  if (derived_.tables != 0) {
-    // Relative to where the chunk begins, which is where the block does or behind what was left out of it.
-    append_event(chunk.events, safe, static_cast<std::int64_t>(line.offset - chunk.covers.from), line.length);
-  }
-  if (outcome == LineOutcome::kSampled) {
+  if (derived_.tables == 0) return;
+  // Relative to where the chunk begins, which is where the block does or behind what was left out of it.
+  append_event(chunk.events, event, static_cast<std::int64_t>(offset - chunk.covers.from), length);
+}
+
+// `derived_` is of the line's first event.
+void ReplayReader::count_line(LineOutcome outcome, const Line& line, ReplayChunk& out) {
+  if (outcome == LineOutcome::kDropped) {
+    out.lines.dropped += line.lines;
+  } else if (outcome == LineOutcome::kSampled) {
     out.lines.sampled += line.lines;
   } else if (outcome == LineOutcome::kLevelFiltered || !derived_.has(Table::kLogEvents)) {
     out.lines.level_filtered += line.lines;

@@ -82,7 +82,10 @@ class ReplayReader {
   // Whether its range counts as read.
   bool take_line(const LineBlock& block, const Line& line, const StoredPosition& known, ReplayRead& read,
                  ReplayChunk& out);
-  void redact_line(const LineBlock& block, const Line& line, const LogEvent& event, ReplayChunk& out);
+  void take_events(const LineBlock& block, const Line& line, const LogEvent& first, ReplayChunk& out);
+  void add_event(const LineBlock& block, std::uint64_t offset, std::uint64_t length, const RedactedEvent& event,
+                 ReplayChunk& out);
+  void count_line(LineOutcome outcome, const Line& line, ReplayChunk& out);
   void set_aside(const LineBlock& block, const Line& line, ReplayChunk& out);
   LineOutcome outcome_of(const RedactedEvent& event, std::uint64_t offset) const;
   // The keyed hash of the bytes before; nothing: they cannot be read again.
