@@ -46,6 +46,9 @@ ReplayRules rules_of(const ReplayPlan& plan, bool is_full) {
   return rules;
 }
 
+// A verification tells extra lines by those that are expected, and metrics count every line.
+bool keeps_all(const ReplayWish& wish) { return wish.is_full || wish.is_verify || !wish.openmetrics_path.empty(); }
+
 class Worker {
  public:
   Worker(Shared& shared, std::vector<ReplayFile>& files, const Redactor& redactor, const DeriverSettings& settings,
@@ -54,8 +57,8 @@ class Worker {
         is_dry_(shared.plan.wish.is_dry),
         files_(files),
         deriver_(settings),
-        reader_(rules_of(shared.plan, shared.plan.wish.is_full || shared.plan.wish.is_verify), shared.plan.start.key,
-                redactor.clone(), deriver_, filter),
+        reader_(rules_of(shared.plan, keeps_all(shared.plan.wish)), shared.plan.start.key, redactor.clone(), deriver_,
+                filter),
         tracer_(rules_of(shared.plan, true), shared.plan.start.key, redactor.clone(), deriver_, filter),
         buffer_(shared.plan.config.line_bytes_max),
         store_(std::move(store)) {}
@@ -313,8 +316,7 @@ Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store,
   }
 
   std::vector<std::unique_ptr<Worker>> workers;
-  const std::size_t count =
-      std::clamp<std::size_t>(shared.groups.size(), 1, plan.wish.is_verify ? 1 : std::max(plan.workers, 1U));
+  const std::size_t count = std::clamp<std::size_t>(shared.groups.size(), 1, std::max(plan.workers, 1U));
   for (std::size_t i = 0; i < count; ++i) {
     workers.push_back(std::make_unique<Worker>(shared, receipt.files, *redactor, settings, filter,
                                                make_store(settings, redactor->kinds())));

@@ -18,9 +18,11 @@
 #include "agent/replay.h"
 #include "agent/replay_display.h"
 #include "agent/replay_embedded.h"
+#include "agent/replay_metrics.h"
 #include "agent/verbs.h"
 #include "config/line_share.h"
 #include "core/exit_code.h"
+#include "schema/identity_key.h"
 
 namespace runtail {
 namespace {
@@ -94,6 +96,17 @@ Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish,
   return embedded->start();
 }
 
+Result<ReplayStart> open_metrics(const Config& config, const ReplayWish& wish,
+                                 std::unique_ptr<ReplayMetrics>& metrics) {
+  auto opened = ReplayMetrics::open(config, wish.openmetrics_path);
+  if (!opened) return opened.error();
+  metrics = std::move(*opened);
+  // Files are told apart within this replay only.
+  const auto key = new_identity_key();
+  if (!key) return key.error();
+  return ReplayStart{*key, {}};
+}
+
 int run(const Config& config, const Options& options) {
   auto redactor = Redactor::make(config.redaction);
   if (!redactor) return complain(redactor.error().message, kExitConfig);
@@ -103,10 +116,17 @@ int run(const Config& config, const Options& options) {
   if (!inputs)
     return complain(inputs.error().message,
                     inputs.error().code == ErrorCode::kUnavailable ? kExitIncomplete : kExitUsage);
-  const bool is_embedded = config.postgres.url.empty();
+  const bool to_metrics = !options.wish.openmetrics_path.empty();
+  const bool is_embedded = config.postgres.url.empty() && !to_metrics;
   std::unique_ptr<EmbeddedReplay> embedded;
-  auto start = is_embedded ? open_embedded(config, options.wish, embedded) : ask_postgres(config, *inputs);
+  std::unique_ptr<ReplayMetrics> metrics;
+  auto start = to_metrics    ? open_metrics(config, options.wish, metrics)
+               : is_embedded ? open_embedded(config, options.wish, embedded)
+                             : ask_postgres(config, *inputs);
   if (!start) return complain(start.error().message, exit_code_of(start.error()));
+  // The rehearsal's tables are those of one connection, and metrics are counted in order of time.
+  const bool is_one = to_metrics || options.wish.is_verify;
+  const unsigned workers = is_one ? 1 : std::clamp(std::thread::hardware_concurrency(), 1U, kWorkersMax);
 
   // The first one ends the replay soon, the second one at once.
   struct sigaction action {};
@@ -122,21 +142,24 @@ int run(const Config& config, const Options& options) {
     if (told.insert(reason).second) complain(reason + "; trying again", 0);
     return stop_asked.load();
   };
-  ReplayPlan plan{config, options.wish, std::move(*inputs), std::move(*start),
-                  std::clamp(std::thread::hardware_concurrency(), 1U, kWorkersMax)};
+  ReplayPlan plan{config, options.wish, std::move(*inputs), std::move(*start), workers};
   Result<ReplayReceipt> receipt = Error{};
   {
     const ReplayShow show(display_of(options.progress), progress);
     receipt = replay(
         std::move(plan),
         [&](const DeriverSettings& settings, const std::vector<std::string>& kinds) {
-          return embedded ? embedded->store(settings)
-                          : make_postgres_store(config, settings, kinds, options.wish, on_wait);
+          if (metrics) return metrics->store(settings);
+          if (embedded) return embedded->store(settings);
+          return make_postgres_store(config, settings, kinds, options.wish, on_wait);
         },
         progress, stop_asked);
   }
   if (!receipt) return complain(receipt.error().message, kExitConfig);
-  receipt->store = is_embedded ? "embedded" : "postgres";
+  receipt->store = to_metrics ? "openmetrics" : is_embedded ? "embedded" : "postgres";
+  if (metrics && receipt->fault.empty() && !receipt->is_interrupted) {
+    if (const auto written = metrics->write(); !written) receipt->fault = written.error().message;
+  }
   for (ReplayFile& file : receipt->files) {
     file.fault = file.fault.empty() ? "" : guarded(file.fault);
     if (!file.fault.empty()) complain(file.fault, 0);
@@ -176,9 +199,16 @@ void add_replay_verb(CLI::App& app, int& exit_code) {
   verb->add_flag("--full", options->wish.is_full, "Keep all lines, also those of ranges that are in the store");
   CLI::Option* dry = verb->add_flag("--dry-run", options->wish.is_dry,
                                     "Read everything, write nothing: the receipt says what would be");
-  verb->add_flag("--verify", options->wish.is_verify,
-                 "Write nothing: say which rows are missing, changed or extra; with --full each line counts")
-      ->excludes(dry);
+  CLI::Option* verify =
+      verb->add_flag("--verify", options->wish.is_verify,
+                     "Write nothing: say which rows are missing, changed or extra; with --full each line counts")
+          ->excludes(dry);
+  verb->add_option("--openmetrics-out", options->wish.openmetrics_path,
+                   "Write the metrics of these lines, at their times, into FILE and nothing into the store: for\n"
+                   "promtool tsdb create-blocks-from openmetrics FILE DIRECTORY")
+      ->type_name("FILE")
+      ->excludes(dry)
+      ->excludes(verify);
   verb->add_option("--progress", options->progress, "auto (a bar on a terminal), bar, json (a line a second), none")
       ->type_name("KIND")
       ->check(CLI::IsMember({"auto", "bar", "json", "none"}));

@@ -71,7 +71,8 @@ void append_sample(std::string& page, std::string_view name, std::string_view su
   page += ' ';
 }
 
-void append_histogram(std::string& page, const Series& series, std::string_view labels) {
+// `stamp`: " 1772323202", or "".
+void append_histogram(std::string& page, const Series& series, std::string_view labels, std::string_view stamp) {
   const std::string_view name = spec_of(series.metric).name;
   const std::span<const double> bounds = buckets_of(series.metric);
   std::uint64_t count = 0;
@@ -85,14 +86,25 @@ void append_histogram(std::string& page, const Series& series, std::string_view 
     }
     page += "\"} ";
     append(page, count);
+    page += stamp;
     append_exemplar(page, series, i);
     page += '\n';
   }
   append_sample(page, name, "_count", labels);
   append(page, count);
-  page += '\n';
+  page.append(stamp) += '\n';
   append_sample(page, name, "_sum", labels);
   append(page, series.sum);
+  page.append(stamp) += '\n';
+}
+
+void append_series(std::string& page, const Series& series, std::string_view labels, std::string_view stamp) {
+  const MetricFamilySpec& spec = spec_of(series.metric);
+  if (spec.type == MetricType::kHistogram) return append_histogram(page, series, labels, stamp);
+  append_sample(page, spec.name, "", labels);
+  append(page, series.value);
+  page += stamp;
+  append_exemplar(page, series, 0);
   page += '\n';
 }
 
@@ -143,14 +155,18 @@ std::string render_openmetrics(const PublishedMetrics& metrics) {
     if (&spec != current) append_head(page, spec);
     current = &spec;
     write_labels(series, labels);
-    if (spec.type == MetricType::kHistogram) return append_histogram(page, series, labels);
-    append_sample(page, spec.name, "", labels);
-    append(page, series.value);
-    append_exemplar(page, series, 0);
-    page += '\n';
+    append_series(page, series, labels, "");
   });
-  page += "# EOF\n";
+  page += kOpenMetricsEnd;
   return page;
+}
+
+void append_openmetrics_head(std::string& page, Metric metric) { append_head(page, spec_of(metric)); }
+
+void append_openmetrics(std::string& page, const Series& series, std::int64_t at_seconds) {
+  std::string labels;
+  write_labels(series, labels);
+  append_series(page, series, labels, " " + std::to_string(at_seconds));
 }
 
 }  // namespace runtail

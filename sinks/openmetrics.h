@@ -19,4 +19,10 @@ bool prefers_openmetrics(std::string_view accept);
 // text format, so that a series is the same whatever was asked for. Threads: any.
 std::string render_openmetrics(const PublishedMetrics& metrics);
 
+// The same in pieces, for a history: a family begins with its head, each of its series follows as it was at one time
+// after the other, and the whole is ended.
+void append_openmetrics_head(std::string& page, Metric metric);
+void append_openmetrics(std::string& page, const Series& series, std::int64_t at_seconds);
+inline constexpr std::string_view kOpenMetricsEnd = "# EOF\n";
+
 }  // namespace runtail

@@ -36,14 +36,19 @@ double number(simdjson::dom::element text) { return std::stod(std::string(std::s
 
 }  // namespace
 
-PrometheusServer::PrometheusServer(int scraped_port) : port_(free_port()) {
+PrometheusServer::PrometheusServer(int scraped_port) : PrometheusServer(free_port(), scraped_port, {}) {}
+
+PrometheusServer::PrometheusServer(const std::filesystem::path& data) : PrometheusServer(free_port(), 0, data) {}
+
+PrometheusServer::PrometheusServer(int port, int scraped_port, const std::filesystem::path& data) : port_(port) {
   std::ofstream(directory_ / "prometheus.yml")
       << "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\nscrape_configs:\n  - job_name: runtail\n"
-      << "    static_configs:\n      - targets: ['127.0.0.1:" << scraped_port << "']\n";
+      << "    static_configs:\n      - targets: ['127.0.0.1:" << (scraped_port == 0 ? port : scraped_port) << "']\n";
   Command command;
   command.argv = {"prometheus",
                   "--config.file=" + (directory_ / "prometheus.yml").string(),
-                  "--storage.tsdb.path=" + (directory_ / "data").string(),
+                  "--storage.tsdb.path=" + (data.empty() ? directory_ / "data" : data).string(),
+                  "--storage.tsdb.retention.time=10d",
                   "--web.listen-address=127.0.0.1:" + std::to_string(port_),
                   "--enable-feature=exemplar-storage",
                   "--log.level=debug"};

@@ -21,6 +21,8 @@ struct PrometheusExemplar {
 class PrometheusServer {
  public:
   explicit PrometheusServer(int scraped_port);  // asks every 200 ms for /metrics
+  // Begins with the blocks in `data`, and scrapes itself only.
+  explicit PrometheusServer(const std::filesystem::path& data);
 
   // Waits until it answers and has scraped once.
   bool is_ready() const;
@@ -31,6 +33,8 @@ class PrometheusServer {
   std::string log() const { return read_file(directory_ / "log"); }
 
  private:
+  PrometheusServer(int port, int scraped_port, const std::filesystem::path& data);
+
   const TempDir directory_;
   const int port_;
   std::unique_ptr<ChildProcess> process_;
