@@ -5,6 +5,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -43,8 +44,8 @@ constexpr char kFooter[] =
     "configuration, or a right or table that is missing; 4 the database did not answer; 5 --verify found\n"
     "differences.";
 
-// How many of the machine's cores are used.
-constexpr unsigned kWorkersMax = 4;
+// How many of the machine's cores are used unless --workers says more.
+constexpr unsigned kWorkers = 4, kWorkersMax = 64;
 
 std::atomic<bool> stop_asked{false};
 
@@ -53,6 +54,7 @@ void ask_to_stop(int) { stop_asked = true; }
 struct Options {
   ReplayWish wish;
   std::string config_path, from, to, level, progress = "auto";
+  unsigned workers = std::clamp(std::thread::hardware_concurrency(), 1U, kWorkers);
 };
 
 int complain(const std::string& message, int exit_code) {
@@ -126,7 +128,7 @@ int run(const Config& config, const Options& options) {
   if (!start) return complain(start.error().message, exit_code_of(start.error()));
   // The rehearsal's tables are those of one connection, and metrics are counted in order of time.
   const bool is_one = to_metrics || options.wish.is_verify;
-  const unsigned workers = is_one ? 1 : std::clamp(std::thread::hardware_concurrency(), 1U, kWorkersMax);
+  const unsigned workers = is_one ? 1 : options.workers;
 
   // The first one ends the replay soon, the second one at once.
   struct sigaction action {};
@@ -209,6 +211,12 @@ void add_replay_verb(CLI::App& app, int& exit_code) {
       ->type_name("FILE")
       ->excludes(dry)
       ->excludes(verify);
+  verb->add_option(
+          "--workers", options->workers,
+          "Files that are read at a time, each with a database connection of its own. Default: the cores there "
+          "are, 4 at most")
+      ->type_name("N")
+      ->check(CLI::Range(1U, kWorkersMax));
   verb->add_option("--progress", options->progress, "auto (a bar on a terminal), bar, json (a line a second), none")
       ->type_name("KIND")
       ->check(CLI::IsMember({"auto", "bar", "json", "none"}));
