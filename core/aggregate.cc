@@ -43,7 +43,8 @@ std::optional<double> quantile_of(std::span<const double> bounds, std::span<cons
     const double low = std::max(min, i == 0 ? 0.0 : bounds[i - 1]);
     const double high = i < bounds.size() ? std::min(max, bounds[i]) : max;
     const double share = (rank - static_cast<double>(below)) / static_cast<double>(counts[i]);
-    return std::clamp(low + (high - low) * share, min, max);
+    // Rounding may lead a little beyond the bucket.
+    return std::clamp(std::min(low + (high - low) * share, high), min, max);
   }
   return max;
 }
