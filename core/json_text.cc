@@ -1,6 +1,8 @@
 #include "core/json_text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -97,6 +99,30 @@ void append_json_string(std::string& out, std::string_view text) {
     text.remove_prefix(taken);
   }
   out += '"';
+}
+
+void for_each_number(std::string_view object, const std::function<void(std::string_view, double)>& visit) {
+  int depth = 0;
+  std::string_view name;
+  for (std::size_t at = 0; at < object.size(); ++at) {
+    const char c = object[at];
+    if (c == '{' || c == '[') {
+      ++depth;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    } else if (c == '"') {
+      std::size_t end = at + 1;
+      while (end < object.size() && object[end] != '"') end += object[end] == '\\' ? 2 : 1;
+      if (end >= object.size()) return;
+      name = object.substr(at + 1, end - at - 1);
+      at = end;
+    } else if (c == ':' && depth == 1) {
+      const std::size_t from = std::min(object.find_first_not_of(" \t", at + 1), object.size());
+      double value = 0;
+      const auto [end, error] = std::from_chars(object.data() + from, object.data() + object.size(), value);
+      if (error == std::errc() && std::isfinite(value)) visit(name, value);
+    }
+  }
 }
 
 bool is_utf8(std::string_view text) {

@@ -80,6 +80,12 @@ const RedactedEvent& OwnFacts::run_ended(const Uuid& run_id, std::string_view jo
   event_.kind = EventKind::kRunFinished;
   event_.fields.put_int(Field::kAttempt, attempt);
   put_exit(exit);
+  metrics_ = "{\"cpu_seconds\":";
+  append_number(metrics_, static_cast<double>(exit.cpu_us) / 1e6);
+  if (exit.max_rss_bytes > 0) metrics_ += ",\"max_rss_bytes\":" + std::to_string(exit.max_rss_bytes);
+  metrics_ += '}';
+  event_.fields.put_text(Field::kMetrics, metrics_);
+  event_.fields.put(Field::kMetrics).kind = FieldValue::Kind::kJson;
   if (exit.exit_signal != 0) {
     event_.fields.put_int(Field::kExitSignal, exit.exit_signal);
   } else {

@@ -18,6 +18,8 @@ struct WorkerExit {
   int exit_code = 0;    // of the process; 0 if a signal ended it
   int exit_signal = 0;  // 0 if it exited by itself
   std::int64_t duration_ms = 0;
+  std::int64_t cpu_us = 0;         // user and system, of the process and the children it waited for
+  std::int64_t max_rss_bytes = 0;  // of the largest of them; 0: unknown
 };
 
 // A worker is gone without a word. Nobody saw its exit: what is known is evidence.
@@ -72,7 +74,7 @@ class OwnFacts {
   void put_gone(const WorkerGone& gone);
   static TimePoint gone_at(std::optional<TimePoint> last_event_at, const WorkerGone& gone);
   RedactedEvent event_;
-  std::string run_text_, job_, message_, context_;
+  std::string run_text_, job_, message_, context_, metrics_;
   std::string environment_, service_, dialect_;  // of a lost run: its verdict must not contradict them
 };
 

@@ -8,7 +8,7 @@ namespace {
 // Records begin with this and a byte that is all ones less (layout - 2); those of layout 1 with the run's id, which no
 // one makes of ones.
 constexpr std::string_view kMark = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
-constexpr int kLayout = 3;
+constexpr int kLayout = 4;
 constexpr std::uint8_t byte_of(int layout) { return static_cast<std::uint8_t>(0xFF - (layout - 2)); }
 
 // 0: of a version to come, or damaged.
@@ -31,6 +31,10 @@ class Saver {
   }
   void since(int, const auto& value) { (*this)(value); }
   void operator()(const std::string& value) { writer_.text(value); }
+  void operator()(const RunMetrics& value) {
+    (*this)(value.attempt);
+    writer_.text(value.json());
+  }
   void operator()(const Uuid& value) { writer_.raw(value.bytes.data(), value.bytes.size()); }
   void operator()(const TimePoint& value) { writer_.zigzag(to_micros(value)); }
   void operator()(bool value) { writer_.u8(value); }
@@ -68,6 +72,11 @@ class Loader {
   }
   bool failed() const { return layout_ == 0 || reader_.failed(); }
   void operator()(std::string& value) { value = reader_.text(); }
+  void operator()(RunMetrics& value) {
+    std::int32_t attempt = 0;
+    (*this)(attempt);
+    value.apply(attempt, reader_.text());
+  }
   void operator()(Uuid& value) { reader_.raw(value.bytes.data(), value.bytes.size()); }
   void operator()(TimePoint& value) { value = from_micros(reader_.zigzag()); }
   void operator()(bool& value) { value = reader_.u8() != 0; }
@@ -216,6 +225,7 @@ void run_record(Archive& archive, T& value) {
   archive.since(3, value.running.job_id);
   archive.since(3, value.running.queue);
   archive.since(3, value.running.job_type);
+  archive.since(4, value.run.metrics);
 }
 
 }  // namespace

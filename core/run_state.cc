@@ -110,6 +110,7 @@ void RunState::apply(const RunFact& fact, FieldConflicts* conflicts) {
   keep_min(started_at, fact.started_at);
   keep_min(first_event_at, std::optional(fact.at));
   keep_max(last_event_at, std::optional(fact.at));
+  if (!fact.metrics.empty()) metrics.apply(fact.attempt, fact.metrics);
   if (fact.exit_code || fact.exit_signal) {
     if (fact.attempt > exit_attempt) {
       exit_attempt = fact.attempt;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/run_metrics.h"
 #include "core/time.h"
 #include "core/uuid.h"
 #include "core/words.h"
@@ -86,6 +87,7 @@ struct RunFact {
   std::optional<std::int64_t> cost_micros;  // USD * 10^6
   std::optional<std::int64_t> exit_code, exit_signal, max_attempts;
   bool retries_exhausted = false;
+  std::string_view metrics;  // JSON object of numbers, or ""
 
   bool has_error = false;  // the error group below is a fact
   std::int16_t error_rank = 0;
@@ -142,6 +144,7 @@ struct RunState {
   std::int32_t attempt_count = 0;            // max
   std::optional<std::int64_t> max_attempts;  // max
   bool retries_exhausted = false;            // or
+  RunMetrics metrics;                        // of the highest attempt
 
   bool operator==(const RunState&) const = default;
 

@@ -199,6 +199,8 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     fact.max_attempts = fields.integer(Field::kMaxAttempts);
     fact.retries_exhausted = fields.integer(Field::kRetriesExhausted).value_or(0) != 0;
 
+    if (const FieldValue* metrics = fields.find(Field::kMetrics)) fact.metrics = metrics->text;
+
     const std::string_view task_id = fields.text(Field::kTaskRunId), task = fields.text(Field::kTask);
     const bool about_task = is_task_kind(event.kind) || event.kind == EventKind::kPlain;
     if (about_task && (!task_id.empty() || !task.empty())) {

@@ -70,6 +70,7 @@ std::string run_rows(const PostgresFold& fold) {
     rows.integer("attempt_count", run.attempt_count);
     rows.integer("max_attempts", run.max_attempts);
     rows.boolean("retries_exhausted", run.retries_exhausted);
+    rows.json("metrics", run.metrics.json());
   }
   return rows.take();
 }

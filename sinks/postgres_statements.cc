@@ -19,11 +19,12 @@ enum class Merge {
   kMin,
   kMax,
   kOr,
-  kSum,    // up to kSumMax
-  kCost,   // up to kCostMicrosMax
-  kState,  // moves with the state group
-  kError,  // moves with the error group
-  kJob,    // ranked: lower rank, then smaller
+  kSum,      // up to kSumMax
+  kCost,     // up to kCostMicrosMax
+  kState,    // moves with the state group
+  kError,    // moves with the error group
+  kJob,      // ranked: lower rank, then smaller
+  kMetrics,  // as core/run_metrics.h
 };
 
 struct Column {
@@ -62,6 +63,16 @@ std::string bounded_sum(const std::string& old, const std::string& fresh, const 
          ") ELSE least(" + old + " + " + fresh + ", " + max + ") END";
 }
 
+// The attempt is in the object: of one attempt it is the same in both, and so the greater of the two.
+constexpr std::string_view kMergedMetrics = R"(CASE
+  WHEN {{old}} IS NULL OR {{fresh}} IS NULL THEN coalesce({{old}}, {{fresh}})
+  WHEN ({{old}}->>'attempt')::int <> ({{fresh}}->>'attempt')::int THEN
+    CASE WHEN ({{old}}->>'attempt')::int > ({{fresh}}->>'attempt')::int THEN {{old}} ELSE {{fresh}} END
+  ELSE jsonb_build_object('attempt', {{old}}->'attempt') || coalesce((SELECT jsonb_object_agg(u.key, u.value) FROM (
+    SELECT key, max(value::numeric) AS value
+    FROM (SELECT * FROM jsonb_each_text({{old}}) UNION ALL SELECT * FROM jsonb_each_text({{fresh}})) both_of_them
+    WHERE key <> 'attempt' GROUP BY key ORDER BY key COLLATE "C" LIMIT {{members}}) u), '{}') END)";
+
 std::string merged(const Upsert& upsert, const Column& column) {
   const std::string old = "t." + std::string(column.name), fresh = "excluded." + std::string(column.name);
   const auto newer = [](std::string_view stamp) { return stamp_of("excluded", stamp) + " > " + stamp_of("t", stamp); };
@@ -84,6 +95,9 @@ std::string merged(const Upsert& upsert, const Column& column) {
     case Merge::kError:
       return "CASE WHEN excluded.error_at IS NOT NULL AND (t.error_at IS NULL OR " + newer(upsert.error_stamp) +
              ") THEN " + fresh + " ELSE " + old + " END";
+    case Merge::kMetrics:
+      return replace_all(replace_all(replace_all(std::string(kMergedMetrics), "{{old}}", old), "{{fresh}}", fresh),
+                         "{{members}}", std::to_string(RunMetrics::kMembersMax));
     case Merge::kJob:
       return "CASE WHEN (excluded.job_id_rank, excluded.job_id) < (t.job_id_rank, t.job_id) THEN " + fresh + " ELSE " +
              old + " END";
@@ -176,6 +190,7 @@ Upsert runs() {
   add(out.columns, Merge::kMax, "timestamptz", {"last_event_at"});
   add(out.columns, Merge::kMax, "integer", {"attempt_count", "max_attempts"});
   add(out.columns, Merge::kOr, "boolean", {"retries_exhausted"});
+  add(out.columns, Merge::kMetrics, "jsonb", {"metrics"});
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,8 @@ constexpr seconds kAgentPauseMin{2}, kAgentPauseMax{30};
 constexpr int kForwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT};
 
 Time steady_now() { return std::chrono::steady_clock::now(); }
+
+std::int64_t micros(const timeval& time) { return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec; }
 
 TimePoint wall_now() { return SystemClock().now(); }
 
@@ -382,7 +385,8 @@ class Holder {
   // As PID 1 of a container other processes' orphans come to us too.
   void reap(Time now) {
     int status = 0;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    rusage used{};
+    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &used)) > 0;) {
       if (pid == worker_) {
         is_worker_ended_ = true;
         ended_at_ = now;
@@ -390,6 +394,8 @@ class Holder {
         exit_.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
         exit_.exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         exit_.duration_ms = std::chrono::duration_cast<milliseconds>(now - started_at_).count();
+        exit_.cpu_us = micros(used.ru_utime) + micros(used.ru_stime);
+        exit_.max_rss_bytes = std::int64_t{used.ru_maxrss} * 1024;
       } else if (pid == agent_) {
         agent_ = -1;
         agent_failed_ = true;

@@ -134,6 +134,8 @@ void append_exit(std::string& out, std::uint64_t offset, TimePoint at, const Wor
   frame->fixed(static_cast<std::int32_t>(exit.exit_code));
   frame->fixed(static_cast<std::int32_t>(exit.exit_signal));
   frame->fixed(exit.duration_ms);
+  frame->fixed(exit.cpu_us);
+  frame->fixed(exit.max_rss_bytes);
 }
 
 void append_resume(std::string& out, std::uint64_t emitted) {
@@ -219,6 +221,8 @@ ExecRead read_frame(std::string_view bytes, ExecFrame& frame, std::size_t& size)
       frame.exit.exit_code = reader.fixed<std::int32_t>();
       frame.exit.exit_signal = reader.fixed<std::int32_t>();
       frame.exit.duration_ms = reader.fixed<std::int64_t>();
+      frame.exit.cpu_us = reader.fixed<std::int64_t>();
+      frame.exit.max_rss_bytes = reader.fixed<std::int64_t>();
       frame.span = kExecNoteSpan;
       break;
     case ExecFrameType::kRedacted:

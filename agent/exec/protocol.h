@@ -10,9 +10,10 @@
 //              end
 //     TooLong  offset u64, time i64, output u8, length u64      length + 1: a line over 1 MiB, its bytes not kept
 //     Lost     offset u64, bytes u64                            4096: the queue was full, so many bytes of lines are
-//     gone Alive    offset u64, time i64                             4096: still running 2 s after the start Exit
-//     offset u64, time i64, code i32, signal i32,      4096: the last frame
-//              duration_ms i64
+//                                                               gone
+//     Alive    offset u64, time i64                             4096: still running 2 s after the start
+//     Exit     offset u64, time i64, code i32, signal i32,      4096: the last frame
+//              duration_ms i64, cpu_us i64, max_rss_bytes i64
 //   agent -> holder
 //     Resume    emitted u64                                     answer to Hello: durable up to here, 0 if unknown
 //     Redacted  span u64, output u8, bytes to the end           a durable line as JSON; only if wanted, before its Ack;
@@ -42,7 +43,7 @@
 
 namespace runtail {
 
-inline constexpr std::uint32_t kExecVersion = 2;
+inline constexpr std::uint32_t kExecVersion = 3;
 inline constexpr std::size_t kExecLineBytesMax = 1 << 20;
 inline constexpr std::uint64_t kExecNoteSpan = 4096;  // the pipeline numbers the facts of a note inside
 inline constexpr std::size_t kExecFrameBytesMax = kExecLineBytesMax + 64;

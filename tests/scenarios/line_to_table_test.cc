@@ -27,7 +27,6 @@ const std::map<std::string, std::string> kNotFromLines = {
     {"etl_jobs.schedule", "of a job's configuration"},
     {"etl_jobs.expected_every", "of a job's configuration"},
     {"etl_jobs.stall_after", "of a job's configuration"},
-    {"job_runs.metrics", "what the wrapper or the agent measured"},
     {"dead_letters.sqlstate", "of rows PostgreSQL refuses: tests/unit/sinks/postgres_refused_rows_test.cc"},
     {"dead_letters.target_table", "of rows PostgreSQL refuses: tests/unit/sinks/postgres_refused_rows_test.cc"},
     {"dead_letters.resolved_at", "of a replay"},

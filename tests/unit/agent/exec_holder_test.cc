@@ -70,11 +70,13 @@ TEST_F(ExecHolder, EveryLineArrivesWithItsOffsetAndPassesThroughUnchanged) {
 
 TEST_F(ExecHolder, TheExitCodeIsReportedAndReturned) {
   AgentEnd agent(directory.path(), taken);
-  hold(shell("exit 7"));
+  hold(shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 7"));
   ASSERT_TRUE(agent.take_all());
   EXPECT_EQ(worker->wait(), 7);
   EXPECT_EQ(taken.notes[0].exit.exit_code, 7);
   EXPECT_EQ(taken.notes[0].exit.exit_signal, 0);
+  EXPECT_GT(taken.notes[0].exit.cpu_us, 1'000) << "of the loop";
+  EXPECT_GT(taken.notes[0].exit.max_rss_bytes, 100'000);
 }
 
 TEST_F(ExecHolder, ASignalIsReportedAndReturnedAs128AndItsNumber) {

@@ -62,6 +62,8 @@ class HeldRunsTest : public testing::Test {
     note.at = kMidnight + std::chrono::seconds(second);
     note.started_at = kMidnight;
     note.exit.duration_ms = second * 1000;
+    note.exit.cpu_us = 1'500'000;
+    note.exit.max_rss_bytes = 4096;
     offset_ = block.covers.to;
     commit(block);
   }
@@ -107,6 +109,14 @@ class HeldRunsTest : public testing::Test {
   std::vector<std::pair<Field, std::string>> ids_;
   std::uint64_t offset_ = 0, notes_ = 0;
 };
+
+TEST_F(HeldRunsTest, WhatTheWorkerUsedIsOnItsRun) {
+  say(started("r1"));
+  note(WorkerNote::Kind::kEnded, 5);
+  const auto all = runs();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].metrics.json(), R"({"attempt":1,"cpu_seconds":1.5,"max_rss_bytes":4096})");
+}
 
 TEST_F(HeldRunsTest, TheWrappersOwnRunIsLost) {
   say("plain");

@@ -183,6 +183,7 @@ TEST(RunState, AnyOrderGivesTheSameRun) {
       if (below(2)) each.started_at = each.attempt_started_at = at(below(10));
       if (below(2)) each.exit_code = below(3);
       if (below(3) == 0) each.exit_signal = below(3);
+      if (below(3) == 0) each.metrics = below(2) ? R"({"rows":3,"cpu":1.5})" : R"({"rows":4,"wait":-1})";
       if (below(3) == 0) each.max_attempts = 1 + below(3);
       each.retries_exhausted = below(5) == 0;
       each.correlation_id = kTexts[below(4)];

@@ -62,6 +62,8 @@ std::string rule_of(Field field) {
       return R"({"type": "number", "minimum": 0, "maximum": 9999.999999})";
     case Field::kNullRates:
       return R"({"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}})";
+    case Field::kMetrics:
+      return R"({"type": "object", "additionalProperties": {"type": "number"}, "maxProperties": 32})";
     case Field::kEndReason:
       return enum_of(std::vector{"completed", "exit_code", "signal", "oom", "lost", "timeout"});
     case Field::kMsg:

@@ -45,6 +45,10 @@ class History {
       maybe(4, "exit_signal", std::to_string(below(10)));
       maybe(3, "max_attempts", std::to_string(1 + below(3)));
       maybe(5, "retries_exhausted", "true");
+      if (one_in(2)) {
+        out += R"(,"metrics":{"b)" + std::to_string(below(20)) + "\":" + std::to_string(below(100)) + R"(.25,"a)" +
+               std::to_string(below(20)) + "\":-" + std::to_string(below(9)) + R"(,"note":"none"})";
+      }
     }
     maybe(3, "records_loaded", std::to_string(below(100)));
     maybe(3, "records_extracted", std::to_string(below(100)));
