@@ -267,6 +267,7 @@ void DeliveryLoop::settle(Stream& stream, const std::vector<SequencedChunk>& chu
                    static_cast<double>((*counts)[table]));
     }
   }
+  metrics_.add(Metric::kInternalErrorsTotal, {}, static_cast<double>(delivered.internal_errors));
   for (const auto& [reason, letters] : delivered.set_aside)
     metrics_.add(Metric::kDeadLettersTotal, {reason}, static_cast<double>(letters));
   std::vector<Series> changed = metrics_.take_changed();

@@ -244,10 +244,26 @@ AgentCondition Engine::condition() const {
   return condition;
 }
 
+// Of the first chunk that some sink lacks: when it was read. It is looked up once for each chunk that gets there.
+double Engine::oldest_undelivered() {
+  const Sequence delivered = delivered_everywhere();
+  if (destinations_.empty() || delivered >= buffer_->appended().sequence) return 0;
+  const std::lock_guard lock(oldest_mutex_);
+  if (oldest_.first != delivered + 1) {
+    const auto chunks = buffer_->read_after(delivered, 1);
+    // A damaged chunk says nothing; what is known of the one before it stands.
+    if (chunks && !chunks->empty()) {
+      oldest_ = {delivered + 1, static_cast<double>(to_micros(chunks->front().chunk.read_at)) / 1e6};
+    }
+  }
+  return oldest_.second;
+}
+
 void Engine::refresh(TimePoint now) {
   published_.set(Metric::kBufferSize, {}, static_cast<double>(buffer_->bytes_on_disk()));
   published_.set(Metric::kBufferLimit, {}, static_cast<double>(buffer_->bytes_max()));
   published_.set(Metric::kBufferDegraded, {}, failure() ? 1 : 0);
+  published_.set(Metric::kBufferOldest, {}, oldest_undelivered());
   double lines = 0;
   published_.for_each([&lines](const Series& series) {
     if (series.metric == Metric::kLinesReadTotal) lines += series.value;

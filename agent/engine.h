@@ -62,6 +62,7 @@ class Engine {
   void add_destination(std::unique_ptr<Sink> sink, const DeliverySettings& settings);
   void log_absent_sinks() const;
   AgentCondition condition() const;
+  double oldest_undelivered();
   // How far every sink has come; the largest number without any.
   Sequence delivered_everywhere() const;
 
@@ -78,6 +79,8 @@ class Engine {
 
   mutable std::mutex mutex_;  // guards failure_
   std::optional<std::string> failure_;
+  std::mutex oldest_mutex_;  // guards oldest_
+  std::pair<Sequence, double> oldest_{0, 0};
 };
 
 }  // namespace runtail

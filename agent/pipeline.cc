@@ -43,6 +43,7 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
       runs_(buffer, metrics_, known_),
       line_counts_(metrics_, known_),
       snapshots_(buffer.get(SnapshotMemory::kStateKey)),
+      silent_runs_(buffer),
       redactions_(redactor_.kinds().size()) {
   published_.publish(restore_counters(buffer_, kCountersPrefix, metrics_));
 }
@@ -162,6 +163,7 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
   const Origin origin{&*ids_, offset, block.default_job_id, block.default_job_rank};
   deriver_.derive(event, origin, derived_, &id_memory_);  // same event, same facts: the sink derives again
   runs_.apply(derived_, event);
+  if (derived_.run) silent_runs_.take(runs_.find(derived_.run->run_id)->run);
   line_counts_.count(event, derived_, deriver_.settings().service);
   for (std::size_t i = 0; i < kTableCount; ++i) chunk.records.by_table[i] += derived_.tables >> i & 1;
   chunk.covers_until = std::max(chunk.covers_until, event.ts);
@@ -212,6 +214,7 @@ void Pipeline::add_note(const LineBlock& block, const WorkerNote& note, Chunk& c
 // First that it lives, which moves metrics of its own; then these with all others.
 void Pipeline::add_agent_note(const LineBlock& block, const AgentNote& note, Chunk& chunk) {
   std::uint64_t place = block.covers.from;
+  silent_runs_.show(note.beat.at, metrics_);
   take(own_facts_.heartbeat(note.beat), block, place++, 1, chunk);
   if (!note.with_snapshot) return;
   snapshots_.begin();
@@ -401,6 +404,7 @@ Result<Sequence> Pipeline::commit() {
   }
   for (StateEntry& entry : runs_.take_changed()) commit_.state.push_back(std::move(entry));
   known_.take_changed(commit_.state);
+  silent_runs_.take_changed(commit_);
   std::vector<Series> changed = metrics_.take_changed();
   for (const Series& series : changed) {
     commit_.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});

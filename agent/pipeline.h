@@ -11,6 +11,7 @@
 #include "agent/line_time.h"
 #include "agent/open_runs.h"
 #include "agent/run_book.h"
+#include "agent/silent_runs.h"
 #include "agent/snapshot_memory.h"
 #include "buffer/durable_buffer.h"
 #include "core/metric.h"
@@ -85,6 +86,7 @@ class Pipeline {
   RunBook runs_;
   LineCounts line_counts_;
   SnapshotMemory snapshots_;
+  SilentRuns silent_runs_;
 
   Commit commit_;
   std::uint64_t pending_lines_ = 0, pending_bytes_ = 0;

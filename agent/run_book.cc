@@ -1,8 +1,9 @@
 #include "agent/run_book.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
+
+#include "core/json_text.h"
 
 namespace runtail {
 namespace {
@@ -17,20 +18,6 @@ Cause cause_of(const RunFact& fact, const RunRecord& record) {
 
 double seconds(std::int64_t ms) { return static_cast<double>(ms) / 1e3; }
 double seconds(TimePoint time) { return static_cast<double>(to_micros(time)) / 1e6; }
-
-// Calls fn(column, rate) for each member of a flat JSON object of numbers, as the redactor writes null_rates.
-template <typename Fn>
-void for_each_rate(std::string_view json, Fn&& fn) {
-  for (std::size_t at = 0; (at = json.find('"', at)) != std::string_view::npos;) {
-    const std::size_t end = json.find('"', at + 1);
-    if (end == std::string_view::npos || end + 1 >= json.size() || json[end + 1] != ':') return;
-    double rate = 0;
-    const char* first = json.data() + end + 2;
-    const auto [last, error] = std::from_chars(first, json.data() + json.size(), rate);
-    if (error == std::errc()) fn(json.substr(at + 1, end - at - 1), rate);
-    at = error == std::errc() ? static_cast<std::size_t>(last - json.data()) : end + 2;
-  }
-}
 
 }  // namespace
 
@@ -96,7 +83,7 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
                    static_cast<double>(fact.status));
     }
     if (fact.kind == DqKind::kNullRates) {
-      for_each_rate(fact.data, [&](std::string_view column, double rate) {
+      for_each_number(fact.data, [&](std::string_view column, double rate) {
         metrics_.set(Metric::kDqNullRate, {or_none(job), fact.table, column}, rate);
       });
     }
@@ -122,6 +109,9 @@ void RunBook::show_job(std::string_view job_id) {
        {ErrorCategory::kApi, ErrorCategory::kDb, ErrorCategory::kData, ErrorCategory::kSystem}) {
     metrics_.add(Metric::kJobFailuresTotal, {job_id, to_string(category)}, 0);
   }
+  metrics_.add(Metric::kJobRunsTotal, {job_id}, 0);
+  metrics_.add(Metric::kJobRunFailuresTotal, {job_id}, 0);
+  metrics_.add(Metric::kJobStalled, {job_id}, 0);
 }
 
 void RunBook::count(const RunFact& fact, RunRecord& record) {
@@ -199,10 +189,13 @@ void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
   if (counted.verdict) {
     metrics_.add(Metric::kVerdictCorrectionsTotal, {to_string(*counted.verdict), to_string(*fact.status)}, 1);
   }
+  const bool is_first = !counted.verdict;
   counted.verdict = fact.status;
   const Cause cause = cause_of(fact, record);
   metrics_.add(Metric::kJobsTotal, {job_of(record), to_string(*fact.status)}, 1);
+  if (is_first) metrics_.add(Metric::kJobRunsTotal, {job_of(record)}, 1);
   if (*fact.status == RunStatus::kFailed) {
+    metrics_.add(Metric::kJobRunFailuresTotal, {job_of(record)}, 1);
     const ErrorCategory category = fact.has_error ? fact.error_category : ErrorCategory::kSystem;
     metrics_.add(Metric::kJobFailuresTotal, {job_of(record), to_string(category)}, 1, &cause);
   }

@@ -21,6 +21,7 @@
 #include "agent/http_server.h"
 #include "agent/log.h"
 #include "agent/look.h"
+#include "agent/own_process.h"
 #include "agent/preflight.h"
 #include "agent/push_gateway.h"
 #include "agent/verbs.h"
@@ -40,6 +41,8 @@ constexpr std::chrono::milliseconds kTick{200}, kStartEvery{1'000}, kListenEvery
 constexpr std::chrono::milliseconds kTickOfAJob{20};
 // The agent before this one may still be on its way out.
 constexpr std::chrono::seconds kHandOver{9};
+
+double seconds(TimePoint time) { return static_cast<double>(to_micros(time)) / 1e6; }
 
 // What is true at the moment, for those who ask from other threads.
 template <typename T>
@@ -84,6 +87,9 @@ class Agent {
     published_.set(Metric::kRuntailBuildInfo, {build_version(), build_git_sha()}, 1);
     published_.set(Metric::kBuildInfo, {"runtail", build_version(), build_git_sha()}, 1);
     published_.set(Metric::kLedgerImbalance, {}, 0);
+    // There is no reload: what is in force was read at the start.
+    published_.set(Metric::kConfigReloadSuccessful, {}, 1);
+    published_.set(Metric::kConfigReloadTime, {}, seconds(started_at_));
     log_info("runtail " + std::string(build_version()) + " starts as " + config_.name);
     for (const std::string& warning : preflight(config_)) log_warn(warning);
     if (drain_ && isatty(STDIN_FILENO) == 1) log_info("waits for lines on the terminal; Ctrl-D ends them");
@@ -251,6 +257,13 @@ class Agent {
   void refresh() {
     const TimePoint now = clock_.now();
     published_.set(Metric::kUptimeSeconds, {"runtail"}, static_cast<double>((now - started_at_).count()) / 1e6);
+    const OwnProcess own = read_own_process(now);
+    published_.set(Metric::kOwnCpuTotal, {}, own.cpu_seconds);
+    published_.set(Metric::kOwnMemory, {}, static_cast<double>(own.resident_bytes));
+    published_.set(Metric::kOwnFds, {}, static_cast<double>(own.open_fds));
+    published_.set(Metric::kOwnFdsMax, {}, static_cast<double>(own.max_fds));
+    published_.set(Metric::kOwnThreads, {}, static_cast<double>(own.threads));
+    published_.set(Metric::kOwnStart, {}, seconds(own.started_at));
     if (const auto engine = current_.get()) {
       engine->refresh(now);
     } else {

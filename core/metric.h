@@ -42,6 +42,10 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
   X(kJobDuration, "trialsync_job_duration_seconds", histogram(kJobBuckets), "job_id,status",                           \
     "Duration of finished runs")                                                                                       \
   X(kJobLastSuccess, "trialsync_job_last_success_timestamp_seconds", kGauge, "job_id", "When the job last succeeded")  \
+  X(kJobRunsTotal, "trialsync_job_runs_total", kCounter, "job_id",                                                     \
+    "Runs that reached a verdict, once for each attempt that ended the run")                                           \
+  X(kJobRunFailuresTotal, "trialsync_job_run_failures_total", kCounter, "job_id",                                      \
+    "Those whose verdict is, or was, failed")                                                                          \
   X(kRecordsLoadedTotal, "trialsync_records_loaded_total", kCounter, "job_id,table",                                   \
     "Records loaded: line amounts, and at the end of a run what its total exceeds them by")                            \
   X(kTaskDuration, "trialsync_task_duration_seconds", histogram(kJobBuckets), "phase", "Duration of finished tasks")   \
@@ -64,6 +68,8 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
     "Runs that name a queue: enqueued, retry, success, failure")                                                       \
   X(kQueueJobsActive, "trialsync_queue_jobs_active", kGauge, "queue,job_type", "Runs of the queue that run")           \
   X(kJobsRunning, "trialsync_jobs_running", kGauge, "job_id", "Runs of the job that run")                              \
+  X(kJobStalled, "trialsync_job_stalled", kGauge, "job_id",                                                            \
+    "1 while a run of the job is open and silent for 15 minutes")                                                      \
   X(kDqCheckStatus, "trialsync_dq_check_status", kGauge, "job_id,table,check",                                         \
     "Result of the check as last logged: 0 pass, 1 warn, 2 fail")                                                      \
   X(kDbPoolWait, "trialsync_db_pool_wait_seconds", kGauge, "component", "Wait for a connection, as last logged")       \
@@ -129,6 +135,8 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
     "Ranges found already covered by another writer")                                                                  \
   X(kBufferSize, "runtail_buffer_size_bytes", kGauge, "", "Buffer on disk")                                            \
   X(kBufferLimit, "runtail_buffer_limit_bytes", kGauge, "", "Where files pause")                                       \
+  X(kBufferOldest, "runtail_buffer_oldest_timestamp_seconds", kGauge, "",                                              \
+    "When the oldest undelivered record was read; 0: all is delivered")                                                \
   X(kBufferDegraded, "runtail_buffer_degraded", kGauge, "", "1 while the buffer cannot be written")                    \
   X(kBufferLostTotal, "runtail_buffer_lost_total", kCounter, "", "Buffers set aside as corrupt or found missing")      \
   X(kSinkUp, "runtail_sink_up", kGauge, "sink", "1 when the last delivery worked")                                     \
@@ -141,6 +149,17 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
   X(kPushLastSuccess, "runtail_push_last_success_timestamp_seconds", kGauge, "", "When a push last worked")            \
   X(kStalled, "runtail_stalled", kGauge, "", "1: work waiting and no progress for 60 s")                               \
   X(kSeriesFoldedTotal, "runtail_series_folded_total", kCounter, "family", "Label sets folded into __other__")         \
+  X(kInternalErrorsTotal, "runtail_internal_errors_total", kCounter, "", "Faults of runtail itself that it got over")  \
+  X(kConfigReloadSuccessful, "runtail_config_last_reload_successful", kGauge, "",                                      \
+    "1: the configuration in force is the one read last")                                                              \
+  X(kConfigReloadTime, "runtail_config_last_reload_success_timestamp_seconds", kGauge, "",                             \
+    "When the configuration in force was read")                                                                        \
+  X(kOwnCpuTotal, "process_cpu_seconds_total", kCounter, "", "CPU time of this process, user and system")              \
+  X(kOwnMemory, "process_resident_memory_bytes", kGauge, "", "Resident memory of this process")                        \
+  X(kOwnFds, "process_open_fds", kGauge, "", "Open descriptors of this process")                                       \
+  X(kOwnFdsMax, "process_max_fds", kGauge, "", "Descriptors this process may have open")                               \
+  X(kOwnThreads, "process_threads", kGauge, "", "Threads of this process")                                             \
+  X(kOwnStart, "process_start_time_seconds", kGauge, "", "When this process started")                                  \
   X(kRuntailBuildInfo, "runtail_build_info", kGauge, "version,git_sha", "Always 1; the labels say what runs")
 
 enum class Metric : std::uint8_t {

@@ -30,6 +30,8 @@ struct Delivery {
   RecordOutcomes outcomes;  // kDelivered only
   // kDelivered only: lines this delivery set aside, by reason; those the chunks brought along are not among them.
   std::map<std::string, std::uint64_t> set_aside = {};
+  std::uint64_t internal_errors =
+      0;  // kDelivered only: statements of ours that contradicted themselves, made good since
 };
 
 // A destination. One call at a time, from one thread, but for deliver(). Idempotent: after a crash the same chunks come

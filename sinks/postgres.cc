@@ -195,6 +195,7 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
     written = delivery.write();
     delivered.outcomes += delivery.outcomes();
     for (const auto& [reason, count] : delivery.set_aside()) delivered.set_aside[reason] += count;
+    delivered.internal_errors += delivery.internal_errors();
     position_conflicts += delivery.position_conflicts();
   }
   if (written) {

@@ -90,6 +90,8 @@ PgOutcome<void> PostgresDelivery::write_events(std::size_t from, std::size_t to)
     }
     const PgError error = written.error();
     const PgVerdict verdict = judge(error);
+    // Two rows for one key: the fold is wrong, and row by row it cannot be.
+    internal_errors_ += error.sqlstate == "21000";
     const bool about_rows =
         verdict == PgVerdict::kBadRow || verdict == PgVerdict::kDuplicateRow || verdict == PgVerdict::kParentGone;
     if (!about_rows) return error;

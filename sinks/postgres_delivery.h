@@ -57,6 +57,7 @@ class PostgresDelivery {
   std::size_t position_conflicts() const { return positions_.conflicts(); }
   // Lines set aside by this delivery, by reason; not those the chunks brought along.
   const std::map<std::string, std::uint64_t>& set_aside() const { return set_aside_; }
+  std::uint64_t internal_errors() const { return internal_errors_; }
 
  private:
   // Why an event is not written.
@@ -119,6 +120,7 @@ class PostgresDelivery {
   RecordOutcomes outcomes_;
   std::vector<DeadLetter> dead_;
   std::map<std::string, std::uint64_t> set_aside_;
+  std::uint64_t internal_errors_ = 0;
 };
 
 }  // namespace runtail

@@ -21,7 +21,10 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
   const auto buffer = *DurableBuffer::open(config);
   Parser parser(built_in_dialects());
   Redactor redactor = *Redactor::make({});
-  const RedactedEvent& event = redactor.redact(parser.parse(R"({"msg":"m"})"));
+  RedactedEvent event = redactor.redact(parser.parse(R"({"msg":"m"})"));
+  event.fields.put_text(Field::kQueue, "mail");
+  RedactedEvent queued = event;
+  queued.kind = EventKind::kRunQueued;
   const std::uint64_t seed = test::seed();
   std::mt19937_64 random(seed);
   const auto below = [&](std::size_t limit) { return static_cast<int>(random() % limit); };
@@ -29,6 +32,9 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
 
   for (int history = 0; history < test::by_scale(2'000, 100'000); ++history) {
     std::vector<RunFact> facts;
+    // Of a run's queue the verdict of an attempt that is read first counts: it is checked where all agree.
+    const bool agrees = below(2) == 0;
+    const RunStatus agreed[] = {verdicts[below(4)], verdicts[below(4)]};
     for (int n = 0, count = 2 + below(6); n < count; ++n) {
       RunFact fact;
       fact.run_id.bytes[0] = 1;
@@ -36,6 +42,8 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
       fact.at = from_micros(below(4) * 1'000'000);
       fact.attempt = 1 + below(2);
       fact.status = fact.attempt_status = below(4) == 0 ? RunStatus::kRunning : verdicts[below(4)];
+      if (agrees && is_terminal(*fact.status)) fact.status = fact.attempt_status = agreed[fact.attempt - 1];
+      if (below(6) == 0) fact.status = fact.attempt_status = RunStatus::kQueued;
       fact.verdict_source = static_cast<VerdictSource>(below(3));
       fact.job_id = "orders";
       if (below(2)) fact.records_loaded = below(100);
@@ -46,10 +54,13 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
     std::map<int, std::pair<Stamp, RunStatus>> verdict_of;
     std::map<RunStatus, double> expected;
     double loaded = 0;
-    int retries = 0;
+    int retries = 0, enqueued = 0;
+    RunState row;
     for (const RunFact& fact : facts) {
       loaded += static_cast<double>(fact.records_loaded.value_or(0));
-      if (fact.attempt > 1) retries = 1;
+      if (fact.attempt > 1 && fact.status != RunStatus::kQueued) retries = 1;
+      if (fact.status == RunStatus::kQueued) enqueued = 1;
+      row.apply(fact);
       if (!is_terminal(*fact.status)) continue;
       auto& best = verdict_of[fact.attempt];
       best = std::max(
@@ -64,7 +75,7 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
     for (const RunFact& fact : facts) {
       Derived derived;
       derived.run = fact;
-      book.apply(derived, event);
+      book.apply(derived, fact.status == RunStatus::kQueued ? queued : event);
     }
     SCOPED_TRACE("seed " + std::to_string(seed) + " history " + std::to_string(history));
     for (const RunStatus status : verdicts) {
@@ -76,6 +87,19 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
     }
     ASSERT_EQ(metrics.value(Metric::kRecordsLoadedTotal, {"orders", "none"}), loaded);
     ASSERT_EQ(metrics.value(Metric::kJobRetriesTotal, {"orders"}), retries);
+    ASSERT_EQ(metrics.value(Metric::kJobRunsTotal, {"orders"}), static_cast<double>(verdict_of.size()));
+    const double running = row.state.status == RunStatus::kRunning ? 1 : 0;
+    ASSERT_EQ(metrics.value(Metric::kJobsRunning, {"orders"}), running);
+    ASSERT_EQ(metrics.value(Metric::kQueueJobsActive, {"mail", "none"}), running);
+    const auto of_queue = [&](const char* what) {
+      return metrics.value(Metric::kQueueJobsTotal, {"mail", "none", what});
+    };
+    ASSERT_EQ(of_queue("enqueued"), enqueued);
+    ASSERT_EQ(of_queue("retry"), retries);
+    if (agrees) {
+      ASSERT_EQ(of_queue("success"), expected[RunStatus::kSuccess]);
+      ASSERT_EQ(of_queue("failure"), expected[RunStatus::kFailed]);
+    }
   }
 }
 

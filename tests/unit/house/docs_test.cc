@@ -83,7 +83,10 @@ std::vector<std::string> blocks_of(std::string_view text, std::string_view langu
 TEST(Docs, MetricsPageListsEveryFamilyWithItsTypeAndLabels) {
   std::map<std::string, std::string> documented;  // name -> "type labels"
   for (const std::vector<std::string>& row : table_rows(read_text(kRoot / "docs/metrics.md"))) {
-    if (row.size() < 4 || (!row[0].starts_with("trialsync_") && !row[0].starts_with("runtail_"))) continue;
+    if (row.size() < 4 ||
+        (!row[0].starts_with("trialsync_") && !row[0].starts_with("runtail_") && !row[0].starts_with("process_"))) {
+      continue;
+    }
     EXPECT_TRUE(documented.emplace(row[0], row[1] + " " + row[2]).second) << row[0] << " is listed twice";
     EXPECT_FALSE(row[3].empty()) << row[0] << " says nothing";
   }
