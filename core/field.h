@@ -134,7 +134,7 @@ enum class FieldType : std::uint8_t {
   X(kResource, "resource", kName)                  \
   X(kRecordsSynced, "records_synced", kInt)        \
   X(kCursor, "cursor", kId)                        \
-  X(kParentJobId, "parent_job_id", kName)           \
+  X(kParentJobId, "parent_job_id", kName)          \
   X(kMetrics, "metrics", kJson)
 
 enum class Field : std::uint8_t {

@@ -12,11 +12,12 @@ namespace runtail::test {
 namespace {
 
 TEST(Kill9, AtRandomMomentsLosesNothingAndRepeatsNothing) {
-  const int kills = by_scale(15, 200);
+  const int kills = by_scale(50, 200);
   WorkloadOptions options;
   options.seed = seed();
   options.lines = by_scale<std::uint64_t>(20'000, 200'000);
   options.event_runs = 0.3;
+  options.service_lines = 0.2;
   std::mt19937_64 random(seed());
   const auto below = [&random](std::uint64_t bound) { return random() % bound; };
 

@@ -1,6 +1,7 @@
 #include "tests/support/agent_process.h"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <simdjson.h>
@@ -61,10 +62,10 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-HttpAnswer http_get(int port, const std::string& path) {
+HttpAnswer http_get(int port, const std::string& path, std::chrono::seconds patience_of_reads) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = loopback(port);
-  const timeval patience{10, 0};
+  const timeval patience{patience_of_reads.count(), 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   std::string answer;
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
@@ -132,15 +133,23 @@ bool AgentProcess::start_healthy() {
 }
 
 void AgentProcess::kill9() {
+  expect_ledgers_closed();
   process_->signal(SIGKILL);
   process_->wait();
 }
 
 AgentProcess::Ended AgentProcess::terminate(Deadline deadline) {
+  expect_ledgers_closed();
   const auto begin = std::chrono::steady_clock::now();
   process_->signal(SIGTERM);
   const int exit_code = process_->wait(deadline).value_or(-1);
   return {exit_code, std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin)};
+}
+
+void AgentProcess::expect_ledgers_closed() const {
+  const HttpAnswer answer = http_get(port_, "/metrics", std::chrono::seconds(1));
+  if (answer.status != 200) return;
+  EXPECT_EQ(parse_metrics(answer.body).sum("runtail_ledger_imbalance"), 0) << log();
 }
 
 std::optional<Scrape> AgentProcess::scrape() const {

@@ -19,7 +19,7 @@ struct HttpAnswer {
   std::string body;
 };
 // GET on 127.0.0.1.
-HttpAnswer http_get(int port, const std::string& path);
+HttpAnswer http_get(int port, const std::string& path, std::chrono::seconds patience = std::chrono::seconds(10));
 // A TCP port of 127.0.0.1 nobody listens on now.
 int free_port();
 
@@ -57,6 +57,7 @@ class AgentProcess {
   pid_t pid() const { return process_->pid(); }
   void signal(int number) const { process_->signal(number); }
 
+  // Both ask first whether the ledgers close, if it answers at once: whatever a test is about, they must.
   void kill9();
   struct Ended {
     int exit_code = -1;  // -1: still running after the deadline
@@ -84,6 +85,7 @@ class AgentProcess {
   std::uint64_t peak_kib() const;  // VmHWM
 
  private:
+  void expect_ledgers_closed() const;
   std::uint64_t status_kib(std::string_view key) const;
   const AgentSetup setup_;
   const std::filesystem::path buffer_, config_path_, log_path_;

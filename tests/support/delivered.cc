@@ -42,6 +42,22 @@ void expect_same_values(const std::map<std::string, double>& got, const std::map
 
 std::string ms_of(const std::string& column) { return "(extract(epoch FROM " + column + ") * 1000)::bigint"; }
 
+// Every series of the families that services move.
+void expect_services(const Scrape& page, const ServiceCounts& expected) {
+  std::map<std::string, double> found;
+  for (const Sample& sample : page.samples) {
+    if (sample.value == 0) continue;
+    std::string key = sample.name + '{';
+    for (const auto& [name, value] : sample.labels) key += (key.ends_with('{') ? "" : ",") + name + '=' + value;
+    key += '}';
+    const auto is_family = [&](const auto& each) { return each.first.starts_with(sample.name + '{'); };
+    if (std::any_of(expected.samples.begin(), expected.samples.end(), is_family)) found[key] = sample.value;
+  }
+  std::map<std::string, double> wanted = expected.samples;
+  std::erase_if(wanted, [](const auto& each) { return each.second == 0; });
+  expect_same_values(found, wanted, "what services say");
+}
+
 }  // namespace
 
 std::vector<std::string> Sql::rows(const std::string& query) const {
@@ -152,12 +168,25 @@ void expect_counters(const AgentProcess& agent, const Expected& expected) {
                      "job_retries_total");
   expect_same_values(page->by("trialsync_records_loaded_total", "job_id", "table"), expected.records_loaded_total,
                      "records_loaded_total");
+  double runs = 0, failures = 0, running = 0;
+  for (const auto& [key, count] : expected.jobs_total) runs += count;
+  for (const auto& [key, count] : expected.job_failures_total) failures += count;
+  for (const ExpectedRun& run : expected.runs) running += run.status == "running";
+  EXPECT_EQ(page->sum("trialsync_job_runs_total"), runs);
+  EXPECT_EQ(page->sum("trialsync_job_run_failures_total"), failures);
+  EXPECT_EQ(page->sum("trialsync_jobs_running"), running);
+  expect_services(*page, expected.services);
 }
 
 void expect_delivered(const Sql& sql, const AgentProcess& agent, const Expected& expected) {
   expect_every_line_once(sql, expected.lines);
   expect_runs(sql, expected);
   expect_counters(agent, expected);
+  for (const auto& [table, rows] : {std::pair("spans", expected.services.spans),
+                                    {"chat_messages", expected.services.chats},
+                                    {"document_events", expected.services.documents}}) {
+    EXPECT_EQ(sql.number(std::string("SELECT count(*) FROM observability.") + table), rows) << table;
+  }
 }
 
 void expect_local_runs(const AgentProcess& agent, const Expected& expected) {

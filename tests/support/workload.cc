@@ -110,6 +110,12 @@ bool Workload::next(std::string& line) {
   line.clear();
   if (traceback_left_ > 0) {
     traceback(line);
+  } else if (options_.service_lines > 0 && chance(options_.service_lines)) {
+    now_us_ += 1000 + static_cast<std::int64_t>(below(20'000));
+    std::string time;
+    append_time(time, now_us_ / 1000);
+    service_lines_.next(line, time, expected_.lines, [this](std::uint64_t bound) { return below(bound); });
+    ++levels_[kInfo];
   } else {
     lifecycle_line(line);
   }
@@ -164,6 +170,7 @@ void Workload::queue(Slot& slot) {
   msg_ = "job queued";
   if (slot.by_event) {
     event_ = "run.queued";
+    ++queue_events_[0];
     extra_ = ",\"max_attempts\":3,\"queue\":\"nightly\"";
     if (chance(0.5)) {
       run.scheduled_ms = ms_ - 5000;
@@ -268,6 +275,7 @@ bool Workload::end(Slot& slot) {
     extra_ += ",\"status\":\"failed\"";
     phase_ = {};
     event_ = "attempt.finished";
+    ++queue_events_[3];
     if (slot.attempt < 3) {
       slot.stage = Slot::Stage::kNextAttempt;
       return false;
@@ -292,6 +300,7 @@ void Workload::finish_well(Slot& slot) {
     event_ = "run.finished";
     const std::uint64_t kind = below(20);
     ended = kind == 0 ? 2 : kind == 1 ? 3 : 0;
+    if (ended == 0) ++queue_events_[2];
     // Some of the spellings of one word.
     static constexpr std::array<std::string_view, 3> kSuccess = {"success", "Succeeded", "COMPLETED"};
     extra_ = ",\"status\":\"";
@@ -329,6 +338,7 @@ void Workload::next_attempt(Slot& slot) {
   slot.task_open = false;
   phase_ = {};
   event_ = "attempt.started";
+  ++queue_events_[1];
   msg_ = "attempt started";
 }
 
@@ -545,6 +555,14 @@ Expected Workload::expected() const {
   }
   for (std::size_t i = 0; i < kLevels.size(); ++i) {
     if (levels_[i] > 0) out.json_lines_by_level[std::string(kLevels[i])] = static_cast<double>(levels_[i]);
+  }
+  out.services = service_lines_.counts();
+  constexpr std::array<std::string_view, 4> kQueueEvents = {"enqueued", "retry", "success", "failure"};
+  for (std::size_t i = 0; i < kQueueEvents.size(); ++i) {
+    if (queue_events_[i] == 0) continue;
+    out.services
+        .samples["trialsync_queue_jobs_total{event=" + std::string(kQueueEvents[i]) + ",job_type=none,queue=nightly}"] =
+        queue_events_[i];
   }
   return out;
 }

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/service_lines.h"
+
 namespace runtail::test {
 
 struct WorkloadOptions {
@@ -25,6 +27,8 @@ struct WorkloadOptions {
   // one run and ids that are no UUIDs. The others are told by `phase`, and a retry is a new run.
   double event_runs = 0;
   std::uint32_t active_runs = 40;
+  // Share of the lines that are of services beside the runs (tests/support/service_lines.h).
+  double service_lines = 0;
 };
 
 // What must come out. Folded while the lines are made, from what the log contract says; shares nothing with the
@@ -56,6 +60,7 @@ struct Expected {
   // trialsync_*: value by "job|status", "job|category", "job", "job|table", "level". Series at 0 are absent.
   std::map<std::string, double> jobs_total, job_failures_total, job_retries_total, records_loaded_total;
   std::map<std::string, double> json_lines_by_level;
+  ServiceCounts services;  // with queue_jobs_total of the runs told by `event`
 };
 
 class Workload {
@@ -124,6 +129,8 @@ class Workload {
   std::string second_text_;  // "2026-03-01T00:00:02."
   std::vector<Slot> slots_;
   unsigned traceback_left_ = 0;
+  ServiceLines service_lines_;
+  std::array<double, 4> queue_events_{};  // enqueued, retry, success, failure
   std::vector<JobCounts> jobs_;
   std::array<std::uint64_t, 4> levels_{};  // DEBUG, INFO, WARN, ERROR
   Expected expected_;
