@@ -267,6 +267,7 @@ void DryRun::take_unit(const Unit& unit) {
     summary_.unknown_statuses += event->violations >> static_cast<int>(ContractViolation::kUnknownStatus) & 1;
     RedactedEvent& safe = line.part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
     set_time(unit, safe);
+    if (event->run_is_process && !safe.fields.has(Field::kRunId)) safe.fields.put_text(Field::kRunId, job_id_);
     line.is_row = safe.stored = dropped.empty() && !event->is_further;
     deriver_.derive(safe, {&*ids_, unit.offset + line.part, job_id_, 4}, derived_);
     fold(safe);

@@ -320,6 +320,7 @@ std::optional<LineBlock> JournalSource::give() {
   ends_.resize(units_.size(), offset_of(current_->next));
   std::uint64_t to = std::max(before.emitted, offset_of(has_open ? current_->behind_missing : current_->next));
   LineBlock block;
+  block.has_many_processes = true;
   for (std::size_t i = 0; i < units_.size(); ++i) {
     const Unit& unit = units_[i];
     to = std::max(to, ends_[i]);

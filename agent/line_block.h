@@ -51,6 +51,7 @@ struct AgentNote {
 struct LineDefaults {
   std::vector<std::pair<Field, std::string>> fields;  // contract fields, put where the line has none
   std::string context;                // members of log_events.context: "\"k8s.pod\":\"a\",\"team\":\"etl\"", or ""
+  std::string process;                // which process printed them, for tools that name no run; "": the file says
   std::optional<TimeZone> time_zone;  // for times without offset; nothing: UTC
 };
 
@@ -65,6 +66,7 @@ struct LineBlock {
   std::string default_job_id;
   std::int16_t default_job_rank = 4;
   const LineDefaults* defaults = nullptr;  // the source keeps them; null: none
+  bool has_many_processes = false;         // one position, lines of many processes: a journal
   bool with_next = false;                  // durable only together with the source's next block
   std::vector<StateEntry> state;           // the source's own entries, durable with the block
   std::vector<std::string> forget;         // keys of entries the source needs no more, gone with the block

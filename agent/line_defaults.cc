@@ -124,4 +124,20 @@ void put_defaults(const LineDefaults& defaults, Output output, RedactedEvent& ev
   event.context = context;
 }
 
+void put_process_run(const LineBlock& block, RedactedEvent& event, std::string& text) {
+  if (block.has_many_processes || event.fields.has(Field::kRunId)) return;
+  if (!block.wrapper_run.is_nil()) {
+    text = to_string(block.wrapper_run);
+    event.fields.put_uuid(Field::kRunId, block.wrapper_run, text);
+    if (!block.wrapper_job.empty() && !event.fields.has(Field::kJobId)) {
+      put_default(event.fields, Field::kJobId, block.wrapper_job);
+    }
+    return;
+  }
+  const bool is_named = block.defaults && !block.defaults->process.empty();
+  const FileIdentity& file = block.position.file;
+  text = is_named ? block.defaults->process : to_hex(file.file_key) + "." + std::to_string(file.generation);
+  put_default(event.fields, Field::kRunId, text);
+}
+
 }  // namespace runtail

@@ -26,4 +26,8 @@ void append_missing_members(std::string& object, std::string_view members, std::
 // memory for the event's new context, and outlives the event; its old one lies elsewhere.
 void put_defaults(const LineDefaults& defaults, Output output, RedactedEvent& event, std::string& context);
 
+// Of a tool that names no run, the process is one: as its wrapper calls it, else by its container, else by its file. Not
+// where many processes share a position. An event that names a run stays as it is. `text` is memory, as `context` is.
+void put_process_run(const LineBlock& block, RedactedEvent& event, std::string& text);
+
 }  // namespace runtail

@@ -141,6 +141,7 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     time_.put(line, safe);
     if (block.defaults) put_defaults(*block.defaults, line.output, safe, context_);
     if (worker_ids_) worker_ids_->put_into(safe.fields);
+    if (event->run_is_process) put_process_run(block, safe, process_run_);
     if (part == 0 && !is_dropped) {
       if (block.on_redacted) {
         json_.clear();

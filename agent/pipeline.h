@@ -118,6 +118,7 @@ class Pipeline {
   std::uint64_t failed_closed_ = 0;        // lines that redaction failed on
   std::uint64_t over_budget_ = 0;          // lines with a text that was too much work
   std::uint64_t orphans_ = 0;
+  std::string process_run_;                      // of the event being taken
   std::map<std::string, std::uint64_t> bodies_;  // lines dropped for what they hold, by rule
   LineOutcome line_outcome_ = LineOutcome::kStored;
 };

@@ -189,6 +189,7 @@ void ReplayReader::take_events(const LineBlock& block, const Line& line, const L
     RedactedEvent& safe = part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
     time_.put(line, safe);
     put_defaults(*block.defaults, line.output, safe, context_);
+    if (event->run_is_process) put_process_run(block, safe, process_run_);
     if (part == 0 && !is_dropped) outcome = outcome_of(safe, line.offset);
     safe.stored = outcome == LineOutcome::kStored && !event->is_further;
     add_event(block, line.offset + part, line.length - part, safe, out);

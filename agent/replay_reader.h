@@ -104,7 +104,7 @@ class ReplayReader {
   std::optional<EventIds> ids_;
   LineTime time_;
   StreamMemory memory_;
-  std::string context_;
+  std::string context_, process_run_;
   Derived derived_;
   std::optional<FileBytes> again_;  // for the bytes before a place inside of a block
 };

@@ -26,6 +26,7 @@ FramingSettings framing_of(const SourceConfig& source, std::size_t line_bytes_ma
 void name_pod(const PodPath& pod, std::string& stream, std::string& default_job, LineDefaults& defaults) {
   stream = pod.pod_namespace + "/" + pod.uid + "/" + pod.container;
   default_job = pod.pod_namespace + "/" + pod.container;
+  defaults.process = pod.uid + "/" + pod.container + "/" + std::to_string(pod.restarts);
   std::string& context = defaults.context;
   if (!context.empty()) context += ',';
   context += "\"k8s.namespace\":\"" + pod.pod_namespace + "\",\"k8s.pod\":\"" + pod.pod + "\",\"k8s.container\":\"" +

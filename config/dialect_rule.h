@@ -46,6 +46,7 @@ enum class Conversion : std::uint8_t {
   kUtc,              // a time without offset is UTC, whatever the source's zone
   kExitCode,         // none if negative
   kSignal,           // -9 -> 9; none if not negative
+  kColumnTypes,      // {name: {"type": t}} or [{"name": n, "type": t}] -> {name: t}
 };
 
 // Where a value comes from.
@@ -100,6 +101,7 @@ struct ToolFormat {
   std::vector<EventRule> lines;     // of lines that are no JSON; each has a text
   std::vector<std::string> broken;  // JSON that cannot be parsed is dropped if one of these stands in it, blanks aside
   std::vector<std::string> inner;   // members that may hold a whole line as text
+  bool run_is_process = false;      // a line without a run is of the run that its process is
   bool keeps_rest = false;          // members that mean nothing here stay, as those of a native line do
 };
 

@@ -24,8 +24,9 @@ constexpr std::array kValueTests{NamedKind{"not", Kind::kNoneOf}, NamedKind{"beg
                                  NamedKind{"has", Kind::kHas}, NamedKind{"above", Kind::kAbove},
                                  NamedKind{"below", Kind::kBelow}};
 
-constexpr std::array<std::string_view, 9> kConversions = {
-    "none", "seconds", "nanoseconds", "trailing_integer", "identifier", "last_part", "utc", "exit_code", "signal"};
+constexpr std::array<std::string_view, 10> kConversions = {
+    "none",      "seconds", "nanoseconds", "trailing_integer", "identifier",
+    "last_part", "utc",     "exit_code",   "signal",           "column_types"};
 
 std::vector<std::string> names_of(const auto& named) {
   std::vector<std::string> names;
@@ -45,8 +46,8 @@ std::string index(std::size_t i) { return "[" + std::to_string(i) + "]"; }
 }  // namespace
 
 const std::vector<std::string>& ToolFormatReader::parts() {
-  static const std::vector<std::string> kParts = {"order",  "detect", "rules", "lines",
-                                                  "broken", "inner",  "rest",  "level_numbers"};
+  static const std::vector<std::string> kParts = {"order", "detect", "rules", "lines",        "broken",
+                                                  "inner", "rest",   "run",   "level_numbers"};
   return kParts;
 }
 
@@ -77,6 +78,9 @@ void ToolFormatReader::read(const std::string& part, const YAML::Node& value, To
     into.broken = texts(value, part);
   } else if (part == "inner") {
     into.inner = texts(value, part);
+  } else if (part == "run") {
+    into.run_is_process = text(value, part) == "process";
+    if (!into.run_is_process) complain_(value, part, "must be process: a line without run_id is of its process's run");
   } else if (part == "rest") {
     const std::string word = text(value, part);
     if (word != "keep" && word != "drop") complain_(value, part, "must be keep or drop");

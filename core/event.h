@@ -147,6 +147,7 @@ struct LogEvent {
   std::string_view dialect;  // which one claimed it: "native", "dbt", "text"
   // Not empty: the line holds data or a body that must not be kept, and what it is. The event has counts and ids only.
   std::string_view drop;
+  bool run_is_process = false;   // a run this event names none of is the process that printed the line
   bool is_further = false;       // one more event of a line that has given one: its facts count, the line does not
   bool repaired = false;         // bytes were replaced to make it valid text
   std::uint32_t violations = 0;  // bits of ContractViolation

@@ -135,7 +135,8 @@ enum class FieldType : std::uint8_t {
   X(kRecordsSynced, "records_synced", kInt)        \
   X(kCursor, "cursor", kId)                        \
   X(kParentJobId, "parent_job_id", kName)          \
-  X(kMetrics, "metrics", kJson)
+  X(kMetrics, "metrics", kJson)                    \
+  X(kTaskAttempt, "task_attempt", kInt)
 
 enum class Field : std::uint8_t {
 #define RUNTAIL_ENUM(enumerator, name, type) enumerator,

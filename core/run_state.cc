@@ -155,7 +155,13 @@ void AttemptState::apply(const RunFact& fact) {
   set_once(ruleset, fact.ruleset);
 }
 
-void TaskState::apply(const RunFact& fact) {
+void TaskState::apply(const RunFact& given) {
+  RunFact of_task;
+  if (given.task_attempt) {
+    of_task = given;
+    of_task.attempt = *given.task_attempt;
+  }
+  const RunFact& fact = given.task_attempt ? of_task : given;
   task_run_id = fact.task_run_id;
   run_id = fact.run_id;
   attempt_no = std::max(attempt_no, fact.attempt);

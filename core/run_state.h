@@ -105,6 +105,7 @@ struct RunFact {
   Uuid task_run_id;
   std::string_view external_task_id, task_name, phase, table, span_id;
   std::optional<RunStatus> task_status;
+  std::optional<std::int32_t> task_attempt;  // of the task itself; none: that of the run
 };
 
 // Set-once texts of a run, in the order of columns.

@@ -212,6 +212,9 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
                                                                          : task_run_id_of(fact.run_id, task_text);
       fact.external_task_id = value && value->kind == FieldValue::Kind::kUuid ? std::string_view{} : task_id;
       fact.task_name = task;
+      if (const auto number = fields.integer(Field::kTaskAttempt)) {
+        fact.task_attempt = static_cast<std::int32_t>(*number);
+      }
       fact.phase = fields.text(Field::kPhase);
       fact.span_id = fields.text(Field::kSpanId);
     }

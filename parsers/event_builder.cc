@@ -32,6 +32,7 @@ void EventBuilder::begin_event(LineShape shape, const DialectSpec& spec) {
   event.shape = shape;
   event.dialect = spec.name;
   event.drop = {};
+  event.run_is_process = spec.tool && spec.tool->run_is_process;
   event.is_further = false;
   event.kind = EventKind::kPlain;
   event.level = Level::kInfo;

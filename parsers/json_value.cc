@@ -62,6 +62,7 @@ bool in_range(Field field, std::int64_t value) {
   switch (field) {
     case Field::kAttempt:
     case Field::kMaxAttempts:
+    case Field::kTaskAttempt:
       return value >= 1 && value <= 1'000'000;
     case Field::kHttpStatus:
       return value >= 100 && value <= 599;

@@ -125,7 +125,7 @@ struct Parser::State {
       }
       ways.push_back({needs, &tool});
     }
-    for (const std::string& mark : spec.tool->broken) marks.emplace_back(mark, spec.name + "_unparsable");
+    marks.insert(marks.end(), spec.tool->broken.begin(), spec.tool->broken.end());
     if (!spec.tool->lines.empty()) of_text.push_back(&tool);
   }
 
@@ -157,7 +157,7 @@ struct Parser::State {
   std::map<std::string, std::size_t> hints;                  // name -> bit
   std::vector<std::pair<std::uint64_t, ToolDialect*>> ways;  // bits needed -> who may claim the line
   std::unordered_map<std::uint64_t, std::vector<ToolDialect*>> by_hints;
-  std::vector<std::pair<std::string, std::string>> marks;  // of bodies; what a line with one is counted as
+  std::vector<std::string> marks;  // of bodies that must not be kept
   JsonText json, inner_json;
 
   // Of the line at hand.
@@ -257,14 +257,13 @@ void Parser::State::look_inside() {
 // Of a body that must not be kept, in JSON nobody can read, not even the beginning is.
 bool Parser::State::is_unkept(std::string_view text) {
   if (text.find('"') == std::string_view::npos) return false;
-  for (const auto& [mark, rule] : marks) {
-    if (!has_mark(text, mark)) continue;
-    builder.begin_event(LineShape::kText, text_spec);
-    builder.event.drop = rule;
-    reader = nullptr;
-    return true;
+  if (std::none_of(marks.begin(), marks.end(), [text](const std::string& mark) { return has_mark(text, mark); })) {
+    return false;
   }
-  return false;
+  builder.begin_event(LineShape::kText, text_spec);
+  builder.event.drop = "unparsable_body";
+  reader = nullptr;
+  return true;
 }
 
 void Parser::State::read_text(std::string_view line) {

@@ -14,6 +14,8 @@ namespace dom = simdjson::dom;
 
 namespace {
 
+constexpr std::size_t kColumnsMax = 2000;
+
 std::string_view last_part(std::string_view text) { return text.substr(text.rfind('.') + 1); }
 
 std::optional<std::int64_t> trailing_integer(std::string_view text) {
@@ -29,6 +31,58 @@ std::optional<std::int64_t> trailing_integer(std::string_view text) {
 bool names_run_or_task(Field field) {
   return field == Field::kRunId || field == Field::kJobId || field == Field::kTaskRunId || field == Field::kTask ||
          field == Field::kParentRunId || field == Field::kDataset;
+}
+
+// "integer" of {"type": "integer"}, "null|integer" of {"type": ["null", "integer"]}; "" if it says none.
+std::string type_of_column(const dom::element& column) {
+  std::string_view text;
+  dom::element type;
+  dom::object object;
+  dom::array several;
+  if (column.get(text) == simdjson::SUCCESS) return std::string(text);
+  if (column.get(object) != simdjson::SUCCESS || object.at_key("type").get(type) != simdjson::SUCCESS) return "";
+  if (type.get(text) == simdjson::SUCCESS) return std::string(text);
+  std::string joined;
+  if (type.get(several) != simdjson::SUCCESS) return "";
+  for (const dom::element each : several) {
+    if (each.get(text) != simdjson::SUCCESS) continue;
+    if (!joined.empty()) joined += '|';
+    joined += text;
+  }
+  return joined;
+}
+
+// As a member of the line: names and types of columns, nothing else of what describes them.
+bool put_columns(Field field, const dom::element& columns, EventBuilder& builder) {
+  std::vector<JsonNode>& rest = builder.event.rest;
+  const std::size_t top = rest.size();
+  JsonNode& whole = rest.emplace_back();
+  whole.kind = JsonNode::Kind::kObject;
+  whole.is_field = true;
+  whole.key = spec_of(field).name;
+  const auto add = [&](std::string_view name, const dom::element& column) {
+    if (rest.size() - top > kColumnsMax) return;
+    JsonNode& node = rest.emplace_back();
+    node.kind = JsonNode::Kind::kString;
+    node.key = name;
+    node.text = builder.keep(type_of_column(column));
+    node.end = static_cast<std::uint32_t>(rest.size());
+  };
+  dom::object by_name;
+  dom::array list;
+  if (columns.get(by_name) == simdjson::SUCCESS) {
+    for (const auto [name, column] : by_name) add(name, column);
+  } else if (columns.get(list) == simdjson::SUCCESS) {
+    for (const dom::element column : list) {
+      dom::object object;
+      std::string_view name;
+      if (column.get(object) != simdjson::SUCCESS || object.at_key("name").get(name) != simdjson::SUCCESS) continue;
+      add(name, column);
+    }
+  }
+  rest[top].end = static_cast<std::uint32_t>(rest.size());
+  if (rest.size() == top + 1) rest.pop_back();
+  return rest.size() > top;
 }
 
 }  // namespace
@@ -231,6 +285,7 @@ bool ToolDialect::take(Field field, const LineValue& value, Conversion conversio
   }
   if (type == FieldType::kJson) {
     if (value.kind != LineValue::Kind::kTree) return false;
+    if (conversion == Conversion::kColumnTypes) return put_columns(field, value.tree, builder);
     builder.put(field, value.tree);
     return true;
   }

@@ -49,6 +49,7 @@ std::string rule_of(Field field) {
   switch (field) {
     case Field::kAttempt:
     case Field::kMaxAttempts:
+    case Field::kTaskAttempt:
       return R"({"type": "integer", "minimum": 1, "maximum": 1000000})";
     case Field::kHttpStatus:
       return R"({"type": "integer", "minimum": 100, "maximum": 599})";
