@@ -47,17 +47,20 @@ enum class Conversion : std::uint8_t {
   kExitCode,         // none if negative
   kSignal,           // -9 -> 9; none if not negative
   kColumnTypes,      // {name: {"type": t}} or [{"name": n, "type": t}] -> {name: t}
+  kEpochParts,       // seconds and nanoseconds, joined by a blank -> a time
 };
 
 // Where a value comes from.
 struct ValueSource {
-  std::vector<std::string> paths;  // more than one: those that are there, with `with` between
+  std::vector<std::string> paths;  // more than one: those that are there, with `with` between; so are texts of an array
   std::string with;
-  std::string constant;  // where paths are empty
+  std::string constant;  // where paths and sum are empty
+  std::string sum;       // path through arrays: the numbers at its ends, added up; none: no value
   Conversion conversion = Conversion::kNone;
   std::map<std::string, std::string> words;  // not empty: value -> what it means; others are no value
   std::vector<std::string> unless;           // values that are none
   std::string after;                         // only what follows this text in the value
+  std::string before;                        // put before the value
 };
 
 // The first source with a value the field can hold counts.
@@ -81,12 +84,16 @@ struct EventRule {
   std::vector<TextPiece> text;
   bool from_beginning = false;  // the text begins with the first piece
   EventKind kind = EventKind::kPlain;
+  // kExit: the line shows that there was an end, not how it went; what another line says of it wins.
+  VerdictSource verdict_source = VerdictSource::kLog;
   // Not empty: of such a line nothing is kept but values of typed fields and names of what they count. It is counted
   // so.
   std::string drop;
-  std::vector<FieldSources> fields;  // asked before the dialect's own
-  std::vector<Field> without;        // of the dialect's own fields those that do not count here
-  // Path of an array: an event for each of its elements. Paths that begin with "@." go on from there.
+  std::vector<FieldSources> fields;    // asked before the dialect's own
+  std::vector<ValueSource> ts, level;  // so are these
+  std::vector<Field> without;          // of the dialect's own fields those that do not count here
+  // Path of an array: an event for each of its elements. Paths that begin with "@." go on from there, those with "@^."
+  // from the element of the array around it, "@^^." from the one around that.
   std::string each;
   std::vector<EventRule> also;  // further events that the same line states
 };
@@ -102,7 +109,10 @@ struct ToolFormat {
   std::vector<std::string> broken;  // JSON that cannot be parsed is dropped if one of these stands in it, blanks aside
   std::vector<std::string> inner;   // members that may hold a whole line as text
   bool run_is_process = false;      // a line without a run is of the run that its process is
-  bool keeps_rest = false;          // members that mean nothing here stay, as those of a native line do
+  // Path of the object whose members are those of a native line, ".": the line itself; such a dialect says where else
+  // time, level and fields may stand, and has no rules.
+  std::string contract;
+  bool keeps_rest = false;  // members that mean nothing here stay, as those of a native line do
 };
 
 // What a line gives, event by event: field (or dialect, event, level, ts, drop) -> text.

@@ -24,9 +24,9 @@ constexpr std::array kValueTests{NamedKind{"not", Kind::kNoneOf}, NamedKind{"beg
                                  NamedKind{"has", Kind::kHas}, NamedKind{"above", Kind::kAbove},
                                  NamedKind{"below", Kind::kBelow}};
 
-constexpr std::array<std::string_view, 10> kConversions = {
-    "none",      "seconds", "nanoseconds", "trailing_integer", "identifier",
-    "last_part", "utc",     "exit_code",   "signal",           "column_types"};
+constexpr std::array<std::string_view, 11> kConversions = {
+    "none", "seconds",   "nanoseconds", "trailing_integer", "identifier", "last_part",
+    "utc",  "exit_code", "signal",      "column_types",     "epoch_parts"};
 
 std::vector<std::string> names_of(const auto& named) {
   std::vector<std::string> names;
@@ -46,8 +46,8 @@ std::string index(std::size_t i) { return "[" + std::to_string(i) + "]"; }
 }  // namespace
 
 const std::vector<std::string>& ToolFormatReader::parts() {
-  static const std::vector<std::string> kParts = {"order", "detect", "rules", "lines",        "broken",
-                                                  "inner", "rest",   "run",   "level_numbers"};
+  static const std::vector<std::string> kParts = {"order", "detect", "rules", "lines",    "broken",
+                                                  "inner", "rest",   "run",   "contract", "level_numbers"};
   return kParts;
 }
 
@@ -81,6 +81,8 @@ void ToolFormatReader::read(const std::string& part, const YAML::Node& value, To
   } else if (part == "run") {
     into.run_is_process = text(value, part) == "process";
     if (!into.run_is_process) complain_(value, part, "must be process: a line without run_id is of its process's run");
+  } else if (part == "contract") {
+    into.contract = text(value, part);
   } else if (part == "rest") {
     const std::string word = text(value, part);
     if (word != "keep" && word != "drop") complain_(value, part, "must be keep or drop");
@@ -197,7 +199,8 @@ std::vector<ValueSource> ToolFormatReader::read_sources(const YAML::Node& node, 
 }
 
 ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::string& at) const {
-  static const std::vector<std::string> kKeys = {"path", "paths", "with", "value", "as", "words", "unless", "after"};
+  static const std::vector<std::string> kKeys = {"path", "paths", "with",   "value", "sum",
+                                                 "as",   "words", "unless", "after", "before"};
   ValueSource source;
   if (node.IsScalar()) {
     source.paths.push_back(text(node, at));
@@ -220,10 +223,14 @@ ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::str
     } else if (name == "value") {
       source.constant = text(entry.second, key);
       has_value = true;
+    } else if (name == "sum") {
+      source.sum = text(entry.second, key);
     } else if (name == "as") {
       source.conversion = read_conversion(text(entry.second, key), entry.second, key);
     } else if (name == "unless") {
       source.unless = texts(entry.second, key);
+    } else if (name == "before") {
+      source.before = text(entry.second, key);
     } else if (name == "after") {
       source.after = text(entry.second, key);
     } else if (name == "words") {
@@ -236,7 +243,9 @@ ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::str
       complain_(entry.first, key, "unknown key" + did_you_mean(name, kKeys));
     }
   }
-  if (source.paths.empty() != has_value) complain_(node, at, "needs either path (or paths) or value");
+  if (!source.paths.empty() + has_value + !source.sum.empty() != 1) {
+    complain_(node, at, "needs one of path (or paths), value and sum");
+  }
   return source;
 }
 
@@ -261,7 +270,8 @@ std::vector<EventRule> ToolFormatReader::read_rules(const YAML::Node& list, cons
 }
 
 EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& at) const {
-  static const std::vector<std::string> kKeys = {"when", "text", "event", "drop", "fields", "without", "each", "also"};
+  static const std::vector<std::string> kKeys = {"when",    "text", "event", "verdict", "drop", "fields",
+                                                 "without", "each", "also",  "ts",      "level"};
   EventRule rule;
   if (!map.IsMap()) {
     complain_(map, at, "expected {when, event, fields, ...}");
@@ -284,10 +294,20 @@ EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& 
       if (to_string(rule.kind) != word) {
         complain_(entry.second, key, "no kind of event \"" + word + "\"" + did_you_mean(word, names));
       }
+    } else if (name == "verdict") {
+      if (text(entry.second, key) == "exit") {
+        rule.verdict_source = VerdictSource::kExit;
+      } else {
+        complain_(entry.second, key, "must be exit: an end is seen, not how it went");
+      }
     } else if (name == "drop") {
       rule.drop = text(entry.second, key);
     } else if (name == "fields") {
       rule.fields = read_fields(entry.second, key);
+    } else if (name == "ts") {
+      rule.ts = read_sources(entry.second, key);
+    } else if (name == "level") {
+      rule.level = read_sources(entry.second, key);
     } else if (name == "without") {
       for (const std::string& field : texts(entry.second, key)) {
         if (const auto known = read_field_name(field, entry.second, key)) rule.without.push_back(*known);

@@ -138,7 +138,8 @@ struct LogEvent {
   bool level_stated = false;
   std::optional<RunStatus> status;  // the status word, mapped
   bool attempt_failed = false;      // the word says: this attempt failed, the run goes on ("up for retry")
-  std::optional<TimePoint> ts;      // what the line itself states
+  VerdictSource verdict_source = VerdictSource::kLog;
+  std::optional<TimePoint> ts;  // what the line itself states
   FieldSet fields;
   // Members that are no contract field, and kJson fields (null_rates, columns, ...) as children of their key; each
   // top-level node is one member of the line. FieldSet holds kJson fields only after redaction.

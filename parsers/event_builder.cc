@@ -27,6 +27,11 @@ void EventBuilder::begin_line(const TimeZone* zone) {
   event.repaired = false;
 }
 
+void EventBuilder::go_on(const DialectSpec& spec) {
+  spec_ = &spec;
+  event.dialect = spec.name;
+}
+
 void EventBuilder::begin_event(LineShape shape, const DialectSpec& spec) {
   spec_ = &spec;
   event.shape = shape;
@@ -39,6 +44,7 @@ void EventBuilder::begin_event(LineShape shape, const DialectSpec& spec) {
   event.level_stated = false;
   event.status.reset();
   event.attempt_failed = false;
+  event.verdict_source = VerdictSource::kLog;
   event.ts.reset();
   event.fields.clear();
   event.rest.clear();
@@ -55,6 +61,15 @@ std::string_view EventBuilder::fold(std::string_view word) {
 }
 
 bool EventBuilder::set_level(std::string_view word) {
+  if (set_level_word(word)) return true;
+  // Padded ones, and those with a difference to a level: " WARN", "ERROR+2".
+  const std::size_t first = word.find_first_not_of(' ');
+  if (first == std::string_view::npos) return false;
+  const std::string_view plain = word.substr(first, std::min(word.find_first_of(" +-", first), word.size()) - first);
+  return plain.size() < word.size() && set_level_word(plain);
+}
+
+bool EventBuilder::set_level_word(std::string_view word) {
   const std::string key(fold(word));
   auto found = spec_->levels.find(key);
   if (found == spec_->levels.end()) {

@@ -22,6 +22,8 @@ class EventBuilder {
   void begin_line(const TimeZone* zone);
   // A new event of the same line; texts stay.
   void begin_event(LineShape shape, const DialectSpec& spec);
+  // The rest of the event is of this dialect.
+  void go_on(const DialectSpec& spec);
   // Whether texts of this line can hold U+0000, which no text of an event may.
   void set_has_nul_escape(bool has) { has_nul_escape_ = has; }
 
@@ -34,6 +36,7 @@ class EventBuilder {
   bool set_level(std::string_view word);
   bool set_status(std::string_view word);
   void mark(ContractViolation violation) { event.violations |= 1u << static_cast<unsigned>(violation); }
+  void unmark(ContractViolation violation) { event.violations &= ~(1u << static_cast<unsigned>(violation)); }
 
   // Text that no buffer of the line holds.
   std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
@@ -46,6 +49,8 @@ class EventBuilder {
   LogEvent event;
 
  private:
+  bool set_level_word(std::string_view word);
+
   const DialectSpec& native_;  // not owned, outlives this
   const DialectSpec* spec_;
   const TimeZone* zone_ = nullptr;

@@ -22,6 +22,7 @@ struct MemberMeaning {
   std::uint8_t preference = 0;                 // kTs, kLevel, kEvent: the lowest present wins
   std::int16_t slot = -1;                      // where a tool's dialect keeps the member's value; -1: it does not
   std::uint64_t hint = 0;                      // bits of the dialects' tests that ask for a member of this name
+  std::uint64_t number_hint = 0;               // the same, if its value is a number
   std::unique_ptr<class FieldTable> children;  // set if dotted paths go on below this name
 };
 

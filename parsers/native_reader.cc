@@ -64,12 +64,24 @@ MemberMeaning& NativeReader::meaning_of(std::string_view path) {
   return table->put(path);
 }
 
+bool NativeReader::knows(std::string_view name) const {
+  const MemberMeaning* meaning = members_.find(name);
+  return meaning && meaning->role != Role::kNone;
+}
+
+bool NativeReader::is_level(std::string_view name) const {
+  const MemberMeaning* meaning = members_.find(name);
+  return meaning && meaning->role == Role::kLevel;
+}
+
 NativeReader::Names NativeReader::look(const dom::object& object) const {
   Names names;
   for (const auto [key, value] : object) {
     const MemberMeaning* meaning = members_.find(key);
     if (!meaning) continue;
-    names.hints |= meaning->hint;
+    names.hints |= meaning->hint | (meaning->number_hint && value.is_number() ? meaning->number_hint : 0);
+    names.has_level |= meaning->role == Role::kLevel;
+    names.has_msg |= meaning->role == Role::kField && meaning->field == Field::kMsg;
     names.has_run |= meaning->role == Role::kField && !value.is_null() &&
                      (meaning->field == Field::kRunId || meaning->field == Field::kTaskRunId);
   }
@@ -80,6 +92,8 @@ std::uint64_t NativeReader::begin(const dom::object& object, EventBuilder& build
   builder_ = &builder;
   put_off_.clear();
   event_word_.clear();
+  event_text_ = {};
+  number_hints_ = 0;
   phase_word_.clear();
   ts_preference_ = level_preference_ = event_preference_ = 0xFF;
   std::uint64_t hints = 0;
@@ -94,7 +108,7 @@ std::uint64_t NativeReader::begin(const dom::object& object, EventBuilder& build
     }
     read_member(key, value, meaning, {});
   }
-  return hints;
+  return hints | number_hints_;
 }
 
 void NativeReader::finish(const dom::object& object) {
@@ -139,14 +153,16 @@ void NativeReader::read_member(std::string_view key, const dom::element& value, 
       }
       return;
     case Role::kLevel:
-      if (meaning->preference <= level_preference_ && value.get(text) == simdjson::SUCCESS &&
-          builder_->set_level(text)) {
+      if (value.get(text) != simdjson::SUCCESS) {
+        if (value.is_number()) number_hints_ |= meaning->number_hint;
+      } else if (meaning->preference <= level_preference_ && builder_->set_level(text)) {
         level_preference_ = meaning->preference;
       }
       return;
     case Role::kEvent:
       if (meaning->preference <= event_preference_ && value.get(text) == simdjson::SUCCESS) {
         event_word_ = builder_->fold(text);
+        event_text_ = text;
         event_preference_ = meaning->preference;
       }
       return;
@@ -173,6 +189,8 @@ void NativeReader::finish_kind() {
     const auto found = spec_.events.find(event_word_);
     unknown_event = found == spec_.events.end();
     if (!unknown_event) event.kind = found->second;
+    // structlog says there what others call the message.
+    if (unknown_event && !fields.has(Field::kMsg)) builder_->put_text(Field::kMsg, event_text_);
   }
   if (!phase_word_.empty()) {
     if (is_known_word(Field::kPhase, phase_word_)) {

@@ -19,6 +19,11 @@ class NativeReader {
 
   // Lines with a member of this name have the bits in what look() returns.
   void add_hint(std::string_view name, std::uint64_t bits) { members_.put(name).hint |= bits; }
+  // The same for the level where it is a number.
+  void add_level_number_hint(std::string_view name, std::uint64_t bits) { members_.put(name).number_hint |= bits; }
+  // Whether the name stands for something of the contract, alone or with others below it.
+  bool knows(std::string_view name) const;
+  bool is_level(std::string_view name) const;
   // Reads the members of `object` and returns their hints. builder: an event has begun. finish() makes the event of it;
   // where another dialect claims the line, it is begun anew instead.
   std::uint64_t begin(const simdjson::dom::object& object, EventBuilder& builder);
@@ -28,6 +33,7 @@ class NativeReader {
   struct Names {
     std::uint64_t hints = 0;
     bool has_run = false;  // one of them is a run's id, or a task's
+    bool has_level = false, has_msg = false;
   };
   Names look(const simdjson::dom::object& object) const;
 
@@ -52,6 +58,8 @@ class NativeReader {
   EventBuilder* builder_ = nullptr;
   std::vector<Member> put_off_;  // members that only another dialect asks for: large, as a rule, if it does
   std::string event_word_, phase_word_;
+  std::string_view event_text_;
+  std::uint64_t number_hints_ = 0;
   std::uint8_t ts_preference_ = 0, level_preference_ = 0, event_preference_ = 0;
   bool status_is_word_ = false;
 };

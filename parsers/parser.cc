@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "parsers/event_builder.h"
+#include "parsers/logfmt.h"
 #include "parsers/native_reader.h"
 #include "parsers/repair.h"
 #include "parsers/text_shape.h"
@@ -22,6 +23,7 @@ namespace dom = simdjson::dom;
 constexpr std::size_t kHints = 64;
 // Sets of names seen whose dialects are remembered; lines of an attacker may have any.
 constexpr std::size_t kRemembered = 1024;
+constexpr std::string_view kLogfmt = "logfmt";
 
 // Parses into memory of its own, so that texts of an outer line stay while one inside it is read.
 struct JsonText {
@@ -115,13 +117,26 @@ struct Parser::State {
 
   void add_tool(const DialectSpec& spec) {
     ToolDialect& tool = tools.emplace_back(spec);
+    const auto is_level_number = [this](const ToolDialect::Asked& asked) {
+      return asked.is_number && native.is_level(asked.names.front());
+    };
     for (const auto& groups : tool.asks_for()) {
       std::uint64_t needs = 0;
-      for (const auto& names : groups) {
-        const std::size_t known = hints.try_emplace(names.front(), hints.size() % kHints).first->second;
+      // Members that native lines have, too, are left to the tests, if there are others: most native lines are then
+      // asked nothing.
+      const auto is_telling = [&](const ToolDialect::Asked& asked) {
+        return !native.knows(asked.names.front()) || is_level_number(asked);
+      };
+      const bool has_telling = std::any_of(groups.begin(), groups.end(), is_telling);
+      for (const ToolDialect::Asked& asked : groups) {
+        if (has_telling && !is_telling(asked)) continue;
+        const std::string key = asked.names.front() + (is_level_number(asked) ? "#" : "");
+        const std::size_t known = hints.try_emplace(key, hints.size() % kHints).first->second;
         const std::uint64_t bit = std::uint64_t{1} << known;
         needs |= bit;
-        for (const std::string& name : names) native.add_hint(name, bit);
+        for (const std::string& name : asked.names) {
+          is_level_number(asked) ? native.add_level_number_hint(name, bit) : native.add_hint(name, bit);
+        }
       }
       ways.push_back({needs, &tool});
     }
@@ -143,6 +158,7 @@ struct Parser::State {
 
   const LogEvent& parse(std::string_view line);
   bool read_json(std::string_view line);
+  void read_claimed(ToolDialect& tool, const dom::object& object);
   bool read_inner(std::string_view text);
   void look_inside();
   void read_text(std::string_view line);
@@ -159,6 +175,7 @@ struct Parser::State {
   std::unordered_map<std::uint64_t, std::vector<ToolDialect*>> by_hints;
   std::vector<std::string> marks;  // of bodies that must not be kept
   JsonText json, inner_json;
+  std::string logfmt_json;
 
   // Of the line at hand.
   ToolDialect* reader = nullptr;  // has, or may have, further events
@@ -201,8 +218,7 @@ bool Parser::State::read_json(std::string_view line) {
   if (const std::uint64_t seen = native.begin(object, builder)) {
     for (ToolDialect* tool : candidates(seen)) {
       if (!tool->claims(object)) continue;
-      reader = tool;
-      tool->read(object, builder);
+      read_claimed(*tool, object);
       return true;
     }
   }
@@ -210,7 +226,19 @@ bool Parser::State::read_json(std::string_view line) {
   return true;
 }
 
-// A line as text within another one. Only what a dialect claims, or what names a run, is more than a text.
+void Parser::State::read_claimed(ToolDialect& tool, const dom::object& object) {
+  reader = &tool;
+  if (tool.spec().tool->contract.empty()) return tool.read(object, builder);
+  builder.begin_event(LineShape::kJson, dialects.front());
+  if (const auto members = tool.contract_members(object)) {
+    native.begin(*members, builder);
+    native.finish(*members);
+  }
+  tool.amend(object, builder);
+}
+
+// A line as text within another one. Only what a dialect claims, what names a run, or has a level beside its message,
+// is more than a text.
 bool Parser::State::read_inner(std::string_view text) {
   const std::size_t last = text.find_last_not_of(" \t\r\n");
   if (last == std::string_view::npos || text[last] != '}' || text.size() > kInnerBytesMax) return false;
@@ -225,12 +253,11 @@ bool Parser::State::read_inner(std::string_view text) {
   for (ToolDialect* tool : candidates(names.hints)) {
     if (!tool->claims(object)) continue;
     take_outer();
-    reader = tool;
-    tool->read(object, builder);
+    read_claimed(*tool, object);
     outer->give(builder.event);
     return true;
   }
-  if (!names.has_run) return false;
+  if (!names.has_run && !(names.has_level && names.has_msg)) return false;
   take_outer();
   reader = nullptr;
   builder.begin_event(LineShape::kJson, dialects.front());
@@ -268,9 +295,16 @@ bool Parser::State::is_unkept(std::string_view text) {
 
 void Parser::State::read_text(std::string_view line) {
   builder.begin_event(LineShape::kText, text_spec);
+  const TextHead head = head_of(line, builder.zone());
+  builder.event.ts = head.ts;
+  if (!head.level.empty()) builder.set_level(head.level);
   const bool may_hold_json = std::memchr(line.data(), '{', line.size()) != nullptr;
   if (may_hold_json && (read_inner(line) || is_unkept(line))) return;
   if (line.find_first_not_of(" \t") != line.find('{') || !may_hold_json) {
+    if (logfmt_to_json(line, logfmt_json) && read_json(logfmt_json)) {
+      if (!reader) builder.event.dialect = kLogfmt;
+      return look_inside();
+    }
     for (ToolDialect* tool : of_text) {
       if (!tool->read_text(line, builder)) continue;
       reader = tool;
@@ -279,6 +313,8 @@ void Parser::State::read_text(std::string_view line) {
   }
   LogEvent& event = builder.event;
   event.shape = LineShape::kText;
+  if (!event.ts) event.ts = head.ts;
+  if (!event.level_stated && !head.level.empty()) builder.set_level(head.level);
   if (!event.drop.empty()) return;
   if (may_hold_json && line.find('\\') != std::string_view::npos && line[line.find_first_not_of(" \t\r")] == '{') {
     line = builder.keep(decode_escapes(line));

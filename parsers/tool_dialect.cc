@@ -36,6 +36,8 @@ bool is_plain_dotted(std::string_view path) {
   return path.find('.') != std::string_view::npos && path.find_first_of("[{") == std::string_view::npos;
 }
 
+std::string_view top_of(std::string_view path) { return path.substr(0, path.find_first_of(".[")); }
+
 // OTLP writes values as {"stringValue":"x"}, {"intValue":"5"}, ...
 dom::element unwrapped(const dom::element& value) {
   dom::object object;
@@ -65,9 +67,10 @@ ToolDialect::ToolDialect(const DialectSpec& spec) : spec_(spec), tool_(*spec.too
     auto& groups = asks_for_.emplace_back();
     for (const MemberTest& test : alternative) {
       if (test.kind == MemberTest::Kind::kAbsent || test.kind == MemberTest::Kind::kNoneOf) continue;
-      auto& group = groups.emplace_back();
-      group.push_back(segments_of(test.path).front());
-      if (is_plain_dotted(test.path)) group.push_back(test.path);
+      Asked& asked = groups.emplace_back();
+      asked.names.push_back(segments_of(test.path).front());
+      if (is_plain_dotted(test.path)) asked.names.push_back(test.path);
+      asked.is_number = test.kind == MemberTest::Kind::kNumber;
     }
   }
 }
@@ -106,8 +109,13 @@ void ToolDialect::add_slots(const FieldTable& table, std::vector<std::int16_t>& 
 }
 
 std::int16_t ToolDialect::slot_in(std::string_view path, ToolRule* rule) {
-  if (!rule || !rule->element || !path.starts_with('@')) return slot_of(path, members_);
-  return path == "@" ? rule->element_itself : slot_of(path.substr(2), *rule->element);
+  const bool is_of_element = path == "@" || path.starts_with("@.") || path.starts_with("@^");
+  if (!rule || !rule->element || !is_of_element) return slot_of(path, members_);
+  if (path == "@") return rule->element_itself;
+  const std::size_t out = path.find('.') - 1;  // as many "^"
+  if (out == 0) return slot_of(path.substr(2), *rule->element);
+  while (rule->around.size() < out) rule->around.push_back(std::make_unique<FieldTable>());
+  return slot_of(path.substr(out + 2), *rule->around[out - 1]);
 }
 
 ToolDialect::Sources ToolDialect::compile(const std::vector<ValueSource>& sources, ToolRule* rule) {
@@ -116,6 +124,7 @@ ToolDialect::Sources ToolDialect::compile(const std::vector<ValueSource>& source
     ToolSource& made = compiled.emplace_back();
     made.spec = &source;
     for (const std::string& path : source.paths) made.slots.push_back(slot_in(path, rule));
+    if (!source.sum.empty()) made.slots.push_back(slot_of(top_of(source.sum), members_));
   }
   return compiled;
 }
@@ -124,7 +133,7 @@ ToolRule ToolDialect::compile(const EventRule& rule) {
   ToolRule compiled;
   compiled.spec = &rule;
   if (!rule.each.empty()) {
-    compiled.array_top = slot_of(std::string_view(rule.each).substr(0, rule.each.find_first_of(".[")), members_);
+    compiled.array_top = slot_of(top_of(rule.each), members_);
     compiled.element = std::make_unique<FieldTable>();
     compiled.element_itself = new_slot("@");
   }
@@ -133,8 +142,11 @@ ToolRule ToolDialect::compile(const EventRule& rule) {
     compiled.fields.emplace_back(each.field, compile(each.sources, &compiled));
     compiled.has_status |= each.field == Field::kStatusText;
   }
+  compiled.ts = compile(rule.ts, &compiled);
+  compiled.level = compile(rule.level, &compiled);
   for (const TextPiece& piece : rule.text) compiled.has_status |= piece.field == Field::kStatusText;
   if (compiled.element) add_slots(*compiled.element, compiled.element_slots);
+  for (const auto& table : compiled.around) add_slots(*table, compiled.element_slots);
   for (const Field field : rule.without) compiled.without.set(static_cast<std::size_t>(field));
   for (const EventRule& also : rule.also) compiled.also.push_back(compile(also));
   return compiled;
@@ -185,26 +197,27 @@ bool ToolDialect::holds(const MemberTest& test, const dom::element* value) const
   return false;
 }
 
+bool ToolDialect::find(const dom::object& line, const std::string& path, dom::element& out) {
+  dom::element at;
+  bool is_top = true, is_found = true;
+  for (std::size_t from = 0; is_found && from <= path.size();) {
+    const std::size_t dot = std::min(path.find('.', from), path.size());
+    const std::string_view name = std::string_view(path).substr(from, dot - from);
+    dom::object object = line;
+    is_found = (is_top || at.get(object) == simdjson::SUCCESS) && object.at_key(name).get(at) == simdjson::SUCCESS;
+    is_top = false;
+    from = dot + 1;
+  }
+  if (!is_found) is_found = is_plain_dotted(path) && line.at_key(path).get(at) == simdjson::SUCCESS;
+  out = at;
+  return is_found && !at.is_null();
+}
+
 bool ToolDialect::claims(const dom::object& line) const {
-  const auto find = [&line](const std::string& path, dom::element& out) {
-    dom::element at;
-    bool is_top = true, is_found = true;
-    for (std::size_t from = 0; is_found && from <= path.size();) {
-      const std::size_t dot = std::min(path.find('.', from), path.size());
-      const std::string_view name = std::string_view(path).substr(from, dot - from);
-      dom::object object = line;
-      is_found = (is_top || at.get(object) == simdjson::SUCCESS) && object.at_key(name).get(at) == simdjson::SUCCESS;
-      is_top = false;
-      from = dot + 1;
-    }
-    if (!is_found) is_found = is_plain_dotted(path) && line.at_key(path).get(at) == simdjson::SUCCESS;
-    out = at;
-    return is_found && !at.is_null();
-  };
   return std::any_of(tool_.detect.begin(), tool_.detect.end(), [&](const std::vector<MemberTest>& alternative) {
     return std::all_of(alternative.begin(), alternative.end(), [&](const MemberTest& test) {
       dom::element value;
-      return holds(test, find(test.path, value) ? &value : nullptr);
+      return holds(test, find(line, test.path, value) ? &value : nullptr);
     });
   });
 }
@@ -294,6 +307,31 @@ void ToolDialect::read(const dom::object& line, EventBuilder& builder) {
   is_first_ = true;
   begin_stage(*rule);
   if (!make_next(builder)) make(*plain_, builder);
+}
+
+std::optional<dom::object> ToolDialect::contract_members(const dom::object& line) const {
+  if (tool_.contract == ".") return line;
+  dom::element found;
+  dom::object members;
+  if (!find(line, tool_.contract, found) || found.get(members) != simdjson::SUCCESS) return std::nullopt;
+  return members;
+}
+
+void ToolDialect::amend(const dom::object& line, EventBuilder& builder) {
+  present_.reset();
+  unread_.clear();
+  walk(line, members_, {});
+  LogEvent& event = builder.event;
+  builder.go_on(spec_);
+  for (const auto& [field, sources] : fields_) take_first(field, sources, builder);
+  take_ts(ts_, builder);
+  take_level(level_, builder);
+  if (event.ts) builder.unmark(ContractViolation::kTs);
+  if (event.level_stated) builder.unmark(ContractViolation::kLevel);
+  if (event.fields.has(Field::kMsg)) builder.unmark(ContractViolation::kMsg);
+  message_ = event.fields.text(Field::kMsg);
+  stages_.clear();
+  stage_ = 0;
 }
 
 bool ToolDialect::read_next(EventBuilder& builder) { return make_next(builder); }

@@ -21,7 +21,7 @@ namespace runtail {
 class ToolDialect {
  public:
   static constexpr std::size_t kSlotsMax = 256;
-  // More elements of an array than this give no events of their own.
+  // More elements than these, in all arrays of a line together, give no events of their own.
   static constexpr std::size_t kElementsMax = 1000;
 
   // `spec` outlives this and names a tool's format.
@@ -30,11 +30,20 @@ class ToolDialect {
   ~ToolDialect();
 
   const DialectSpec& spec() const { return spec_; }
-  // For each of the ways to tell its lines: names that the line has to have at its top, one of each group.
-  const std::vector<std::vector<std::vector<std::string>>>& asks_for() const { return asks_for_; }
+  // What a line has to have at its top: a member of one of these names.
+  struct Asked {
+    std::vector<std::string> names;
+    bool is_number = false;
+  };
+  // For each of the ways to tell its lines: all that is asked.
+  const std::vector<std::vector<Asked>>& asks_for() const { return asks_for_; }
   bool claims(const simdjson::dom::object& line) const;
   // The first event of a line that is claimed. The object is used until read_next() said false or another line is read.
   void read(const simdjson::dom::object& line, EventBuilder& builder);
+  // The object on the line that holds members of the native contract; nothing: no such object, or the dialect has none.
+  std::optional<simdjson::dom::object> contract_members(const simdjson::dom::object& line) const;
+  // Adds to the event that the native reader made of those what they do not say.
+  void amend(const simdjson::dom::object& line, EventBuilder& builder);
   // The next event of the line read last; false if there is none.
   bool read_next(EventBuilder& builder);
   // A line of plain text. False: none of the rules is about it.
@@ -58,9 +67,10 @@ class ToolDialect {
   void walk(const simdjson::dom::object& object, const FieldTable& table, std::string_view path);
   void visit(std::string_view key, const simdjson::dom::element& value, const MemberMeaning& meaning,
              std::string_view path);
+  static bool find(const simdjson::dom::object& line, const std::string& path, simdjson::dom::element& out);
   bool holds(const MemberTest& test, const simdjson::dom::element* value) const;
   bool holds_all(const ToolRule& rule);
-  void gather(const simdjson::dom::element& from, std::string_view path);
+  void gather(const ToolRule& rule);
   void begin_stage(const ToolRule& rule);
   bool make_next(EventBuilder& builder);
   void make(const ToolRule& rule, EventBuilder& builder);
@@ -69,7 +79,8 @@ class ToolDialect {
   bool take_time(const LineValue& value, Conversion conversion, EventBuilder& builder,
                  std::optional<TimePoint>& into) const;
   LineValue value_of(const ToolSource& source, EventBuilder& builder) const;
-  void take_level(EventBuilder& builder);
+  void take_ts(const Sources& sources, EventBuilder& builder);
+  void take_level(const Sources& sources, EventBuilder& builder);
   void finish(const ToolRule& rule, EventBuilder& builder);
   const simdjson::dom::element* at(std::int16_t slot) const {
     return slot >= 0 && present_[static_cast<std::size_t>(slot)] ? &found_[static_cast<std::size_t>(slot)] : nullptr;
@@ -77,7 +88,7 @@ class ToolDialect {
 
   const DialectSpec& spec_;
   const ToolFormat& tool_;
-  std::vector<std::vector<std::vector<std::string>>> asks_for_;
+  std::vector<std::vector<Asked>> asks_for_;
   FieldTable members_;
   std::size_t slots_ = 0;
   Sources ts_, level_;
@@ -100,7 +111,11 @@ class ToolDialect {
   const ToolRule* captures_of_ = nullptr;
   std::vector<const ToolRule*> stages_;  // rules that still give events
   std::size_t stage_ = 0, element_ = 0;
-  std::vector<simdjson::dom::element> elements_;
+  struct Element {
+    simdjson::dom::element itself;
+    std::vector<simdjson::dom::element> around;  // outermost first
+  };
+  std::vector<Element> elements_;
   bool is_first_ = true;
 };
 

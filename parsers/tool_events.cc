@@ -28,6 +28,80 @@ std::optional<std::int64_t> trailing_integer(std::string_view text) {
   return number;
 }
 
+// "1767323045 5000000": seconds and nanoseconds.
+std::optional<TimePoint> time_of_parts(std::string_view text) {
+  const std::size_t blank = text.find(' ');
+  const auto seconds = number_of(text.substr(0, blank));
+  const auto nanoseconds = number_of(blank == std::string_view::npos ? "0" : text.substr(blank + 1));
+  if (!seconds || !nanoseconds || !(*seconds >= 0 && *seconds < 9e9 && *nanoseconds >= 0 && *nanoseconds < 1e9)) {
+    return std::nullopt;
+  }
+  return from_micros(static_cast<std::int64_t>(*seconds) * 1'000'000 + static_cast<std::int64_t>(*nanoseconds / 1e3));
+}
+
+// "a.b[].c" -> "b[].c", "a[].c" -> "[].c"
+std::string_view below_top(std::string_view path) {
+  path.remove_prefix(std::min(path.find_first_of(".["), path.size()));
+  if (path.starts_with('.')) path.remove_prefix(1);
+  return path;
+}
+
+// Calls visit() for what stands at `path`; "a.b[].c" goes through each element of a.b, which is in `around` meanwhile.
+template <typename Visit>
+void reach(const dom::element& from, std::string_view path, std::vector<dom::element>& around, Visit&& visit) {
+  if (path.empty()) return visit(from);
+  dom::array array;
+  if (path.starts_with("[]")) {
+    path.remove_prefix(2);
+    if (path.starts_with('.')) path.remove_prefix(1);
+    if (from.get(array) != simdjson::SUCCESS) return;
+    for (const dom::element element : array) {
+      around.push_back(element);
+      reach(element, path, around, visit);
+      around.pop_back();
+    }
+    return;
+  }
+  const std::size_t end = std::min(path.find_first_of(".["), path.size());
+  dom::element next;
+  dom::object object;
+  if (from.get(object) != simdjson::SUCCESS || object.at_key(path.substr(0, end)).get(next) != simdjson::SUCCESS) {
+    return;
+  }
+  path.remove_prefix(end);
+  if (path.starts_with('.')) path.remove_prefix(1);
+  reach(next, path, around, visit);
+}
+
+// None if there is no number.
+LineValue sum_at(const dom::element& top, std::string_view path) {
+  std::vector<dom::element> around;
+  std::optional<double> sum;
+  reach(top, path, around, [&](const dom::element& found) {
+    if (const auto number = number_of(found)) sum = sum.value_or(0) + *number;
+  });
+  LineValue value;
+  if (sum) {
+    value.kind = LineValue::Kind::kReal;
+    value.real = *sum;
+  }
+  return value;
+}
+
+// Texts of an array: ["mart", "orders"] -> "mart.orders".
+LineValue joined(const dom::element& tree, std::string_view with, EventBuilder& builder) {
+  dom::array array;
+  if (tree.get(array) != simdjson::SUCCESS) return {};
+  std::string text;
+  for (const dom::element element : array) {
+    std::string_view part;
+    if (element.get(part) != simdjson::SUCCESS) return {};
+    if (!text.empty()) text += with;
+    text += part;
+  }
+  return text.empty() ? LineValue() : LineValue(builder.keep(std::move(text)));
+}
+
 bool names_run_or_task(Field field) {
   return field == Field::kRunId || field == Field::kJobId || field == Field::kTaskRunId || field == Field::kTask ||
          field == Field::kParentRunId || field == Field::kDataset;
@@ -87,45 +161,25 @@ bool put_columns(Field field, const dom::element& columns, EventBuilder& builder
 
 }  // namespace
 
-// Elements of every array at `path`: "a.b[].c" goes through each element of a.b.
-void ToolDialect::gather(const dom::element& from, std::string_view path) {
-  dom::array array;
-  if (path.empty()) {
-    if (from.get(array) != simdjson::SUCCESS) return;
+void ToolDialect::gather(const ToolRule& rule) {
+  elements_.clear();
+  const dom::element* top = at(rule.array_top);
+  if (!top) return;
+  std::vector<dom::element> around;
+  reach(*top, below_top(rule.spec->each), around, [&](const dom::element& found) {
+    dom::array array;
+    if (found.get(array) != simdjson::SUCCESS) return;
     for (const dom::element element : array) {
       if (elements_.size() == kElementsMax) return;
-      elements_.push_back(element);
+      elements_.push_back({element, around});
     }
-    return;
-  }
-  if (path.starts_with("[]")) {
-    path.remove_prefix(2);
-    if (path.starts_with('.')) path.remove_prefix(1);
-    if (from.get(array) != simdjson::SUCCESS) return;
-    for (const dom::element element : array) gather(element, path);
-    return;
-  }
-  const std::size_t end = std::min(path.find_first_of(".["), path.size());
-  dom::element next;
-  dom::object object;
-  if (from.get(object) != simdjson::SUCCESS || object.at_key(path.substr(0, end)).get(next) != simdjson::SUCCESS)
-    return;
-  path.remove_prefix(end);
-  if (path.starts_with('.')) path.remove_prefix(1);
-  gather(next, path);
+  });
 }
 
 void ToolDialect::begin_stage(const ToolRule& rule) {
   element_ = 0;
   elements_.clear();
-  if (!rule.element) return;
-  const std::string& path = rule.spec->each;
-  const dom::element* value = at(rule.array_top);
-  if (!value) return;
-  const std::size_t end = std::min(path.find_first_of(".["), path.size());
-  std::string_view rest = std::string_view(path).substr(end);
-  if (rest.starts_with('.')) rest.remove_prefix(1);
-  gather(*value, rest);
+  if (rule.element) gather(rule);
 }
 
 bool ToolDialect::make_next(EventBuilder& builder) {
@@ -138,12 +192,15 @@ bool ToolDialect::make_next(EventBuilder& builder) {
       if (is_made) make(rule, builder);
     } else {
       while (!is_made && element_ < elements_.size()) {
-        const dom::element element = elements_[element_++];
+        const auto& [element, around] = elements_[element_++];
         for (const std::int16_t slot : rule.element_slots) present_.reset(static_cast<std::size_t>(slot));
         found_[static_cast<std::size_t>(rule.element_itself)] = element;
         present_.set(static_cast<std::size_t>(rule.element_itself));
         dom::object object;
         if (element.get(object) == simdjson::SUCCESS) walk(object, *rule.element, "@");
+        for (std::size_t out = 0; out < std::min(rule.around.size(), around.size()); ++out) {
+          if (around[around.size() - 1 - out].get(object) == simdjson::SUCCESS) walk(object, *rule.around[out], "@");
+        }
         is_made = holds_all(rule);
         if (is_made) make(rule, builder);
       }
@@ -165,6 +222,7 @@ void ToolDialect::make(const ToolRule& rule, EventBuilder& builder) {
   event.kind = rule.spec->kind;
   event.drop = rule.spec->drop;
   event.is_further = stage_ > 0;
+  event.verdict_source = rule.spec->verdict_source;
   if (captures_of_ == &rule) {
     for (std::size_t i = 0; i < rule.spec->text.size(); ++i) {
       const TextPiece& piece = rule.spec->text[i];
@@ -180,10 +238,10 @@ void ToolDialect::make(const ToolRule& rule, EventBuilder& builder) {
     if (!event.drop.empty() && (type == FieldType::kFreeText || type == FieldType::kJson)) continue;
     take_first(field, sources, builder);
   }
-  for (const ToolSource& source : ts_) {
-    if (!event.ts) take_time(value_of(source, builder), source.spec->conversion, builder, event.ts);
-  }
-  take_level(builder);
+  take_ts(rule.ts, builder);
+  take_ts(ts_, builder);
+  take_level(rule.level, builder);
+  take_level(level_, builder);
   if (event.drop.empty() && is_first_) {
     for (const Unread& each : unread_) builder.add_node(builder.keep(each.path), each.value);
   }
@@ -193,10 +251,13 @@ void ToolDialect::make(const ToolRule& rule, EventBuilder& builder) {
 LineValue ToolDialect::value_of(const ToolSource& source, EventBuilder& builder) const {
   const ValueSource& spec = *source.spec;
   LineValue value;
-  if (spec.paths.empty()) {
+  if (!spec.sum.empty()) {
+    if (const dom::element* top = at(source.slots[0])) value = sum_at(*top, below_top(spec.sum));
+  } else if (spec.paths.empty()) {
     value = LineValue(spec.constant);
   } else if (source.slots.size() == 1) {
     if (const dom::element* found = at(source.slots[0])) value = LineValue(*found);
+    if (value.kind == LineValue::Kind::kTree && !spec.with.empty()) value = joined(value.tree, spec.with, builder);
   } else {
     std::string joined;
     for (const std::int16_t slot : source.slots) {
@@ -223,6 +284,7 @@ LineValue ToolDialect::value_of(const ToolSource& source, EventBuilder& builder)
       return word == spec.words.end() ? LineValue() : LineValue(std::string_view(word->second));
     }
   }
+  if (!spec.before.empty()) return LineValue(builder.keep(spec.before + std::string(value.as_text(builder))));
   return value;
 }
 
@@ -236,7 +298,9 @@ bool ToolDialect::take_first(Field field, const Sources& sources, EventBuilder& 
 
 bool ToolDialect::take_time(const LineValue& value, Conversion conversion, EventBuilder& builder,
                             std::optional<TimePoint>& into) const {
-  if (value.kind == LineValue::Kind::kText) {
+  if (conversion == Conversion::kEpochParts) {
+    into = time_of_parts(value.text);
+  } else if (value.kind == LineValue::Kind::kText) {
     into = time_of(value.text, conversion == Conversion::kUtc ? nullptr : builder.zone());
   } else if (const auto number = value.number()) {
     into = time_of_number(*number);
@@ -301,24 +365,25 @@ bool ToolDialect::take(Field field, const LineValue& value, Conversion conversio
   return event.fields.has(field);
 }
 
-// Words, numbers with a list of their own, and those with a difference: "ERROR+2".
-void ToolDialect::take_level(EventBuilder& builder) {
-  for (const ToolSource& source : level_) {
+void ToolDialect::take_ts(const Sources& sources, EventBuilder& builder) {
+  std::optional<TimePoint>& ts = builder.event.ts;
+  for (const ToolSource& source : sources) {
+    if (!ts) take_time(value_of(source, builder), source.spec->conversion, builder, ts);
+  }
+}
+
+// Words, and numbers with a list of their own.
+void ToolDialect::take_level(const Sources& sources, EventBuilder& builder) {
+  for (const ToolSource& source : sources) {
+    if (builder.event.level_stated) return;
     const LineValue value = value_of(source, builder);
     if (value.kind == LineValue::Kind::kNone || value.kind == LineValue::Kind::kTree) continue;
-    std::string_view text = value.as_text(builder);
-    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-    if (builder.set_level(text)) return;
+    if (builder.set_level(value.as_text(builder))) return;
     if (const auto number = value.number(); number && !tool_.level_floor.empty()) {
       auto above = tool_.level_floor.upper_bound(*number);
       if (above != tool_.level_floor.begin()) --above;
       builder.event.level = above->second;
       builder.event.level_stated = true;
-      return;
-    }
-    if (const std::size_t sign = text.find_first_of("+-"); sign != std::string_view::npos && sign > 0) {
-      if (builder.set_level(text.substr(0, sign))) return;
     }
   }
 }

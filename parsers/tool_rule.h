@@ -13,7 +13,7 @@
 namespace runtail {
 
 struct ToolSource {
-  std::vector<std::int16_t> slots;
+  std::vector<std::int16_t> slots;  // of a sum: of the member that leads to the array
   const ValueSource* spec = nullptr;
 };
 
@@ -25,9 +25,11 @@ struct ToolRule {
   const EventRule* spec = nullptr;
   std::vector<Test> when;
   std::vector<std::pair<Field, std::vector<ToolSource>>> fields;
+  std::vector<ToolSource> ts, level;
   std::bitset<kFieldCount> without;
-  std::unique_ptr<FieldTable> element;  // of a rule with `each`: what the members of its elements mean
-  std::int16_t array_top = -1;          // the member of the line that leads to the array
+  std::unique_ptr<FieldTable> element;              // of a rule with `each`: what the members of its elements mean
+  std::vector<std::unique_ptr<FieldTable>> around;  // the same for the elements around it, the nearest first
+  std::int16_t array_top = -1;                      // the member of the line that leads to the array
   std::int16_t element_itself = -1;
   std::vector<std::int16_t> element_slots;  // cleared before each
   std::vector<ToolRule> also;

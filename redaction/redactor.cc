@@ -86,7 +86,7 @@ void Redactor::State::write_envelope(const LogEvent& event) {
   out.attempt_failed = event.attempt_failed;
   out.stored = true;
   out.repaired = event.repaired;
-  out.verdict_source = VerdictSource::kLog;
+  out.verdict_source = event.verdict_source;
   out.ts = event.ts.value_or(TimePoint{});
   out.ts_source = TsSource::kLine;
   out.fields.clear();
