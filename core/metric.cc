@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -42,6 +43,7 @@ constexpr std::string_view kOther = "__other__";
 constexpr std::string_view kInvalid = "__invalid__";
 constexpr std::string_view kNone = "none";
 constexpr std::size_t kLabelBytesMax = 128, kTraceBytesMax = 64;
+constexpr std::size_t kTakenByAPost = 4;  // more than one, so that it gets less
 
 // Between the parts of a look-up key. No valid label value contains it, so a raw value that does gives a key with more
 // separators than any stored key of its family: raw text never finds another's series.
@@ -115,6 +117,17 @@ void keep_exemplar(Series& series, std::size_t bucket, double value, const Cause
   found->trace_id = has_trace ? cause.trace_id : std::string_view{};
   found->value = value;
   found->at = cause.at;
+}
+
+// Takes them, oldest first.
+void put_into(std::map<std::string, Series>& all, std::vector<std::vector<Series>>& posted) {
+  std::string key;
+  for (std::vector<Series>& changed : posted) {
+    for (Series& series : changed) {
+      build_key(series.metric, series.labels, key);
+      all.insert_or_assign(key, std::move(series));
+    }
+  }
 }
 
 bool is_other(const Series& series) {
@@ -287,7 +300,17 @@ void PublishedMetrics::post(std::vector<Series> changed) {
     inbox_.push_back(std::move(changed));
   }
   // Else a reader is at it, and what it does not see yet the next one does.
-  if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) empty_inbox();
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return;
+  // After a long reading much lies there: each who posts takes a little of it, and none pays for all.
+  std::vector<std::vector<Series>> posted;
+  {
+    const std::lock_guard inbox_lock(inbox_mutex_);
+    const auto end = inbox_.begin() + static_cast<std::ptrdiff_t>(std::min(inbox_.size(), kTakenByAPost));
+    posted.assign(std::make_move_iterator(inbox_.begin()), std::make_move_iterator(end));
+    inbox_.erase(inbox_.begin(), end);
+  }
+  put_into(series_, posted);
 }
 
 void PublishedMetrics::empty_inbox() const {
@@ -296,13 +319,7 @@ void PublishedMetrics::empty_inbox() const {
     const std::lock_guard lock(inbox_mutex_);
     posted.swap(inbox_);
   }
-  std::string key;
-  for (std::vector<Series>& changed : posted) {
-    for (Series& series : changed) {
-      build_key(series.metric, series.labels, key);
-      series_.insert_or_assign(key, std::move(series));
-    }
-  }
+  put_into(series_, posted);
 }
 
 std::vector<Series> PublishedMetrics::snapshot() const {
