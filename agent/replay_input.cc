@@ -112,7 +112,8 @@ Result<std::set<std::string>> walk(const std::string& path) {
 }
 
 // The first line, and the time its first lines state.
-void look_at_head(ReplayInput& input, FileBytes& bytes, ReadBuffer& buffer, std::size_t line_bytes_max) {
+void look_at_head(ReplayInput& input, FileBytes& bytes, Parser& parser, ReadBuffer& buffer,
+                  std::size_t line_bytes_max) {
   const BytesRead read = bytes.read_at(buffer.data(), buffer.size(), 0);
   if (read.size == 0 && !read.fault.empty()) input.fault = "read " + input.path + ": " + read.fault;
   if (read.size == 0 && read.is_cut) input.fault = "read " + input.path + ": it ends inside of the archive's head";
@@ -121,7 +122,6 @@ void look_at_head(ReplayInput& input, FileBytes& bytes, ReadBuffer& buffer, std:
   input.head = sha256(all.substr(0, std::min({end, all.size(), line_bytes_max})));
 
   Framing framing(input.log ? input.log->framing : FramingSettings{});
-  Parser parser(built_in_dialects());
   std::vector<Unit> units;
   std::size_t at = 0;
   for (int lines = 0; lines < kLinesForTime && at < all.size() && !input.begins; ++lines) {
@@ -191,6 +191,7 @@ Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Confi
     if (!found) return found.error();
     paths.merge(*found);
   }
+  Parser parser(built_in_dialects());
   std::vector<ReplayInput> inputs;
   std::set<std::pair<dev_t, ino_t>> seen;  // one file under several names is one
   for (const std::string& path : paths) {
@@ -220,7 +221,7 @@ Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Confi
     const auto facts = bytes->facts();
     input.size = facts ? facts->size : 0;
     input.mtime_ns = facts ? facts->mtime_ns : 0;
-    look_at_head(input, *bytes, buffer, config.line_bytes_max);
+    look_at_head(input, *bytes, parser, buffer, config.line_bytes_max);
     if (!input.log && input.fault.empty()) {
       input.fault = path + ": no source of the configuration says whose log this is; name its stream: --stream NAME";
     }
