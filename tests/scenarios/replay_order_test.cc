@@ -25,7 +25,13 @@ class ReplayOrder : public testing::Test {
     options.lines = lines;
     options.event_runs = 0.5;
     Workload workload(options);
-    const std::string text = workload_text(workload);
+    // Lines that state no time have that of the line before them, read by whomever.
+    std::string text, line;
+    for (int untimed = 0; workload.next(line);) {
+      text += line + '\n';
+      if (random() % 3 == 0)
+        text += R"({"level":"WARN","msg":"without a time, number )" + std::to_string(untimed++) + "\"}\n";
+    }
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t size = text.size() / count / 2 + random() % (text.size() / count);
       const std::size_t end = at + size >= text.size() ? text.size() : text.find('\n', at + size) + 1;
@@ -151,7 +157,7 @@ TEST_F(ReplayOrder, TimesMayBeFilledInOneByOne) {
     taken +=
         scene.number(done, "lines,read") - scene.number(done, "lines,duplicate") - scene.number(done, "lines,outside");
   }
-  EXPECT_EQ(taken, static_cast<std::int64_t>(expected.lines));
+  EXPECT_EQ(taken, scene.number(plan, "lines,read"));
   EXPECT_EQ(table_digests(scene.sql), once);
 }
 
