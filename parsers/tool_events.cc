@@ -221,7 +221,7 @@ void ToolDialect::make(const ToolRule& rule, EventBuilder& builder) {
   LogEvent& event = builder.event;
   event.kind = rule.spec->kind;
   event.drop = rule.spec->drop;
-  event.is_further = stage_ > 0;
+  event.is_further = stage_ > 0 && !is_first_;
   event.verdict_source = rule.spec->verdict_source;
   if (captures_of_ == &rule) {
     for (std::size_t i = 0; i < rule.spec->text.size(); ++i) {

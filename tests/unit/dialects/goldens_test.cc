@@ -42,12 +42,16 @@ std::vector<fs::path> cases() {
   return found;
 }
 
-Redactor redactor() { return std::move(*Redactor::make({})); }
+Redactor redactor() {
+  static const Redactor kRedactor = std::move(*Redactor::make({}));
+  return kRedactor.clone();
+}
 
 std::string summary_of(const std::vector<std::string>& lines, const DryRun::Visit& visit = {}) {
   DeriverSettings settings;
   settings.environment = "prod";
-  DryRun run(Parser(built_in_dialects()), redactor(), settings, {}, visit);
+  static const std::vector<DialectSpec> kDialects = built_in_dialects();
+  DryRun run(Parser(kDialects), redactor(), settings, {}, visit);
   std::size_t next = 0;
   run.read("job", [&](std::string& line) {
     if (next == lines.size()) return false;
@@ -112,6 +116,20 @@ TEST(GoldensTest, OrderAndRepetitionOfEventsOfOpenLineageAndDagsterChangeNothing
     EXPECT_EQ(facts_in(summary_of(lines)), once) << log;
   }
   EXPECT_GE(seen, 2u);
+}
+
+TEST(GoldensTest, ASparkApplicationHasFailedIfOneOfItsJobsDidWhateverComesLast) {
+  const fs::path folder = fs::path(RUNTAIL_SOURCE_DIR) / "tests/testdata/dialects/spark_events";
+  for (const auto& [name, status] : {std::pair("3.5_relayed_a_job_failed.log", "failed"),
+                                     std::pair("3.5_relayed_all_jobs_succeeded.log", "success")}) {
+    std::vector<std::string> lines = lines_of(folder / name);
+    for (int turn = 0; turn < 2; ++turn, std::reverse(lines.begin(), lines.end())) {
+      const std::string summary = summary_of(lines);
+      EXPECT_NE(summary.find(R"("run_id":"r7","job_id":"daily","dialect":)"), std::string::npos) << summary;
+      const std::string run = summary.substr(summary.find(R"("run_id":"r7")"), 200);
+      EXPECT_NE(run.find(std::string(R"("status":")") + status + '"'), std::string::npos) << run;
+    }
+  }
 }
 
 }  // namespace
