@@ -52,9 +52,9 @@ struct Outer {
   bool level_stated = false;
   std::vector<std::pair<Field, FieldValue>> ids;
 
-  static constexpr Field kIds[] = {Field::kJobId,   Field::kRunId,   Field::kTaskRunId,
-                                   Field::kTask,    Field::kAttempt, Field::kCorrelationId,
-                                   Field::kTraceId, Field::kService, Field::kEnv};
+  static constexpr Field kIds[] = {Field::kJobId,   Field::kRunId,         Field::kTaskRunId, Field::kTask,
+                                   Field::kAttempt, Field::kCorrelationId, Field::kTraceId,   Field::kService,
+                                   Field::kEnv,     Field::kTaskAttempt};
 
   void take(const LogEvent& event) {
     ts = event.ts;
@@ -80,7 +80,8 @@ struct Outer {
         if (!event.fields.has(Field::kParentRunId)) event.fields.put(Field::kParentRunId) = value;
       } else if (has_run && field == Field::kJobId) {
         if (!event.fields.has(Field::kParentJobId)) event.fields.put(Field::kParentJobId) = value;
-      } else if (has_run && (field == Field::kTaskRunId || field == Field::kTask || field == Field::kAttempt)) {
+      } else if (has_run && (field == Field::kTaskRunId || field == Field::kTask || field == Field::kAttempt ||
+                             field == Field::kTaskAttempt)) {
         continue;
       } else if (!event.fields.has(field)) {
         event.fields.put(field) = value;
