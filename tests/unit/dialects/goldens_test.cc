@@ -43,7 +43,7 @@ std::vector<fs::path> cases() {
 }
 
 Redactor redactor() {
-  static const Redactor kRedactor = std::move(*Redactor::make({}));
+  static const Redactor kRedactor = *Redactor::make({});
   return kRedactor.clone();
 }
 
