@@ -31,9 +31,9 @@ bool is_level(std::string_view word) {
 
 // The next word, "[several words in brackets]" being one; `text` then begins behind it.
 std::string_view next_word(std::string_view& text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n"), text.size()));
   const bool is_bracketed = text.starts_with('[') && text.find(']') < 64;
-  const std::size_t end = is_bracketed ? text.find(']') + 1 : std::min(text.find_first_of(" \t"), text.size());
+  const std::size_t end = is_bracketed ? text.find(']') + 1 : std::min(text.find_first_of(" \t\n"), text.size());
   const std::string_view word = text.substr(0, end);
   text.remove_prefix(end);
   return word;
