@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "core/time.h"
 #include "tests/support/log_writer.h"
 #include "tests/support/scale.h"
 #include "tests/support/scene.h"
@@ -54,6 +55,19 @@ TEST(Metrics, PromtoolFindsNothingToSay) {
   EXPECT_EQ(scrape.sum("runtail_source_lag_bytes"), 0);
   EXPECT_EQ(scrape.sum("runtail_build_info"), 1);
   EXPECT_GT(scrape.sum("runtail_buffer_limit_bytes"), 0);
+  EXPECT_EQ(scrape.sum("runtail_config_last_reload_successful"), 1);
+  const double now = static_cast<double>(to_micros(SystemClock().now())) / 1e6;
+  for (const std::string started :
+       {"process_start_time_seconds", "runtail_config_last_reload_success_timestamp_seconds"}) {
+    EXPECT_GT(scrape.sum(started), now - 120) << started;
+    EXPECT_LT(scrape.sum(started), now + 2) << started;
+  }
+  EXPECT_GT(scrape.sum("process_cpu_seconds_total"), 0);
+  EXPECT_NEAR(scrape.sum("process_resident_memory_bytes") / 1024, static_cast<double>(scene.agent.rss_kib()), 20'000);
+  EXPECT_GT(scrape.sum("process_threads"), 3);
+  EXPECT_GT(scrape.sum("process_open_fds"), 5);
+  EXPECT_GT(scrape.sum("process_max_fds"), scrape.sum("process_open_fds"));
+  EXPECT_EQ(scrape.sum("runtail_internal_errors_total"), 0);
 }
 
 // A rule on `increase()` misses the first failure of a job unless the series was there, at 0, before it.
@@ -98,11 +112,17 @@ TEST(Health, ADatabaseThatIsAwayDegradesButNeverTakesTheAgentOut) {
   }
   EXPECT_EQ(scene.agent.get("/healthz").status, 200);
   EXPECT_EQ(scene.agent.get("/health/live").status, 200);
+  const double oldest = scene.agent.metric("runtail_buffer_oldest_timestamp_seconds");
+  EXPECT_GT(oldest, static_cast<double>(to_micros(SystemClock().now())) / 1e6 - 120);
+  log.append_line(R"({"level":"INFO","msg":"three"})");
+  ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == 3; }));
+  EXPECT_EQ(scene.agent.metric("runtail_buffer_oldest_timestamp_seconds"), oldest) << "what came first";
   EXPECT_EQ(scene.agent.metric("runtail_sink_up", {{"sink", "postgres"}}), 0);
 
   cluster.start();
   EXPECT_TRUE(wait_until([&] { return scene.agent.get("/readyz?strict=true").status == 200; })) << scene.agent.log();
-  EXPECT_TRUE(wait_delivered(scene.sql, scene.agent, 2)) << scene.agent.log();
+  EXPECT_TRUE(wait_delivered(scene.sql, scene.agent, 3)) << scene.agent.log();
+  EXPECT_TRUE(wait_until([&] { return scene.agent.metric("runtail_buffer_oldest_timestamp_seconds") == 0; }));
 }
 
 }  // namespace

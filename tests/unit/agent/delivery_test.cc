@@ -33,6 +33,7 @@ class Recorder final : public Sink {
       sequences.push_back(each.sequence);
       delivery.outcomes.applied += each.chunk.records;
     }
+    delivery.internal_errors = internal_errors;
     return delivery;
   }
   std::string mark() override { return has_mark ? "begins behind " + std::to_string(sequences.size()) : ""; }
@@ -44,6 +45,7 @@ class Recorder final : public Sink {
   std::string resumed = "never";
   bool has_mark = false;
   int refusals = 0;
+  std::uint64_t internal_errors = 0;  // of each delivery
 };
 
 class DeliveryTest : public testing::Test {
@@ -98,6 +100,23 @@ TEST_F(DeliveryTest, EachChunkIsDeliveredOnceOverSeveralLives) {
   EXPECT_THAT(second.sequences, ElementsAre(3u));
   EXPECT_EQ(delivered, 2);
   EXPECT_EQ(records("applied"), 3);
+}
+
+TEST_F(DeliveryTest, WhatASinkGotOverIsCounted) {
+  const auto counted = [this] {
+    double sum = -1;
+    for (const Series& series : published.snapshot()) {
+      if (series.metric == Metric::kInternalErrorsTotal) sum = series.value;
+    }
+    return sum;
+  };
+  for (const double wanted : {0.0, 2.0, 4.0}) {
+    append(1);
+    Recorder sink(*buffer);
+    sink.internal_errors = wanted > 0 ? 2 : 0;
+    deliver(sink);
+    EXPECT_EQ(counted(), wanted) << "over all lives";
+  }
 }
 
 TEST_F(DeliveryTest, ANewSinkBeginsAtTheOldestChunkKeptAndCountsTheRestAsExpired) {

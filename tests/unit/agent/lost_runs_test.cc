@@ -1,11 +1,6 @@
 // What the pipeline makes of a worker that is gone.
-#include <gtest/gtest.h>
-
-#include "agent/pipeline.h"
 #include "core/run_record.h"
-#include "sinks/prometheus.h"
-#include "tests/support/scrape.h"
-#include "tests/support/temp_dir.h"
+#include "tests/unit/agent/pipeline_scene.h"
 
 namespace runtail {
 namespace {
@@ -14,20 +9,13 @@ using namespace std::chrono_literals;
 
 constexpr TimePoint kMidnight = TimePoint(std::chrono::seconds(1'772'323'200));  // 2026-03-01T00:00:00Z
 
-class LostRunsTest : public testing::Test {
+class LostRunsTest : public PipelineScene {
  protected:
-  LostRunsTest() {
-    config_.directory = dir_.path() / "buffer";
+  LostRunsTest() { follow(); }
+  void follow() { pipeline_->follow_runs_of("etl"); }
+  void restart() {
     open();
-  }
-  void open() {
-    pipeline_.reset();
-    buffer_.reset();
-    published_ = std::make_unique<PublishedMetrics>();
-    buffer_ = std::move(*DurableBuffer::open(config_));
-    pipeline_ = std::make_unique<Pipeline>(*buffer_, Parser(built_in_dialects()), std::move(*Redactor::make({})),
-                                           Deriver({}), clock_, *published_, 2000, true);
-    pipeline_->follow_runs_of("etl");
+    follow();
   }
   LineBlock block_of(const std::string& source, const std::string& stream) {
     LineBlock block;
@@ -78,18 +66,6 @@ class LostRunsTest : public testing::Test {
     return {};
   }
   RunStatus status(const std::string& text) { return run(text).state.status; }
-  double value(std::string_view name, const test::Labels& labels = {}) {
-    return test::parse_metrics(render(*published_)).sum(name, labels);
-  }
-
-  test::TempDir dir_;
-  BufferConfig config_;
-  SystemClock clock_;
-  std::unique_ptr<PublishedMetrics> published_;
-  std::unique_ptr<DurableBuffer> buffer_;
-  std::unique_ptr<Pipeline> pipeline_;
-  std::optional<TimePoint> last_ts_;
-  std::uint64_t offset_ = 0;
 };
 
 TEST_F(LostRunsTest, OpenRunsOfTheSourceFailAsInferred) {
@@ -129,11 +105,11 @@ TEST_F(LostRunsTest, TwoDeathsEndARunOnce) {
 TEST_F(LostRunsTest, AnAgentThatCameBackKnowsTheRuns) {
   feed({line("open", 1, R"("event":"run.started")"), line("done", 1, R"("event":"run.started")")});
   feed({line("done", 2, R"("event":"run.finished","status":"success")")});
-  open();
+  restart();
   tell(at(9));
   EXPECT_EQ(status("open"), RunStatus::kFailed);
   EXPECT_EQ(status("done"), RunStatus::kSuccess);
-  open();
+  restart();
   tell(at(20));
   EXPECT_EQ(run("open").state.finished_at, kMidnight + 9s);
 }
