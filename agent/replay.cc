@@ -34,6 +34,7 @@ struct Shared {
   std::set<Uuid> runs_found{};
   ReplayRuns runs{};
   std::vector<RowDifference> differences{};
+  std::optional<Rebuild> rebuild{};
 };
 
 ReplayRules rules_of(const ReplayPlan& plan, bool is_full) {
@@ -74,6 +75,15 @@ class Worker {
       auto differences = store_->differences();
       if (!differences) shared_.fault = differences.error().message;
       if (differences) shared_.differences = std::move(*differences);
+      // Of half of the files half of a run would be made.
+      if (!differences || !shared_.plan.wish.is_rebuild || is_stopped()) return;
+      if (std::any_of(files_.begin(), files_.end(), [](const ReplayFile& each) { return !is_whole(each.state); })) {
+        shared_.fault = "nothing is made anew, as not all of the files could be read";
+        return;
+      }
+      auto rebuilt = store_->rebuild();
+      if (!rebuilt) shared_.fault = rebuilt.error().message;
+      if (rebuilt) shared_.rebuild = std::move(*rebuilt);
       return;
     }
     auto runs = store_->runs();
@@ -332,6 +342,7 @@ Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store,
   receipt.runs = shared.runs;
   receipt.is_verify = plan.wish.is_verify;
   receipt.differences = std::move(shared.differences);
+  receipt.rebuild = std::move(shared.rebuild);
   receipt.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return receipt;
 }

@@ -101,6 +101,9 @@ class EmbeddedStore final : public ReplayStore {
   Result<std::vector<RowDifference>> differences() override {
     return Error{ErrorCode::kInvalidInput, "a verification needs PostgreSQL (postgres.url)"};
   }
+  Result<Rebuild> rebuild() override {
+    return Error{ErrorCode::kInvalidInput, "to make runs anew needs PostgreSQL (postgres.url)"};
+  }
 
   Result<ReplayRuns> runs() override {
     const std::lock_guard lock(state_.mutex);

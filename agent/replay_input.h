@@ -46,6 +46,7 @@ struct ReplayWish {
   bool is_full = false;               // every line the configuration keeps, in covered ranges too
   bool is_dry = false;                // reads everything, writes nothing
   bool is_verify = false;             // the same, and holds what is stored against it
+  bool is_rebuild = false;            // a verification that then makes runs anew that differ
   std::string openmetrics_path;       // the history of metrics goes there, and nothing to the store; "": it does not
 };
 

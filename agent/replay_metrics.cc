@@ -121,6 +121,7 @@ class MetricsStore final : public ReplayStore {
   Result<std::uint64_t> stored(const FileIdentity&, std::span<const LineTrace>) override { return std::uint64_t{0}; }
   Result<ReplayRuns> runs() override { return ReplayRuns{}; }
   Result<std::vector<RowDifference>> differences() override { return std::vector<RowDifference>{}; }
+  Result<Rebuild> rebuild() override { return Rebuild{}; }
 
  private:
   void count(const Chunk& chunk) {

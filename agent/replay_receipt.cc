@@ -98,11 +98,14 @@ std::string_view to_string(ReplayFile::State state) {
   return "";
 }
 
-bool ReplayReceipt::is_complete() const {
+bool is_whole(ReplayFile::State state) {
   using State = ReplayFile::State;
-  return fault.empty() && !is_interrupted && std::all_of(files.begin(), files.end(), [](const ReplayFile& file) {
-           return file.state == State::kRead || file.state == State::kGrowing || file.state == State::kEmpty;
-         });
+  return state == State::kRead || state == State::kGrowing || state == State::kEmpty;
+}
+
+bool ReplayReceipt::is_complete() const {
+  return fault.empty() && !is_interrupted &&
+         std::all_of(files.begin(), files.end(), [](const ReplayFile& file) { return is_whole(file.state); });
 }
 
 std::string to_json(const ReplayReceipt& receipt) {
@@ -164,6 +167,26 @@ std::string to_json(const ReplayReceipt& receipt) {
       object.close();
     }
     out += receipt.differences.empty() ? "]" : "\n]";
+  }
+  if (receipt.rebuild) {
+    whole.key("rebuilt");
+    out += '[';
+    for (const RebuiltRun& run : receipt.rebuild->runs) {
+      out += out.back() == '[' ? "\n  " : ",\n  ";
+      JsonObject object(out);
+      object.text("run_id", run.run_id);
+      object.text("before", run.before);
+      object.text("after", run.after);
+      object.close();
+    }
+    out += "]";
+    whole.key("left");
+    out += '[';
+    for (const std::string& run : receipt.rebuild->left) {
+      if (out.back() != '[') out += ',';
+      append_json_string(out, run);
+    }
+    out += ']';
   }
   whole.key("files");
   out += '[';

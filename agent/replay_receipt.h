@@ -34,6 +34,8 @@ struct ReplayFile {
   RecordOutcomes records;
 };
 std::string_view to_string(ReplayFile::State state);  // "read"
+// Nothing of such a file is left undone.
+bool is_whole(ReplayFile::State state);
 
 struct ReplayReceipt {
   bool is_dry = false, is_full = false, is_verify = false;
@@ -45,6 +47,7 @@ struct ReplayReceipt {
   std::uint64_t runs_found = 0;   // runs the lines name
   ReplayRuns runs;
   std::vector<RowDifference> differences;  // of a verification
+  std::optional<Rebuild> rebuild;          // what was done about them
   // Nothing is left undone.
   bool is_complete() const;
 };

@@ -81,6 +81,7 @@ class PostgresStore final : public ReplayStore {
   }
 
   Result<std::vector<RowDifference>> differences() override { return sink_.compare_rehearsed(wish_.is_full); }
+  Result<Rebuild> rebuild() override { return sink_.rebuild_rehearsed(); }
 
  private:
   static constexpr std::size_t kRunsAsked = 1000;

@@ -15,6 +15,7 @@
 #include "core/result.h"
 #include "core/sink.h"
 #include "sinks/postgres_questions.h"
+#include "sinks/postgres_rebuild.h"
 #include "sinks/postgres_rehearsal.h"
 #include "sinks/postgres_start.h"
 
@@ -46,6 +47,8 @@ class ReplayStore {
   virtual Result<ReplayRuns> runs() = 0;
   // Of a verification: how what is stored differs from all that was put.
   virtual Result<std::vector<RowDifference>> differences() = 0;
+  // After that: makes runs anew that differ.
+  virtual Result<Rebuild> rebuild() = 0;
 };
 
 // Told of a wait for the store, once each; true: wait no longer.

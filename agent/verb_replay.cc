@@ -83,9 +83,10 @@ Result<ReplayStart> ask_postgres(const Config& config, const std::vector<ReplayI
 Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish,
                                   std::unique_ptr<EmbeddedReplay>& embedded) {
   if (wish.from || wish.to || wish.is_verify) {
-    return Error{ErrorCode::kInvalidInput,
-                 "--from, --to and --verify need PostgreSQL (postgres.url): the agent's own store keeps no gaps in a "
-                 "file, and of a line no row"};
+    return Error{
+        ErrorCode::kInvalidInput,
+        "--from, --to, --verify and --rebuild need PostgreSQL (postgres.url): the agent's own store keeps no gaps in a "
+        "file, and of a line no row"};
   }
   auto opened = EmbeddedReplay::open(config);
   if (!opened && opened.error().code == ErrorCode::kInUse) {
@@ -172,6 +173,7 @@ int run(const Config& config, const Options& options) {
   if (!written) return complain("write stdout: the receipt could not be written", kExitIncomplete);
   if (!receipt->fault.empty()) return complain(receipt->fault, kExitUnreachable);
   if (!receipt->is_complete()) return kExitIncomplete;
+  if (receipt->rebuild) return receipt->rebuild->left.empty() ? kExitOk : kExitFindings;
   return receipt->differences.empty() ? kExitOk : kExitFindings;
 }
 
@@ -205,6 +207,10 @@ void add_replay_verb(CLI::App& app, int& exit_code) {
       verb->add_flag("--verify", options->wish.is_verify,
                      "Write nothing: say which rows are missing, changed or extra; with --full each line counts")
           ->excludes(dry);
+  CLI::Option* rebuild = verb->add_flag(
+      "--rebuild", options->wish.is_rebuild,
+      "Verify, then make runs anew that differ: facts of older rules are withdrawn. The files must be in the store");
+  rebuild->excludes(dry);
   verb->add_option("--openmetrics-out", options->wish.openmetrics_path,
                    "Write the metrics of these lines, at their times, into FILE and nothing into the store: for\n"
                    "promtool tsdb create-blocks-from openmetrics FILE DIRECTORY")
@@ -223,6 +229,7 @@ void add_replay_verb(CLI::App& app, int& exit_code) {
   verb->callback([options, &exit_code] {
     if (!options->from.empty()) options->wish.from = parse_rfc3339(options->from);
     if (!options->to.empty()) options->wish.to = parse_rfc3339(options->to);
+    options->wish.is_verify |= options->wish.is_rebuild;
     if (!options->level.empty()) options->wish.level = options->level;
     auto config = config_or_complain(options->config_path);
     if (config) init_log(config->log);

@@ -249,6 +249,15 @@ Result<std::vector<RowDifference>> PostgresSink::compare_rehearsed(bool all_line
   return std::move(*compared);
 }
 
+Result<Rebuild> PostgresSink::rebuild_rehearsed() {
+  if (const auto failure = connect(*main_)) return Error{ErrorCode::kUnavailable, failure->reason};
+  auto rebuilt = rebuild_from_rehearsal(*main_->connection, config_.schema, deriver_.settings().agent_id);
+  if (!rebuilt) {
+    return Error{ErrorCode::kInvalidInput, "rebuild in PostgreSQL: " + explain(rebuilt.error(), config_.schema)};
+  }
+  return std::move(*rebuilt);
+}
+
 void PostgresSink::idle() {
   if (clock_.now() - last_used_.load() < config_.idle_timeout) return;
   main_->connection.reset();

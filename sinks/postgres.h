@@ -13,6 +13,7 @@
 #include "core/time.h"
 #include "derive/deriver.h"
 #include "sinks/postgres_lane.h"
+#include "sinks/postgres_rebuild.h"
 #include "sinks/postgres_rehearsal.h"
 
 namespace runtail {
@@ -39,6 +40,8 @@ class PostgresSink final : public Sink {
   // How the tables differ from what was rehearsed (sinks/postgres_rehearsal.h). The same connection or none: once it is
   // lost, kUnavailable.
   Result<std::vector<RowDifference>> compare_rehearsed(bool all_lines);
+  // Makes runs anew that differ from the rehearsed ones (sinks/postgres_rebuild.h).
+  Result<Rebuild> rebuild_rehearsed();
   // Closes the connections when nothing was delivered for config.idle_timeout.
   void idle() override;
 

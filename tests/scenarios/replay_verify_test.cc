@@ -96,5 +96,49 @@ TEST_F(ReplayVerify, FindsARowThatWasChangedRemovedOrAddedByHand) {
   EXPECT_THAT(all, testing::Contains(testing::StartsWith("run_attempts missing")));
 }
 
+TEST_F(ReplayVerify, RebuildMakesTheRunsAnewThatDiffer) {
+  auto rebuilt = scene.replay({"--rebuild", scene.logs});
+  EXPECT_NE(rebuilt.exit_code, 0);
+  EXPECT_THAT(rebuilt.errors, HasSubstr("replay them first"));
+  EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.job_runs"), 0);
+  ASSERT_EQ(scene.replay({scene.logs}).exit_code, 0);
+  const auto before = table_digests(scene.sql);
+  // What another stream tells of too is not for these files to say.
+  const std::string shared = by_hand(
+      "UPDATE observability.job_runs SET status = 'cancelled' WHERE run_id = (SELECT min(l.run_id::text)::uuid FROM "
+      "observability.log_events l JOIN observability.job_runs r USING (run_id) WHERE r.status = 'success') "
+      "RETURNING run_id");
+  ASSERT_NE(shared, "");
+  const std::string changed = by_hand(
+      "UPDATE observability.job_runs SET status = 'cancelled', records_loaded_sum = 7 WHERE run_id = (SELECT "
+      "min(run_id::text)::uuid FROM observability.job_runs WHERE status = 'success') RETURNING run_id");
+  by_hand(
+      "DELETE FROM observability.task_runs WHERE task_run_id = (SELECT max(task_run_id::text)::uuid FROM "
+      "observability.task_runs WHERE run_id <> '" +
+      shared + "')");
+  by_hand(
+      "UPDATE observability.run_ids SET scheduled_at = scheduled_at - interval '40 days' WHERE run_id = (SELECT "
+      "max(run_id::text)::uuid FROM observability.run_ids WHERE run_id <> '" +
+      shared + "')");
+  by_hand(
+      "INSERT INTO observability.log_events SELECT (jsonb_populate_record(l, jsonb_build_object('event_id', "
+      "gen_random_uuid(), 'stream', 'another'))).* FROM observability.log_events l WHERE run_id = '" +
+      shared + "' LIMIT 1");
+  rebuilt = scene.replay({"--rebuild", scene.logs});
+  EXPECT_EQ(rebuilt.exit_code, 5) << rebuilt.errors << rebuilt.receipt;
+  EXPECT_EQ(scene.text(rebuilt, "left"), "[\"" + shared + "\"]");
+  EXPECT_THAT(rebuilt.receipt, HasSubstr("{\"run_id\":\"" + changed + R"(","before":"cancelled","after":"success"})"));
+  EXPECT_EQ(scene.sql.rows("SELECT old || ' ' || new FROM observability.run_state_changes WHERE field = 'rebuild' AND "
+                           "run_id = '" +
+                           changed + "'"),
+            std::vector<std::string>{"cancelled success"});
+  by_hand("UPDATE observability.job_runs SET status = 'success' WHERE run_id = '" + shared + "'");
+  by_hand("DELETE FROM observability.log_events WHERE stream = 'another'");
+  EXPECT_EQ(table_digests(scene.sql), before);
+  rebuilt = scene.replay({"--rebuild", scene.logs});
+  EXPECT_EQ(rebuilt.exit_code, 0) << rebuilt.errors << rebuilt.receipt;
+  EXPECT_EQ(scene.text(rebuilt, "rebuilt"), "[]");
+}
+
 }  // namespace
 }  // namespace runtail::test
