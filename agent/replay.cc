@@ -30,9 +30,9 @@ struct Shared {
   std::atomic<std::size_t> next{0};
   std::atomic<bool> failed{false};
   std::mutex mutex{};  // guards what follows
-  std::string fault{};
+  std::optional<Error> fault{};
   std::set<Uuid> runs_found{};
-  ReplayRuns runs{};
+  RunChanges runs{};
   std::vector<RowDifference> differences{};
   std::optional<Rebuild> rebuild{};
 };
@@ -68,34 +68,40 @@ class Worker {
     for (std::size_t at; !is_stopped() && (at = shared_.next++) < shared_.groups.size();) {
       read_group(shared_.groups[at]);
     }
-    const std::lock_guard lock(shared_.mutex);
+  }
+
+  // What came of it, once no worker runs any more.
+  void finish() {
     shared_.runs_found.insert(runs_found_.begin(), runs_found_.end());
-    if (is_dry_ || !shared_.fault.empty()) return;
-    if (shared_.plan.wish.is_verify) {
-      auto differences = store_->differences();
-      if (!differences) shared_.fault = differences.error().message;
-      if (differences) shared_.differences = std::move(*differences);
-      // Of half of the files half of a run would be made.
-      if (!differences || !shared_.plan.wish.is_rebuild || is_stopped()) return;
-      if (std::any_of(files_.begin(), files_.end(), [](const ReplayFile& each) { return !is_whole(each.state); })) {
-        shared_.fault = "nothing is made anew, as not all of the files could be read";
-        return;
-      }
-      auto rebuilt = store_->rebuild();
-      if (!rebuilt) shared_.fault = rebuilt.error().message;
-      if (rebuilt) shared_.rebuild = std::move(*rebuilt);
-      return;
-    }
+    if (is_dry_ || shared_.fault) return;
+    if (shared_.plan.wish.is_verify) return finish_verification();
     auto runs = store_->runs();
-    if (runs) {
-      shared_.runs += *runs;
-    } else if (shared_.fault.empty()) {
-      shared_.fault = runs.error().message;
+    if (!runs) shared_.fault = runs.error();
+    if (!runs) return;
+    for (const auto& [run, change] : *runs) {
+      RunChange& all = shared_.runs.try_emplace(run, change).first->second;
+      all = std::max(all, change);
     }
   }
 
  private:
   bool is_stopped() const { return shared_.stop || shared_.failed; }
+
+  void finish_verification() {
+    auto differences = store_->differences();
+    if (!differences) shared_.fault = differences.error();
+    if (!differences) return;
+    shared_.differences = std::move(*differences);
+    if (!shared_.plan.wish.is_rebuild || is_stopped()) return;
+    // Of half of the files half of a run would be made.
+    if (std::any_of(files_.begin(), files_.end(), [](const ReplayFile& each) { return !is_whole(each.state); })) {
+      shared_.fault = Error{ErrorCode::kInvalidInput, "nothing is made anew, as not all of the files could be read"};
+      return;
+    }
+    auto rebuilt = store_->rebuild();
+    if (!rebuilt) shared_.fault = rebuilt.error();
+    if (rebuilt) shared_.rebuild = std::move(*rebuilt);
+  }
 
   // The longest first: the others may be the beginning of it.
   void read_group(std::vector<std::size_t>& group) {
@@ -155,15 +161,15 @@ class Worker {
     }
     auto who = identity->identify(input, *opened, as_new, buffer_,
                                   [&](const FileIdentity& each) { return holds(input, each); });
-    if (!who.fault.empty()) {
-      file.fault = who.fault;
-      fail(who.fault);
+    if (!who) {
+      file.fault = who.error().message;
+      if (who.error().code != ErrorCode::kNotFound) fail(who.error());  // of the store, not of this file
       return;
     }
-    file.file = who.position.file;
-    file.is_new = who.is_new;
-    read_lines(input, std::move(*opened), who.position, file);
-    identity->remember(input, who.position);
+    file.file = who->position.file;
+    file.is_new = who->is_new;
+    read_lines(input, std::move(*opened), who->position, file);
+    identity->remember(input, who->position);
   }
 
   // `known` moves on with what the store has taken.
@@ -194,10 +200,11 @@ class Worker {
         store_failed = !flush(known, file);
       return !store_failed && !is_stopped();
     };
-    const ReplayRead read = reader_.read(input, std::move(bytes), before, take, [&](std::uint64_t at) {
-      shared_.progress.bytes += at - std::min(at, on_disk);
-      on_disk = std::max(on_disk, at);
-    });
+    const ReplayRead read =
+        reader_.read(input, std::move(bytes), before, before_of(input), take, [&](std::uint64_t at) {
+          shared_.progress.bytes += at - std::min(at, on_disk);
+          on_disk = std::max(on_disk, at);
+        });
     // What was read before a stop is worth keeping.
     if (!store_failed) store_failed = !flush(known, file);
     shared_.progress.bytes += input.size - std::min(input.size, on_disk);
@@ -216,6 +223,17 @@ class Worker {
     } else {
       file.state = read.untaken > 0 ? State::kGrowing : State::kRead;
     }
+  }
+
+  // The file of the same log whose lines come before; null: none is given.
+  const ReplayInput* before_of(const ReplayInput& input) const {
+    const auto& inputs = shared_.plan.inputs;
+    for (const ReplayInput* each = &input; each != inputs.data();) {
+      --each;
+      if (!each->log || each->log->stream != input.log->stream) return nullptr;
+      if (each->head != input.head && each->fault.empty()) return each;
+    }
+    return nullptr;
   }
 
   // False: the store takes no more.
@@ -240,7 +258,7 @@ class Worker {
         if (each.chunk.covers.to == known.covered.upper()) known.confirm = each.chunk.confirm;
       }
     } else {
-      fail(put.error().message);
+      fail(put.error());
     }
     batch_.clear();
     batch_runs_.clear();
@@ -249,16 +267,16 @@ class Worker {
     return put.has_value();
   }
 
-  void fail(const std::string& reason) {
+  void fail(const Error& error) {
     const std::lock_guard lock(shared_.mutex);
-    if (shared_.fault.empty()) shared_.fault = reason;
+    if (!shared_.fault) shared_.fault = error;
     shared_.failed = true;
   }
 
   // Whether the last lines of `input`, read as `file`, left something in the store.
   Result<bool> holds(const ReplayInput& input, const FileIdentity& file) {
     auto opened = open_input(input);
-    if (!opened) return opened.error();
+    if (!opened) return Error{ErrorCode::kNotFound, opened.error().message};
     std::vector<LineTrace> traces;
     const EventIds ids(file);
     Derived derived;
@@ -277,7 +295,7 @@ class Worker {
       if (traces.size() > kTraces) traces.erase(traces.begin(), traces.end() - kTraces);
       return true;
     };
-    tracer_.read(input, std::move(*opened), nothing, take, [](std::uint64_t) {});
+    tracer_.read(input, std::move(*opened), nothing, nullptr, take, [](std::uint64_t) {});
     auto found = store_->stored(file, traces);
     if (!found) return found.error();
     return *found > 0;
@@ -308,7 +326,9 @@ Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store,
   auto redactor = Redactor::make(plan.config.redaction);
   if (!redactor) return redactor.error();
   const DeriverSettings settings = deriver_settings(plan.config, redactor->ruleset());
-  const LineFilter filter(plan.config.lines, plan.config.environment);
+  // What settings leave out of the rows counts all the same.
+  const LineFilter filter =
+      plan.wish.openmetrics_path.empty() ? LineFilter(plan.config.lines, plan.config.environment) : LineFilter();
   ReplayReceipt receipt;
   receipt.is_dry = plan.wish.is_dry;
   receipt.is_full = plan.wish.is_full;
@@ -336,10 +356,18 @@ Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store,
     for (std::size_t i = 1; i < workers.size(); ++i) threads.emplace_back([&, i] { workers[i]->run(); });
     workers.front()->run();
   }
-  receipt.fault = shared.fault;
+  for (const auto& worker : workers) worker->finish();
+  if (shared.fault) {
+    receipt.fault = shared.fault->message;
+    receipt.fault_code = shared.fault->code;
+  }
   receipt.is_interrupted = stop;
   receipt.runs_found = shared.runs_found.size();
-  receipt.runs = shared.runs;
+  for (const auto& [run, change] : shared.runs) {
+    ++(change == RunChange::kCreated   ? receipt.created
+       : change == RunChange::kUpdated ? receipt.updated
+                                       : receipt.unchanged);
+  }
   receipt.is_verify = plan.wish.is_verify;
   receipt.differences = std::move(shared.differences);
   receipt.rebuild = std::move(shared.rebuild);

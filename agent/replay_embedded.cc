@@ -105,14 +105,13 @@ class EmbeddedStore final : public ReplayStore {
     return Error{ErrorCode::kInvalidInput, "to make runs anew needs PostgreSQL (postgres.url)"};
   }
 
-  Result<ReplayRuns> runs() override {
+  Result<RunChanges> runs() override {
     const std::lock_guard lock(state_.mutex);
-    ReplayRuns out;
-    // The first worker to ask answers for all.
-    for (const auto& [run, before] : std::exchange(state_.before, {})) {
+    RunChanges out;
+    for (const auto& [run, before] : state_.before) {
       const auto now = state_.buffer->get(run_key(run));
       if (!now) continue;
-      ++(!before ? out.created : *before == *now ? out.unchanged : out.updated);
+      out[run] = !before ? RunChange::kCreated : *before == *now ? RunChange::kUnchanged : RunChange::kUpdated;
     }
     return out;
   }

@@ -18,12 +18,13 @@ std::string bytes_before(FileBytes& bytes, std::uint64_t offset) {
 
 }  // namespace
 
-ReplayIdentity::Answer ReplayIdentity::identify(const ReplayInput& input, FileBytes& bytes, const FileIdentity& as_new,
-                                                ReadBuffer& buffer, const Holds& holds) {
+Result<ReplayIdentity::Answer> ReplayIdentity::identify(const ReplayInput& input, FileBytes& bytes,
+                                                        const FileIdentity& as_new, ReadBuffer& buffer,
+                                                        const Holds& holds) {
   // From the shortest to the longest, so that a packed file is unpacked once; the longest that fits is the one.
   std::sort(known_.begin(), known_.end(),
             [](const StoredPosition& a, const StoredPosition& b) { return a.covered.upper() < b.covered.upper(); });
-  Answer answer{{as_new, {}, {}, from_micros(input.mtime_ns / 1000), {}}, true, ""};
+  Answer answer{{as_new, {}, {}, from_micros(input.mtime_ns / 1000), {}}, true};
   const StoredPosition* fitting = nullptr;
   std::vector<const StoredPosition*> longer;
   for (const StoredPosition& each : known_) {
@@ -36,16 +37,16 @@ ReplayIdentity::Answer ReplayIdentity::identify(const ReplayInput& input, FileBy
       fitting = &each;
     }
   }
-  if (fitting) return {*fitting, false, ""};
+  if (fitting) return Answer{*fitting, false};
   if (longer.empty()) return answer;
 
   const std::uint64_t length = look_through(key_, bytes, buffer).length;
   for (const StoredPosition* each : longer) {
     const auto read = std::find_if(read_.begin(), read_.end(), [&](const Read& one) { return one.file == each->file; });
-    if (read != read_.end() && is_beginning_of(bytes, length, read->input)) return {*each, false, ""};
+    if (read != read_.end() && is_beginning_of(bytes, length, read->input)) return Answer{*each, false};
     const auto held = holds(each->file);
-    if (!held) return {answer.position, true, held.error().message};
-    if (*held) return {*each, false, ""};
+    if (!held) return held.error();
+    if (*held) return Answer{*each, false};
   }
   return answer;
 }

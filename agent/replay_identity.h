@@ -21,12 +21,12 @@ class ReplayIdentity {
   struct Answer {
     StoredPosition position;  // a new file covers nothing
     bool is_new = false;
-    std::string fault;  // why it cannot be told
   };
   // Whether lines of `input`, read as this file, are in the store. Asked for a file that is shorter than what was read.
   using Holds = std::function<Result<bool>(const FileIdentity&)>;
-  Answer identify(const ReplayInput& input, FileBytes& bytes, const FileIdentity& as_new, ReadBuffer& buffer,
-                  const Holds& holds);
+  // An error is the one of `holds`.
+  Result<Answer> identify(const ReplayInput& input, FileBytes& bytes, const FileIdentity& as_new, ReadBuffer& buffer,
+                          const Holds& holds);
   // `input` was read so far as `read` says.
   void remember(const ReplayInput& input, const StoredPosition& read);
 

@@ -119,7 +119,7 @@ class MetricsStore final : public ReplayStore {
     return delivery;
   }
   Result<std::uint64_t> stored(const FileIdentity&, std::span<const LineTrace>) override { return std::uint64_t{0}; }
-  Result<ReplayRuns> runs() override { return ReplayRuns{}; }
+  Result<RunChanges> runs() override { return RunChanges{}; }
   Result<std::vector<RowDifference>> differences() override { return std::vector<RowDifference>{}; }
   Result<Rebuild> rebuild() override { return Rebuild{}; }
 
@@ -142,6 +142,8 @@ class MetricsStore final : public ReplayStore {
       const std::string& service = deriver_.settings().service;
       state_.counts.count(event, derived_, service);
       const std::string_view stated = event.fields.text(Field::kService);
+      // Of a line with several events the first one is the line.
+      if (!event.stored) continue;
       state_.metrics.add(Metric::kLogEventsTotal, {stated.empty() ? service : stated, to_string(event.level)}, 1);
     }
     if (end) state_.book_step(*end);

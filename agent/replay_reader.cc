@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/line_defaults.h"
+#include "agent/replay_identity.h"
 #include "agent/tailed_file.h"
 #include "core/event_codec.h"
 
@@ -12,6 +13,8 @@ namespace {
 
 // A file written to within so long may still be: its last line is left to who follows it.
 constexpr std::chrono::seconds kQuiet{15};
+// Enough of a first line to see its envelope: a piece of Docker's is 16 KiB, written as JSON.
+constexpr std::size_t kHeadBytes = 128 << 10;
 // A multi-line private key is told by its first line; from there on the redactor has to see every line.
 constexpr std::string_view kKeyBegins = "-----BEGIN";
 
@@ -49,8 +52,8 @@ ReplayReader::ReplayReader(ReplayRules rules, HashKey key, Redactor redactor, De
       filter_(std::move(filter)),
       buffer_(rules.line_bytes_max) {}
 
-ReplayRead ReplayReader::read(const ReplayInput& input, FileBytes bytes, const StoredPosition& known, const Take& take,
-                              const OnBytes& on_bytes) {
+ReplayRead ReplayReader::read(const ReplayInput& input, FileBytes bytes, const StoredPosition& known,
+                              const ReplayInput* before, const Take& take, const OnBytes& on_bytes) {
   ReplayRead read;
   read.file = known.file;
   const auto facts = bytes.facts();
@@ -62,7 +65,8 @@ ReplayRead ReplayReader::read(const ReplayInput& input, FileBytes bytes, const S
   Position position;
   position.file = known.file;
   position.first_seen = known.first_seen_at;
-  tail.begin(std::move(position), true);
+  tail.begin(position, true);
+  if (before) carry_over(*before, settings, tail);
   ids_.emplace(known.file);
   memory_ = {};
   again_.reset();
@@ -96,6 +100,53 @@ ReplayRead ReplayReader::read(const ReplayInput& input, FileBytes bytes, const S
     read.fault = "it ends inside of the archive; see whether packing or copying it was cut short";
   }
   return read;
+}
+
+// Docker and CRI cut long lines into pieces, and a rotation may fall between two of them. Only what stands at the very
+// end of the file before matters.
+void ReplayReader::carry_over(const ReplayInput& before, const TailSettings& settings, TailedFile& tail) {
+  const BytesRead head = tail.bytes().read_at(buffer_.data(), buffer_.size(), 0);
+  const std::string_view first = std::string_view(buffer_.data(), head.size).substr(0, kHeadBytes);
+  Framing look(settings.framing);
+  std::vector<Unit> units;
+  const std::size_t end = std::min(first.find('\n'), first.size());
+  look.add(0, end + 1, first.substr(0, end), TimePoint{}, units);
+  const bool is_piece = units.empty() && look.has_open();
+  if (!is_piece && (units.empty() || !units[0].envelope_time)) return;  // no envelope, so no pieces
+
+  auto opened = open_input(before);
+  if (!opened) return;
+  const std::uint64_t length = opened->is_packed() ? look_through(key_, *opened, buffer_).length : before.size;
+  // From a line's beginning on, far enough back for all that may be open.
+  std::uint64_t from = length - std::min<std::uint64_t>(length, Framing::kOpenBytesMax);
+  for (bool found = from == 0; !found;) {
+    const BytesRead read = opened->read_at(buffer_.data(), buffer_.size(), from);
+    const std::size_t newline = std::string_view(buffer_.data(), read.size).find('\n');
+    found = newline != std::string_view::npos || read.at_end;
+    from += newline != std::string_view::npos ? newline + 1 : read.size;
+  }
+  Framing last(settings.framing);
+  last.begin_in_the_dark();
+  for (bool at_end = false; !at_end;) {
+    last.begin_block();
+    const BytesRead read = opened->read_at(buffer_.data(), buffer_.size(), from);
+    if (read.size == 0) break;
+    const std::string_view all(buffer_.data(), read.size);
+    std::size_t at = 0;
+    for (std::size_t stop; (stop = all.find('\n', at)) != std::string_view::npos; at = stop + 1) {
+      last.add(from + at, stop + 1 - at, all.substr(at, stop - at), TimePoint{}, units);
+    }
+    // What is longer than a line may be breaks what it stands in; so does a line without its end.
+    if (at == 0) return;
+    from += at;
+    units.clear();
+    at_end = read.at_end;
+    if (at_end && at < all.size()) return;
+  }
+  last.finish_traces(units);
+  if (!last.has_open()) return;
+  tail.begin(tail.position(), false);
+  tail.carry_over(last);
 }
 
 // One block is one chunk, or several with what is outside of the time asked for between them.

@@ -66,17 +66,19 @@ class ReplayReader {
  public:
   ReplayReader(ReplayRules rules, HashKey key, Redactor redactor, Deriver deriver, LineFilter filter);
 
-  // Reads `input` as the file `known` says it is: lines in covered ranges are counted and passed over (with is_full
-  // they come along). `take` gets chunk after chunk, in order; false: it wants no more. `on_bytes` gets how far the
-  // file on disk is read.
+  // Reads `input` as the file `known` says it is. Pieces of a line that `before` left open, the file of the same log
+  // whose lines come before, go on in it; null: there is none. Lines in covered ranges are counted and passed over
+  // (with is_full they come along). `take` gets chunk after chunk, in order; false: it wants no more. `on_bytes` gets
+  // how far the file on disk is read.
   using Take = std::function<bool(ReplayChunk&&)>;
   using OnBytes = std::function<void(std::uint64_t on_disk)>;
-  ReplayRead read(const ReplayInput& input, FileBytes bytes, const StoredPosition& known, const Take& take,
-                  const OnBytes& on_bytes);
+  ReplayRead read(const ReplayInput& input, FileBytes bytes, const StoredPosition& known, const ReplayInput* before,
+                  const Take& take, const OnBytes& on_bytes);
 
   const std::vector<std::string>& kinds() const { return redactor_.kinds(); }
 
  private:
+  void carry_over(const ReplayInput& before, const TailSettings& settings, TailedFile& tail);
   bool take_block(const ReplayInput& input, LineBlock& block, const StoredPosition& known, ReplayRead& read,
                   const Take& take);
   // Whether its range counts as read.

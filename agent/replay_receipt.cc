@@ -143,9 +143,9 @@ std::string to_json(const ReplayReceipt& receipt) {
   JsonObject runs(out);
   runs.number("found", receipt.runs_found);
   if (!receipt.is_dry && !receipt.is_verify) {
-    runs.number("created", receipt.runs.created);
-    runs.number("updated", receipt.runs.updated);
-    runs.number("unchanged", receipt.runs.unchanged);
+    runs.number("created", receipt.created);
+    runs.number("updated", receipt.updated);
+    runs.number("unchanged", receipt.unchanged);
   }
   runs.close();
   if (receipt.is_verify) {

@@ -39,13 +39,14 @@ bool is_whole(ReplayFile::State state);
 
 struct ReplayReceipt {
   bool is_dry = false, is_full = false, is_verify = false;
-  std::string store;  // "postgres", "embedded"
-  std::string fault;  // why the store took no more
+  std::string store;                               // "postgres", "embedded"
+  std::string fault;                               // why the store took no more
+  ErrorCode fault_code = ErrorCode::kUnavailable;  // of that
   bool is_interrupted = false;
   double seconds = 0;
   std::vector<ReplayFile> files;  // in the order they were read
   std::uint64_t runs_found = 0;   // runs the lines name
-  ReplayRuns runs;
+  std::uint64_t created = 0, updated = 0, unchanged = 0;
   std::vector<RowDifference> differences;  // of a verification
   std::optional<Rebuild> rebuild;          // what was done about them
   // Nothing is left undone.

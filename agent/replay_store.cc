@@ -56,8 +56,8 @@ class PostgresStore final : public ReplayStore {
     return questions_.stored(lines);
   }
 
-  Result<ReplayRuns> runs() override {
-    ReplayRuns out;
+  Result<RunChanges> runs() override {
+    RunChanges out;
     std::vector<Uuid> ids;
     const auto compare = [&]() -> Result<void> {
       auto now = questions_.digests(ids);
@@ -66,7 +66,9 @@ class PostgresStore final : public ReplayStore {
         const auto there = now->find(id);
         if (there == now->end()) continue;  // older than runs are kept
         const auto& before = before_.at(id);
-        ++(!before ? out.created : *before == there->second ? out.unchanged : out.updated);
+        out[id] = !before                    ? RunChange::kCreated
+                  : *before == there->second ? RunChange::kUnchanged
+                                             : RunChange::kUpdated;
       }
       ids.clear();
       return {};
@@ -114,13 +116,6 @@ class PostgresStore final : public ReplayStore {
 };
 
 }  // namespace
-
-ReplayRuns& ReplayRuns::operator+=(const ReplayRuns& other) {
-  created += other.created;
-  updated += other.updated;
-  unchanged += other.unchanged;
-  return *this;
-}
 
 std::unique_ptr<ReplayStore> make_postgres_store(const Config& config, const DeriverSettings& settings,
                                                  const std::vector<std::string>& kinds, const ReplayWish& wish,

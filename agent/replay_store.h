@@ -21,11 +21,9 @@
 
 namespace runtail {
 
-// Runs a replay touched, by what it did to them.
-struct ReplayRuns {
-  std::uint64_t created = 0, updated = 0, unchanged = 0;
-  ReplayRuns& operator+=(const ReplayRuns& other);
-};
+// What a replay did to a run; of several the greatest holds.
+enum class RunChange { kUnchanged, kUpdated, kCreated };
+using RunChanges = std::map<Uuid, RunChange>;
 
 // What the store knew before the first line.
 struct ReplayStart {
@@ -43,8 +41,9 @@ class ReplayStore {
                                std::span<const Uuid> runs) = 0;
   // How many of these lines of `file` left something behind; any number above 0 where that is enough.
   virtual Result<std::uint64_t> stored(const FileIdentity& file, std::span<const LineTrace> lines) = 0;
-  // What became of the runs of all that was put.
-  virtual Result<ReplayRuns> runs() = 0;
+  // What became of the runs of all that was put, once no worker puts any more. Those that are too old to be kept are
+  // left out.
+  virtual Result<RunChanges> runs() = 0;
   // Of a verification: how what is stored differs from all that was put.
   virtual Result<std::vector<RowDifference>> differences() = 0;
   // After that: makes runs anew that differ.

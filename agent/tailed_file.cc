@@ -240,8 +240,6 @@ void TailedFile::give(TailStep& step) {
   step.block = std::move(block);
 }
 
-void TailedFile::carry_over(TailedFile& before) { framing_.carry_over(before.framing_); }
-
 LineBlock TailedFile::finish_for_successor() {
   LineBlock block;
   block.covers = {position_.emitted, next_};

@@ -98,7 +98,8 @@ class TailedFile {
   // finish_for_successor(), in one commit with the block of the successor that closed the last of it.
   TailStep finish_traces();
   bool may_carry_over() const { return is_known_ && !has_begun_ && position_.resume == 0; }
-  void carry_over(TailedFile& before);
+  void carry_over(TailedFile& before) { carry_over(before.framing_); }
+  void carry_over(Framing& before) { framing_.carry_over(before); }
   bool has_carried() const { return framing_.has_carried(); }
   LineBlock finish_for_successor();
   // All of its first `length` bytes were read elsewhere: they are covered without a line.

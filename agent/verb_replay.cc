@@ -171,7 +171,7 @@ int run(const Config& config, const Options& options) {
   const std::string text = to_json(*receipt);
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!written) return complain("write stdout: the receipt could not be written", kExitIncomplete);
-  if (!receipt->fault.empty()) return complain(receipt->fault, kExitUnreachable);
+  if (!receipt->fault.empty()) return complain(receipt->fault, exit_code_of({receipt->fault_code, ""}));
   if (!receipt->is_complete()) return kExitIncomplete;
   if (receipt->rebuild) return receipt->rebuild->left.empty() ? kExitOk : kExitFindings;
   return receipt->differences.empty() ? kExitOk : kExitFindings;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/container_lines.h"
 #include "tests/support/replay_scene.h"
 #include "tests/support/scale.h"
 
@@ -15,7 +16,7 @@ struct BrokenScene : ReplayScene {
   BrokenScene() {
     WorkloadOptions options;
     options.seed = seed();
-    options.lines = 9000;
+    options.lines = 6000;
     Workload workload(options);
     log = workload_text(workload);
     expected = workload.expected();
@@ -28,7 +29,9 @@ struct BrokenScene : ReplayScene {
     ReplayScene whole;
     write_file(whole.logs / "etl.log", log.substr(0, cut_at));
     if (cut_at < log.size()) write_file(whole.logs / "etl.log.1", log.substr(cut_at));
-    ASSERT_EQ(whole.replay({whole.logs}).exit_code, 0);
+    std::vector<std::string> likewise = {whole.logs};
+    if (arguments[0] == "--full") likewise.push_back("--full");
+    ASSERT_EQ(whole.replay(likewise).exit_code, 0);
     EXPECT_EQ(table_digests(sql), table_digests(whole.sql));
     expect_runs(sql, expected);
   }
@@ -54,7 +57,7 @@ TEST_P(ReplayBrokenArchive, ThatWasCutGivesItsBeginningAndTheWholeOneTheRest) {
   for (const std::size_t of_four : {1, 3, 2}) {  // a shorter one after a longer one
     write_file(path, whole.substr(0, whole.size() * of_four / 4));
     fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(1));  // nobody writes to it
-    const auto done = scene.replay({scene.logs});
+    const auto done = scene.replay({"--full", scene.logs});
     EXPECT_EQ(done.exit_code, 1) << done.receipt;
     EXPECT_NE(done.errors.find(path.string() + ": it ends inside of the archive"), std::string::npos) << done.errors;
     EXPECT_EQ(scene.text(done, "complete"), "false");
@@ -64,7 +67,7 @@ TEST_P(ReplayBrokenArchive, ThatWasCutGivesItsBeginningAndTheWholeOneTheRest) {
     scene.expect_balance(done);
   }
   write_file(path, whole);
-  scene.expect_mended({scene.logs});
+  scene.expect_mended({"--full", scene.logs});
 }
 
 TEST_P(ReplayBrokenArchive, ThatIsDamagedGivesNothingUntilItIsMended) {
@@ -111,13 +114,13 @@ TEST(ReplayBroken, ADirectoryThatChangesWhileItIsReadIsGoneOnWith) {
   scene.cut_at = half;
   write_file(scene.logs / "a", scene.log.substr(0, half));
   write_file(scene.logs / "b", scene.log.substr(half));
-  for (int i = 0; i < 20; ++i) write_file(scene.logs / ("c" + std::to_string(i)), scene.log.substr(0, half));
+  for (int i = 0; i < 6; ++i) write_file(scene.logs / ("c" + std::to_string(i)), scene.log.substr(0, half));
   Command command;
   command.argv = scene.command({scene.logs});
   command.output = scene.directory / "receipt";
   command.errors = scene.directory / "errors";
   ChildProcess process(command);
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 6; ++i) {
     const fs::path path = scene.logs / ("c" + std::to_string(i));
     if (i % 2 == 0) {
       fs::remove(path);
@@ -131,7 +134,7 @@ TEST(ReplayBroken, ADirectoryThatChangesWhileItIsReadIsGoneOnWith) {
   EXPECT_TRUE(exit_code == 0 || exit_code == 1) << exit_code << read_file(command.errors);
   ReplayScene::Done done{exit_code, read_file(command.output), ""};
   scene.expect_balance(done);
-  for (int i = 1; i < 20; i += 2) fs::remove(scene.logs / ("c" + std::to_string(i)));
+  for (int i = 1; i < 6; i += 2) fs::remove(scene.logs / ("c" + std::to_string(i)));
   scene.expect_mended({scene.logs});
 }
 
@@ -162,6 +165,30 @@ TEST(ReplayBroken, StandardInputIsAFileLikeAnyOther) {
   done.receipt = again.output;
   EXPECT_EQ(scene.number(done, "lines,duplicate"), static_cast<std::int64_t>(scene.expected.lines)) << again.output;
   scene.expect_mended({"-", scene.logs});
+}
+
+// Docker cuts long lines into pieces, and a rotation may fall between two of them.
+TEST(ReplayBroken, ALineThatARotationTookApartIsOne) {
+  ReplayScene scene;
+  std::string files[3];
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = "{\"level\":\"ERROR\",\"msg\":\"number " + std::to_string(i) + " ";
+    const auto pieces = docker_pieces(name + std::string(60'000, 'x') + "\"}");
+    ASSERT_GT(pieces.size(), 3u);
+    for (std::size_t at = 0; at < pieces.size(); ++at) files[at < 2 || i == 2 ? i : i + 1] += pieces[at];
+  }
+  write_file(scene.logs / "etl.log.2", files[0]);
+  run_command({"gzip", scene.logs / "etl.log.2"});
+  write_file(scene.logs / "etl.log.1", files[1]);
+  write_file(scene.logs / "etl.log", files[2]);
+  for (int times = 0; times < 2; ++times) {
+    const auto done = scene.replay({scene.logs});
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.receipt;
+    EXPECT_EQ(scene.sql.rows("SELECT left(message, 8) || ' ' || length(message) FROM observability.log_events "
+                             "ORDER BY message"),
+              (std::vector<std::string>{"number 0 60009", "number 1 60009", "number 2 60009"}))
+        << done.receipt;
+  }
 }
 
 TEST(ReplayBroken, ALogNobodyNamesIsAskedFor) {

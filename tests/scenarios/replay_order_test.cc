@@ -59,6 +59,8 @@ class ReplayOrder : public testing::Test {
     for (std::size_t i = 0; i < pieces.size(); ++i) write_file(scene.logs / std::to_string(i), pieces[i]);
     const auto done = scene.replay({scene.logs});
     EXPECT_EQ(done.exit_code, 0) << done.errors << done.receipt;
+    scene.expect_balance(done);
+    EXPECT_EQ(scene.number(done, "runs,created"), static_cast<std::int64_t>(expected.runs.size())) << done.receipt;
     expect_runs(scene.sql, expected);
     return table_digests(scene.sql);
   }

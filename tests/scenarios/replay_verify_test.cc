@@ -98,7 +98,7 @@ TEST_F(ReplayVerify, FindsARowThatWasChangedRemovedOrAddedByHand) {
 
 TEST_F(ReplayVerify, RebuildMakesTheRunsAnewThatDiffer) {
   auto rebuilt = scene.replay({"--rebuild", scene.logs});
-  EXPECT_NE(rebuilt.exit_code, 0);
+  EXPECT_EQ(rebuilt.exit_code, 3);
   EXPECT_THAT(rebuilt.errors, HasSubstr("replay them first"));
   EXPECT_EQ(scene.sql.number("SELECT count(*) FROM observability.job_runs"), 0);
   ASSERT_EQ(scene.replay({scene.logs}).exit_code, 0);

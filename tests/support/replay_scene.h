@@ -68,7 +68,7 @@ struct ReplayScene {
     const auto rows = sql.rows("SELECT $receipt$" + done.receipt + "$receipt$::json #>> '{" + path + "}'");
     return rows.empty() ? "" : rows[0];
   }
-  // Each line has one outcome.
+  // Each line has one outcome, and so has each run.
   void expect_balance(const Done& done) const {
     std::int64_t sum = 0;
     for (const char* outcome :
@@ -76,6 +76,10 @@ struct ReplayScene {
       sum += number(done, std::string("lines,") + outcome);
     }
     EXPECT_EQ(number(done, "lines,read"), sum) << done.receipt;
+    if (text(done, "store") != "postgres" || text(done, "complete") != "true") return;
+    EXPECT_EQ(number(done, "runs,created") + number(done, "runs,updated") + number(done, "runs,unchanged"),
+              number(done, "runs,found"))
+        << done.receipt;
   }
 
   std::map<std::string, std::string> environment;  // of the verb
