@@ -76,6 +76,9 @@ void ToolFormatReader::read(const std::string& part, const YAML::Node& value, To
     }
   } else if (part == "broken") {
     into.broken = texts(value, part);
+    for (const std::string& mark : into.broken) {
+      if (!mark.starts_with('"')) complain_(value, part, "\"" + mark + "\" must begin with a quote, as members do");
+    }
   } else if (part == "inner") {
     into.inner = texts(value, part);
   } else if (part == "run") {

@@ -244,10 +244,3 @@ void NativeReader::read_own_members(const dom::object& object, const FieldTable&
   for (const auto [key, value] : object) {
     const MemberMeaning* own = fields.find(key);
     const MemberMeaning* meaning = own && !value.is_null() ? own : members_.find(key);
-    // finish_status() has taken the word away, or let it be.
-    if (meaning && meaning->role == Role::kStatus) continue;
-    read_member(key, value, meaning, {});
-  }
-}
-
-}  // namespace runtail

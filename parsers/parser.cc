@@ -284,10 +284,7 @@ void Parser::State::look_inside() {
 
 // Of a body that must not be kept, in JSON nobody can read, not even the beginning is.
 bool Parser::State::is_unkept(std::string_view text) {
-  if (text.find('"') == std::string_view::npos) return false;
-  if (std::none_of(marks.begin(), marks.end(), [text](const std::string& mark) { return has_mark(text, mark); })) {
-    return false;
-  }
+  if (!has_mark(text, marks)) return false;
   builder.begin_event(LineShape::kText, text_spec);
   builder.event.drop = "unparsable_body";
   reader = nullptr;
@@ -300,7 +297,7 @@ void Parser::State::read_text(std::string_view line) {
   builder.event.ts = head.ts;
   if (!head.level.empty()) builder.set_level(head.level);
   const bool may_hold_json = std::memchr(line.data(), '{', line.size()) != nullptr;
-  if (may_hold_json && (read_inner(line) || is_unkept(line))) return;
+  if ((may_hold_json && read_inner(line)) || is_unkept(line)) return;
   if (line.find_first_not_of(" \t") != line.find('{') || !may_hold_json) {
     if (logfmt_to_json(line, logfmt_json) && read_json(logfmt_json)) {
       if (!reader) builder.event.dialect = kLogfmt;

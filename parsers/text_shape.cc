@@ -114,21 +114,23 @@ bool match_text(const std::vector<TextPiece>& pieces, bool from_beginning, std::
   return true;
 }
 
-bool has_mark(std::string_view text, std::string_view mark) {
+bool has_mark(std::string_view text, const std::vector<std::string>& marks) {
   const auto is_passed_over = [](char c) { return c == ' ' || c == '\\' || c == '\t'; };
-  for (std::size_t start = 0; (start = text.find(mark[0], start)) != std::string_view::npos; ++start) {
-    std::size_t at = start, matched = 0;
-    while (at < text.size() && matched < mark.size()) {
+  const auto stands_at = [&](std::size_t at, const std::string& mark) {
+    std::size_t matched = 0;
+    for (; at < text.size() && matched < mark.size(); ++at) {
       if (text[at] == mark[matched]) {
-        ++at;
         ++matched;
-      } else if (is_passed_over(text[at])) {
-        ++at;
-      } else {
-        break;
+      } else if (!is_passed_over(text[at])) {
+        return false;
       }
     }
-    if (matched == mark.size()) return true;
+    return matched == mark.size();
+  };
+  for (std::size_t at = 0; (at = text.find('"', at)) != std::string_view::npos; ++at) {
+    for (const std::string& mark : marks) {
+      if (stands_at(at, mark)) return true;
+    }
   }
   return false;
 }

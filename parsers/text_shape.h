@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct TextHead {
 };
 TextHead head_of(std::string_view text, const TimeZone* zone);
 
-// True if `mark` stands in `text` when blanks and backslashes in `text` are passed over, as in JSON within JSON.
-bool has_mark(std::string_view text, std::string_view mark);
+// True if one of `marks`, which begin with a quote, stands in `text` when blanks and backslashes in `text` are passed
+// over, as in JSON within JSON.
+bool has_mark(std::string_view text, const std::vector<std::string>& marks);
 
 }  // namespace runtail
