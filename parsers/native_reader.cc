@@ -244,3 +244,10 @@ void NativeReader::read_own_members(const dom::object& object, const FieldTable&
   for (const auto [key, value] : object) {
     const MemberMeaning* own = fields.find(key);
     const MemberMeaning* meaning = own && !value.is_null() ? own : members_.find(key);
+    // What its word means is known by now, and the word is gone where it was one of a run.
+    if (meaning && meaning->role == Role::kStatus) continue;
+    read_member(key, value, meaning, {});
+  }
+}
+
+}  // namespace runtail

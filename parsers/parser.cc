@@ -69,7 +69,7 @@ struct Outer {
   // A run inside another one is its child; what names no run belongs to the outer one.
   void give(LogEvent& event) const {
     if (!event.ts) event.ts = ts;
-    if (!event.level_stated && level_stated) {
+    if (!event.level_stated && level_stated && !event.is_further) {
       event.level = level;
       event.level_stated = true;
     }

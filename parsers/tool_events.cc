@@ -240,8 +240,10 @@ void ToolDialect::make(const ToolRule& rule, EventBuilder& builder) {
   }
   take_ts(rule.ts, builder);
   take_ts(ts_, builder);
-  take_level(rule.level, builder);
-  take_level(level_, builder);
+  if (!event.is_further) {  // the level is the line's: each error is one
+    take_level(rule.level, builder);
+    take_level(level_, builder);
+  }
   if (event.drop.empty() && is_first_) {
     for (const Unread& each : unread_) builder.add_node(builder.keep(each.path), each.value);
   }
