@@ -16,7 +16,7 @@ struct BrokenScene : ReplayScene {
   BrokenScene() {
     WorkloadOptions options;
     options.seed = seed();
-    options.lines = 6000;
+    options.lines = by_scale(3500, 50'000);  // more than one read
     Workload workload(options);
     log = workload_text(workload);
     expected = workload.expected();
@@ -26,14 +26,21 @@ struct BrokenScene : ReplayScene {
     const auto done = replay(arguments);
     ASSERT_EQ(done.exit_code, 0) << done.errors << done.receipt;
     expect_balance(done);
+    EXPECT_EQ(table_digests(sql), of_whole(arguments[0] == "--full"));
+    expect_runs(sql, expected);
+  }
+  // What the tables hold after a replay of the same files, whole from the start. The same for every test of a process.
+  const std::map<std::string, std::string>& of_whole(bool is_full) const {
+    static std::map<std::pair<std::size_t, bool>, std::map<std::string, std::string>> known;
+    auto& digests = known[{cut_at, is_full}];
+    if (!digests.empty()) return digests;
     ReplayScene whole;
     write_file(whole.logs / "etl.log", log.substr(0, cut_at));
     if (cut_at < log.size()) write_file(whole.logs / "etl.log.1", log.substr(cut_at));
-    std::vector<std::string> likewise = {whole.logs};
-    if (arguments[0] == "--full") likewise.push_back("--full");
-    ASSERT_EQ(whole.replay(likewise).exit_code, 0);
-    EXPECT_EQ(table_digests(sql), table_digests(whole.sql));
-    expect_runs(sql, expected);
+    std::vector<std::string> arguments = {whole.logs};
+    if (is_full) arguments.push_back("--full");
+    EXPECT_EQ(whole.replay(arguments).exit_code, 0);
+    return digests = table_digests(whole.sql);
   }
   std::string log;
   std::size_t cut_at = std::string::npos;  // where it lies in two files

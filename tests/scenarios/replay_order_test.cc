@@ -73,7 +73,7 @@ class ReplayOrder : public testing::Test {
 TEST_F(ReplayOrder, AnyPermutationAndRepetitionWithKillsGivesTheSameTables) {
   for (int round = 0; round < by_scale(1, 10); ++round) {
     pieces.clear();
-    make_pieces(by_scale(12'000, 100'000), 4);
+    make_pieces(by_scale(8'000, 100'000), by_scale<std::size_t>(2, 8));  // of more than one read each
     const auto once = in_order();
     ReplayScene scene;
     scene.environment = kSmallBatches;
@@ -134,7 +134,7 @@ TEST_F(ReplayOrder, FilesWithOneFirstLineAreTheSameWhateverTheyAreCalled) {
 
 // A time at a time, in any order, and then the rest: the parts fill each other's gaps.
 TEST_F(ReplayOrder, TimesMayBeFilledInOneByOne) {
-  make_pieces(4000, 2);
+  make_pieces(3000, 2);
   const auto once = in_order();
   ReplayScene scene;
   scene.environment = kSmallBatches;
