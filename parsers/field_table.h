@@ -83,7 +83,7 @@ class FieldTable {
 
   void rebuild() {
     std::size_t size = 16;
-    while (size < entries_.size() * 4) size *= 2;
+    while (size < entries_.size() * 2) size *= 2;  // small: every line goes through it, and the caches hold it
     slots_.assign(size, {});
     mask_ = size - 1;
     for (const auto& [name, meaning] : entries_) {

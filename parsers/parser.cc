@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <unordered_map>
@@ -147,9 +148,21 @@ struct Parser::State {
 
   // In the order they are asked.
   const std::vector<ToolDialect*>& candidates(std::uint64_t seen) {
+    // Lines of one worker have few sets of names.
+    Recent& recent = recents[(seen * 0x9E3779B97F4A7C15ull) >> 58];
+    if (recent.found && recent.seen == seen) return *recent.found;
+    const std::vector<ToolDialect*>& found = candidates_of(seen);
+    recent = {seen, &found};
+    return found;
+  }
+
+  const std::vector<ToolDialect*>& candidates_of(std::uint64_t seen) {
     const auto known = by_hints.find(seen);
     if (known != by_hints.end()) return known->second;
-    if (by_hints.size() == kRemembered) by_hints.clear();
+    if (by_hints.size() == kRemembered) {
+      by_hints.clear();
+      recents = {};
+    }
     std::vector<ToolDialect*>& found = by_hints[seen];
     for (const auto& [needs, tool] : ways) {
       if ((seen & needs) == needs && (found.empty() || found.back() != tool)) found.push_back(tool);
@@ -174,6 +187,11 @@ struct Parser::State {
   std::map<std::string, std::size_t> hints;                  // name -> bit
   std::vector<std::pair<std::uint64_t, ToolDialect*>> ways;  // bits needed -> who may claim the line
   std::unordered_map<std::uint64_t, std::vector<ToolDialect*>> by_hints;
+  struct Recent {
+    std::uint64_t seen = 0;
+    const std::vector<ToolDialect*>* found = nullptr;
+  };
+  std::array<Recent, 64> recents{};
   std::vector<std::string> marks;  // of bodies that must not be kept
   JsonText json, inner_json;
   std::string logfmt_json;

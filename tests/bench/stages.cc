@@ -1,6 +1,7 @@
 // Each stage of the way of a line, over the same lines.
 #include <simdjson.h>
 
+#include <fstream>
 #include <numeric>
 
 #include "agent/run_book.h"
@@ -18,11 +19,18 @@ namespace {
 // Keeps the compiler from dropping what it sees nobody use.
 volatile std::uint64_t sink = 0;
 
-// Of each ten lines of the workload two are replaced by lines of tools, by turns: those of their dialects' examples.
+// Of each ten lines of the workload two are replaced by lines of tools, by turns: those of the golden logs.
 std::string mixed_with_tools(const std::vector<std::string_view>& lines) {
+  std::vector<std::filesystem::path> logs;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(RUNTAIL_SOURCE_DIR) /
+                                                                         "tests/testdata/dialects")) {
+    if (entry.path().extension() == ".log") logs.push_back(entry.path());
+  }
+  std::sort(logs.begin(), logs.end());
   std::vector<std::string> tools;
-  for (const DialectSpec& dialect : built_in_dialects()) {
-    for (const DialectExample& example : dialect.examples) tools.push_back(example.line);
+  for (const std::filesystem::path& log : logs) {
+    std::ifstream file(log);
+    for (std::string line; std::getline(file, line);) tools.push_back(line);
   }
   std::string text;
   std::size_t next = 0;
