@@ -32,7 +32,10 @@ std::vector<std::string> lines_of(const fs::path& path) {
 }
 
 DryRunSummary told_by(const std::vector<std::string>& lines) {
-  DryRun run(Parser(built_in_dialects()), std::move(*Redactor::make({})), {}, {});
+  // Compiled once: it takes longer than all the lines.
+  static const std::vector<DialectSpec> dialects = built_in_dialects();
+  static const Redactor redactor = Redactor::make({}).value();
+  DryRun run(Parser(dialects), redactor.clone(), {}, {});
   std::size_t next = 0;
   run.read("job", [&](std::string& line) {
     if (next == lines.size()) return false;
@@ -96,7 +99,9 @@ TEST(PresentationsTest, LinesOfAnotherToolBetweenThemChangeNoFact) {
     }
     std::vector<std::string> apart = facts_one_by_one(told_by(lines));
     for (const std::string& fact : facts_one_by_one(told_by(others))) apart.push_back(fact);
+    // Both may tell of one dataset.
     std::sort(apart.begin(), apart.end());
+    apart.erase(std::unique(apart.begin(), apart.end()), apart.end());
     EXPECT_EQ(facts_one_by_one(told_by(mixed)), apart) << log;
   }
 }

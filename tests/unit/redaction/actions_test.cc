@@ -166,7 +166,8 @@ TEST(FreeText, InNamesIsDroppedExceptWhereRunsAreToldApartByThem) {
   const auto is_name = [](FieldType type) {
     return type == FieldType::kName || type == FieldType::kId || type == FieldType::kWord;
   };
-  static constexpr Field kKept[] = {Field::kJobId, Field::kRunId, Field::kParentRunId, Field::kTaskRunId, Field::kTask};
+  static constexpr Field kKept[] = {Field::kJobId,       Field::kParentJobId, Field::kRunId,
+                                    Field::kParentRunId, Field::kTaskRunId,   Field::kTask};
   LineBuilder spaced, plain;
   std::size_t names = 0;
   for (std::size_t i = 0; i < std::size(kFieldSpecs); ++i) {
