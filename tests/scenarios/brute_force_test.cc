@@ -48,6 +48,11 @@ constexpr const char* kOwn =
     "ARRAY['first_seen_at','last_advanced_at','agent_id','created_at','updated_at','ingested_at','at','since',"
     "'confirm','body_hmac']";
 
+// What an agent tells of itself differs from one to the next.
+constexpr const char* kNotItself =
+    "coalesce(to_jsonb(t)->>'service', '') <> 'runtail' AND coalesce(to_jsonb(t)->>'stream', '') NOT LIKE "
+    "'%/runtail/self'";
+
 // Databases made alike have one identity key.
 Kept keep(const std::string& name, const std::vector<std::string>& lines) {
   Scene scene(name);
@@ -65,14 +70,15 @@ Kept keep(const std::string& name, const std::vector<std::string>& lines) {
                                                  "relnamespace = 'observability'::regnamespace")) {
     if (table.ends_with("identity_key") || table.ends_with("schema_migrations")) continue;
     std::string text;
-    for (const std::string& row : scene.sql.rows("SELECT r FROM (SELECT (to_jsonb(t) - " + std::string(kOwn) +
-                                                 ")::text AS r FROM " + table + " AS t) AS x ORDER BY r")) {
+    for (const std::string& row :
+         scene.sql.rows("SELECT r FROM (SELECT (to_jsonb(t) - " + std::string(kOwn) + ")::text AS r FROM " + table +
+                        " AS t WHERE " + kNotItself + ") AS x ORDER BY r")) {
       text += row + '\n';
     }
     kept.tables[table] = text;
   }
   for (const char* query :
-       {"SELECT encode(confirm, 'hex') FROM observability.source_files",
+       {"SELECT encode(confirm, 'hex') FROM observability.source_files WHERE stream NOT LIKE '%/runtail/self'",
         "SELECT encode(body_hmac, 'hex') FROM observability.dead_letters WHERE body_hmac IS NOT NULL"}) {
     for (const std::string& hash : scene.sql.rows(query)) kept.keyed.push_back(hash);
   }
