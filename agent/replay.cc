@@ -195,7 +195,7 @@ class Worker {
       batch_runs_.insert(batch_runs_.end(), chunk.runs.begin(), chunk.runs.end());
       batch_position_ = std::move(chunk.position);
       batch_position_.source = input.log->source;
-      batch_.push_back({batch_.size() + 1, std::move(chunk.chunk)});
+      batch_.push_back({++sequence_, std::move(chunk.chunk)});
       if (batch_bytes_ >= kBatchBytes || batch_size_ >= shared_.plan.config.postgres.batch_rows_max)
         store_failed = !flush(known, file);
       return !store_failed && !is_stopped();
@@ -312,6 +312,7 @@ class Worker {
 
   // Chunks of one file on their way.
   std::vector<SequencedChunk> batch_;
+  Sequence sequence_ = 0;
   Position batch_position_;
   std::vector<Uuid> batch_runs_;
   ReplayLines batch_lines_;

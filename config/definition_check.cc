@@ -97,8 +97,9 @@ void check_definitions(const Config& config, const KeyPlaces& places, std::vecto
     if (!channel.target.empty() && !reference && mail != (channel.kind == "email")) {
       check.complain("target", mail ? "an address belongs to kind email" : "kind email needs mailto:<address>");
     }
-    if (channel.kind == "slack" && !channel.target.empty() && !reference) {
-      check.complain("target", "a Slack webhook's URL is a secret; keep it in a file and write file:/path");
+    // Who knows the URL of a webhook may post to it.
+    if ((channel.kind == "slack" || channel.kind == "webhook") && !channel.target.empty() && !mail && !reference) {
+      check.complain("target", "a webhook's URL is a secret; keep it in a file and write file:/path, or env:NAME");
     }
   }
 

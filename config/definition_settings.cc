@@ -37,7 +37,7 @@ std::string check_rule_severity(std::string_view text) { return check_one_of(tex
 std::string check_target(std::string_view text) {
   const std::string remedy =
       "write where the target is kept, as in file:/run/secrets/slack_url or env:SLACK_URL; an address as "
-      "mailto:team@example.org, a URL without user and password as http://alertmanager:9093";
+      "mailto:team@example.org, an Alertmanager as http://alertmanager:9093";
   const auto rest = [&](std::string_view scheme) {
     return text.starts_with(scheme) ? text.substr(scheme.size()) : std::string_view();
   };
@@ -45,7 +45,11 @@ std::string check_target(std::string_view text) {
     return !part.empty() && part.size() <= 1024 &&
            std::none_of(part.begin(), part.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
   };
-  if (rest("file:").starts_with('/') || plain(rest("env:"))) return "";
+  const std::string_view variable = rest("env:");
+  const bool is_name = !variable.empty() && std::ranges::all_of(variable, [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (rest("file:").starts_with('/') || is_name) return "";
   if (const auto address = rest("mailto:"); plain(address) && address.find('@') != address.npos) return "";
   for (const std::string_view scheme : {"http://", "https://"}) {
     // A token often stands in a query or in a user: those belong into a file.
@@ -83,7 +87,7 @@ const Setting<QualityCheckConfig> kCheck[] = {
 const Setting<AlertChannelConfig> kChannel[] = {
     {"name", [](AlertChannelConfig& c) -> Member { return &c.name; }, {}, check_text},
     {"kind", [](AlertChannelConfig& c) -> Member { return &c.kind; }, {}, check_channel_kind},
-    {"target", [](AlertChannelConfig& c) -> Member { return &c.target; }, {}, check_target},
+    {"target", [](AlertChannelConfig& c) -> Member { return &c.target; }, {}, check_target, true},
     {"send_resolved", [](AlertChannelConfig& c) -> Member { return &c.send_resolved; }},
     {"enabled", [](AlertChannelConfig& c) -> Member { return &c.enabled; }},
 };

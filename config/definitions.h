@@ -47,8 +47,8 @@ struct AlertChannelConfig {
   std::string name;
   // slack, email, alertmanager, webhook.
   std::string kind;
-  // Where the target is kept, never a secret itself: file:/path, env:NAME, mailto:address, or for alertmanager and
-  // webhook a URL without a user.
+  // Where the target is kept, never a secret itself: file:/path, env:NAME, mailto:address, or for alertmanager its
+  // URL.
   std::string target;
   bool send_resolved = true;
   bool enabled = true;

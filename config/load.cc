@@ -197,7 +197,10 @@ class Loader {
   void put(const Setting<Section>& setting, const Member& member, const Given& given) {
     std::string complaint = setting.check ? setting.check(given.text) : "";
     if (complaint.empty()) complaint = assign(member, setting.limits, given.text);
-    if (!complaint.empty()) refuse(given, complaint);
+    if (complaint.empty()) return;
+    // Often it is refused because a password stands in it.
+    if (setting.secret) return complain(given.place, given.key, complaint);
+    refuse(given, complaint);
   }
 
   void refuse(const Given& given, const std::string& complaint) {

@@ -232,7 +232,7 @@ const Setting<Config> kSettings[] = {
      "OBS_METRICS_ENABLED"},
     {"metrics.max_series", [](Config& c) -> Member { return &c.metrics.max_series; }, count(100, 1'000'000)},
     {"metrics.snapshots", [](Config& c) -> Member { return &c.metrics.snapshots; }},
-    {"push.url", [](Config& c) -> Member { return &c.push.url; }, {}, check_push_url},
+    {"push.url", [](Config& c) -> Member { return &c.push.url; }, {}, check_push_url, true},
     {"push.every", [](Config& c) -> Member { return &c.push.every; }, duration(100, kHour)},
     {"push.job", [](Config& c) -> Member { return &c.push.job; }, {}, check_name},
     {"log.level", [](Config& c) -> Member { return &c.log.level; }, {}, check_log_level},

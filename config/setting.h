@@ -47,7 +47,7 @@ struct Setting {
   // For texts, each entry of a list and of a map (as name=value): what is wrong with the value and what to write, ""
   // if nothing.
   std::string (*check)(std::string_view value) = nullptr;
-  bool secret = false;          // a connection string: print_effective() masks the passwords in it
+  bool secret = false;          // may hold a password: print_effective() masks it, messages do not show it
   const char* alias = nullptr;  // a second environment name
 };
 

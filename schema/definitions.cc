@@ -22,7 +22,7 @@ bool is_json_word(std::string_view text) {
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   // As JSON writes numbers, and as jsonb prints them: no sign +, no leading zeros, no point at an end.
   const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
-  const bool plain = digits == "0" || digits.starts_with("0.") || !digits.starts_with('0');
+  const bool plain = text == "0" || digits.starts_with("0.") || !digits.starts_with('0');
   return fault == std::errc() && end == text.data() + text.size() && plain && !text.empty() &&
          digits.find_first_not_of("0123456789.") == digits.npos && !digits.starts_with('.') && !digits.ends_with('.');
 }
@@ -282,9 +282,11 @@ Result<DefinitionCounts> store_definitions(PgConnection& connection, const std::
   const auto failed = [](const PgError& error) {
     return to_error(error, "write the definitions of the configuration");
   };
-  // Two at once: the second waits and then finds all there.
-  auto begun = connection.exec("BEGIN; SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) +
-                               "; LOCK TABLE " + quote_identifier(schema) + ".alert_rules IN EXCLUSIVE MODE");
+  // Two at once: the second waits and then finds all there. So do writers that add a job or a check, in their order.
+  auto begun =
+      connection.exec("BEGIN; SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) + "; LOCK TABLE " +
+                      quote_identifier(schema) + ".alert_rules, " + quote_identifier(schema) + ".etl_jobs, " +
+                      quote_identifier(schema) + ".dq_check_definitions IN SHARE ROW EXCLUSIVE MODE");
   PgOutcome<DefinitionCounts> counts = begun ? store_all(connection, schema, config, now) : begun.error();
   if (counts) {
     if (auto committed = connection.exec("COMMIT"); !committed) return failed(committed.error());

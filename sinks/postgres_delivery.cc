@@ -257,7 +257,8 @@ PgOutcome<std::size_t> PostgresDelivery::look_for_lines(bool only_ends) {
   for (std::size_t n = 0; n < places.size(); ++n) of[places[n].chunk][places[n].number] = (*there)[n];
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     stored_of_[i] = std::make_shared<const std::vector<bool>>(std::move(of[i]));
-    stored_.set(chunks_[i].sequence, stored_of_[i]);
+    // What the lane of lines finds may be rows it has just written itself, and they may yet be rolled back.
+    if (target_.lane == PostgresLane::kRunFacts) stored_.set(chunks_[i].sequence, stored_of_[i]);
   }
   return count;
 }
@@ -289,6 +290,8 @@ PgOutcome<void> PostgresDelivery::look_for_lines_of_lost_positions() {
   bool doubtful = target_.missing_lines;
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     stored_of_[i] = stored_.of(chunks_[i].sequence);
+    const std::size_t events = first_of_chunk_[i + 1] - first_of_chunk_[i];
+    if (stored_of_[i] && stored_of_[i]->size() != events) stored_of_[i].reset();  // of another chunk
     doubtful = doubtful || (!stored_of_[i] && memory_.position_lost.contains(chunks_[i].chunk.file));
   }
   if (!doubtful) return {};

@@ -28,7 +28,8 @@ constexpr const char* kDiffering = R"(
 SELECT i.run_id, r.status, e.status,
   r.verdict_source IN ('exit', 'inferred') OR r.exit_code IS DISTINCT FROM e.exit_code OR EXISTS (
     SELECT FROM {{schema}}.log_events l WHERE l.run_id = i.run_id
-    AND l.stream NOT IN (SELECT stream FROM pg_temp.source_files))
+    AND NOT EXISTS (SELECT FROM pg_temp.log_events p WHERE p.event_id = l.event_id AND p.ts = l.ts))
+    OR r.first_event_at < e.first_event_at OR r.last_event_at > e.last_event_at
 FROM pg_temp.run_ids i
 JOIN pg_temp.job_runs e ON e.run_id = i.run_id
 LEFT JOIN {{schema}}.job_runs r ON r.run_id = i.run_id

@@ -92,6 +92,12 @@ TEST(DefinitionsTest, ATargetIsAReferenceAndNoSecret) {
   EXPECT_THAT(with("webhook", "https://me:pw@example.org"), ElementsAre(HasSubstr("where the target is kept")));
   EXPECT_THAT(with("webhook", "https://example.org/?token=x"), ElementsAre(HasSubstr("where the target is kept")));
   EXPECT_THAT(with("webhook", "somewhere"), ElementsAre(HasSubstr("where the target is kept")));
+  EXPECT_THAT(with("webhook", "https://hooks.example.org/T0/B0/x"), ElementsAre(HasSubstr("is a secret")));
+  EXPECT_THAT(with("slack", "env:xoxb-1234"), ElementsAre(HasSubstr("where the target is kept")));
+  // Not in a message either.
+  EXPECT_THAT(with("webhook", "https://me:hunter2@example.org"), ElementsAre(testing::Not(HasSubstr("hunter2"))));
+  EXPECT_THAT(problems("push: {url: 'http://me:hunter2@gateway:9091'}\n"),
+              ElementsAre(AllOf(HasSubstr("push.url"), testing::Not(HasSubstr("hunter2")))));
   EXPECT_THAT(with("email", "http://example.org"), ElementsAre(HasSubstr("mailto:")));
 }
 

@@ -279,6 +279,36 @@ TEST_P(TogetherAndApart, RowsWhosePositionWasLostAreDuplicates) {
   EXPECT_EQ(one("SELECT records_loaded_sum, status FROM job_runs"), "600|success");
 }
 
+// Of a bad row the halves are written one after the other; the second one meets a row that is there, and what is looked
+// for then are also the rows of the first, which nobody has committed.
+TEST_P(TogetherAndApart, WhatAFailedTransactionSawIsNotBelievedByTheNext) {
+  LogFile file;
+  for (int i = 0; i < 10; ++i) {
+    LogFile::Change spoil;
+    if (i == 1) spoil = [](RedactedEvent& event) { event.fields.put_text(Field::kMsg, "\xC3("); };
+    file.add(R"("ts":"2026-03-01T00:00:1)" + std::to_string(i) + R"(Z","msg":"m")", spoil);
+  }
+  DrivenSink sink = make_sink(config());
+  sink.apart = GetParam();
+  deliver(sink, chunks_of(file, {7, 8}));
+  rows(
+      "DELETE FROM source_files; DELETE FROM source_facts; "
+      "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END $$; "
+      "CREATE CONSTRAINT TRIGGER last AFTER INSERT ON source_files DEFERRABLE INITIALLY DEFERRED "
+      "FOR EACH ROW EXECUTE FUNCTION fail()");
+  auto chunks = chunks_of(file, {0, 10});
+  chunks[0].sequence = 2;
+  const Delivery lost = sink.deliver(chunks, false);
+  ASSERT_EQ(lost.status, Delivery::Status::kRetry);
+  rows("DROP TRIGGER last ON source_files; DROP FUNCTION fail");
+  const RecordOutcomes outcomes = deliver(sink, chunks, lost.unknown);
+  EXPECT_EQ(one("SELECT count(*) FROM log_events"), "9");
+  EXPECT_EQ(outcomes.applied[Table::kLogEvents], 8u);
+  EXPECT_EQ(outcomes.duplicate[Table::kLogEvents], 1u);
+  EXPECT_EQ(outcomes.dead_lettered[Table::kLogEvents], 1u);
+}
+
 TEST_F(PostgresSinkTest, LettersOfTheChunkItselfAreStoredOnce) {
   auto chunks = chunks_of(example(), {0, 2});
   DeadLetter letter;
