@@ -206,8 +206,7 @@ void DryRun::read(std::string_view name, const std::function<bool(std::string&)>
   job_id_ = name;
   line_number_ = 0;
   memory_ = {};
-  last_ts_.reset();
-  next_ts_.reset();
+  time_.begin_alone({});
   Framing framing(framing_settings_);
   std::vector<std::string> lines;  // the units of a block point into them
   std::vector<Unit> units;
@@ -231,11 +230,12 @@ void DryRun::read(std::string_view name, const std::function<bool(std::string&)>
 }
 
 void DryRun::take(const std::vector<Unit>& units) {
-  if (!last_ts_) {
-    next_ts_.reset();
+  if (!time_.last()) {
+    std::optional<TimePoint> next;
     for (const Unit& unit : units) {
-      if ((next_ts_ = parser_.parse(unit.bytes).ts)) break;
+      if ((next = parser_.parse(unit.bytes).ts)) break;
     }
+    time_.begin_alone(next);
   }
   for (const Unit& unit : units) take_unit(unit);
 }
@@ -266,7 +266,7 @@ void DryRun::take_unit(const Unit& unit) {
   for (; event; event = parser_.next(), ++line.part) {
     summary_.unknown_statuses += event->violations >> static_cast<int>(ContractViolation::kUnknownStatus) & 1;
     RedactedEvent& safe = line.part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
-    set_time(unit, safe);
+    time_.put(unit.envelope_time, safe);
     if (event->run_is_process && !safe.fields.has(Field::kRunId)) safe.fields.put_text(Field::kRunId, job_id_);
     line.is_row = safe.stored = dropped.empty() && !event->is_further;
     deriver_.derive(safe, {&*ids_, unit.offset + line.part, job_id_, 4}, derived_);
@@ -274,23 +274,6 @@ void DryRun::take_unit(const Unit& unit) {
     line.event = &safe;
     line.derived = &derived_;
     if (visit_) visit_(line);
-  }
-}
-
-void DryRun::set_time(const Unit& unit, RedactedEvent& event) {
-  if (event.ts != TimePoint{}) {
-    last_ts_ = event.ts;
-  } else if (unit.envelope_time) {
-    event.ts = *unit.envelope_time;
-    event.ts_source = TsSource::kEnvelope;
-  } else if (last_ts_) {
-    event.ts = *last_ts_;
-    event.ts_source = TsSource::kPrevious;
-  } else if (next_ts_) {
-    event.ts = *next_ts_;
-    event.ts_source = TsSource::kNext;
-  } else {
-    event.ts_source = TsSource::kSeen;
   }
 }
 

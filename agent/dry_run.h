@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/line_defaults.h"
+#include "agent/line_time.h"
 #include "core/run_record.h"
 #include "derive/deriver.h"
 #include "parsers/framing.h"
@@ -72,7 +73,6 @@ class DryRun {
  private:
   void take(const std::vector<Unit>& units);
   void take_unit(const Unit& unit);
-  void set_time(const Unit& unit, RedactedEvent& event);
   void fold(const RedactedEvent& event);
 
   Parser parser_;
@@ -87,7 +87,7 @@ class DryRun {
   std::string job_id_;
   std::uint64_t line_number_ = 0;
   StreamMemory memory_;
-  std::optional<TimePoint> last_ts_, next_ts_;
+  LineTime time_;
   Derived derived_;
 };
 

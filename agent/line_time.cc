@@ -13,11 +13,11 @@ void LineTime::begin(const LineBlock& block, Parser& parser) {
   }
 }
 
-void LineTime::put(const Line& line, RedactedEvent& event) {
+void LineTime::put(const std::optional<TimePoint>& envelope_time, RedactedEvent& event) {
   if (event.ts_source == TsSource::kLine && event.ts != TimePoint{}) {
     last_ts_ = event.ts;
-  } else if (line.envelope_time) {
-    event.ts = *line.envelope_time;
+  } else if (envelope_time) {
+    event.ts = *envelope_time;
     event.ts_source = TsSource::kEnvelope;
   } else if (last_ts_) {
     event.ts = *last_ts_;

@@ -15,8 +15,14 @@ class LineTime {
  public:
   // The lines of `block` come next. `parser` is free for another line when it returns.
   void begin(const LineBlock& block, Parser& parser);
+  // Of a file nobody follows: what its first untimed lines take, if it is known.
+  void begin_alone(std::optional<TimePoint> next_ts) {
+    last_ts_.reset();
+    next_ts_ = next_ts;
+  }
   // Sets time and ts_source of a line of that block.
-  void put(const Line& line, RedactedEvent& event);
+  void put(const Line& line, RedactedEvent& event) { put(line.envelope_time, event); }
+  void put(const std::optional<TimePoint>& envelope_time, RedactedEvent& event);
   // The time put() would give a line that states `stated`.
   TimePoint of(const Line& line, std::optional<TimePoint> stated) const;
   // A line that is passed over stated this time, if it stated one.
