@@ -45,7 +45,10 @@ DeliveryLoop::DeliveryLoop(DurableBuffer& buffer, Sink& sink, PublishedMetrics& 
   if (sink_.ahead_tables() != 0) {
     if (ahead_.cursor.delivered.sequence < main_.cursor.delivered.sequence)
       ahead_.cursor.delivered = main_.cursor.delivered;
-    ahead_.maybe_delivered = ahead_.cursor.intent > ahead_.cursor.delivered.sequence;
+    // A main delivery without an answer that reaches beyond what went ahead had all tables in it, and began only when
+    // nothing ahead was open: what the other cursor still intends was refused, and main repeats all of its own.
+    const bool has_all = main_.maybe_delivered && ahead_.cursor.delivered.sequence <= main_.cursor.delivered.sequence;
+    ahead_.maybe_delivered = !has_all && ahead_.cursor.intent > ahead_.cursor.delivered.sequence;
     ahead_lines_ = settings_.batch_lines_max;
     ahead_runs_ = ahead_.maybe_delivered || ahead_.cursor.delivered.sequence > main_.cursor.delivered.sequence;
   }

@@ -252,6 +252,33 @@ TEST_F(DeliveryTest, FactsGoAheadUnderLoadAndEachRecordHasOneOutcomeOverFailures
   EXPECT_EQ(records("duplicate"), 0);
 }
 
+// As a life leaves it of which the facts ahead were refused at its end, and the answer to all tables behind was lost.
+TEST_F(DeliveryTest, WhatWasRefusedAheadIsNotRepeatedBesideADeliveryOfAllTablesWithoutAnswer) {
+  Cursor main, ahead;
+  TwoStreams sink(1);
+  for (Sequence sequence = 1; sequence <= 6; ++sequence) {
+    Commit commit;
+    commit.chunks.emplace_back();
+    commit.chunks.back().lines = 1;
+    commit.chunks.back().records[Table::kLogEvents] = 1;
+    commit.chunks.back().records[Table::kJobRuns] = 2;
+    ASSERT_TRUE(buffer->append(commit));
+    sink.lines.insert(sequence);
+    sink.facts.insert(sequence);
+  }
+  main.intent = 6;
+  ahead.intent = 3;
+  ASSERT_TRUE(buffer->put_cursor("two", main, {}, false));
+  ASSERT_TRUE(buffer->put_cursor("two/ahead", ahead, {}, false));
+  DeliveryLoop loop(*buffer, sink, published, clock, {}, [] {});
+  std::jthread thread([&](std::stop_token stop) { loop.run(stop, [](bool, const std::string&) {}); });
+  EXPECT_TRUE(wait_until([&] { return loop.delivered() == 6; }));
+  thread.request_stop();
+  thread.join();
+  EXPECT_EQ(records("applied"), 18);
+  EXPECT_EQ(records("duplicate"), 0);
+}
+
 TEST_F(DeliveryTest, AStuckLineDoesNotHoldBackTheFactsBehindIt) {
   class StuckLines final : public Sink {
    public:
