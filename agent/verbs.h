@@ -21,6 +21,7 @@ void add_explain_verb(CLI::App& app, int& exit_code);
 void add_runs_verb(CLI::App& app, int& exit_code);
 void add_status_verb(CLI::App& app, int& exit_code);
 void add_buffer_verb(CLI::App& app, int& exit_code);
+void add_token_verb(CLI::App& app, int& exit_code);
 void add_version_verb(CLI::App& app, int& exit_code);
 
 // `exec` has a command line of its own (agent/exec/command_line.h) and is only listed by CLI11. `words`: those after

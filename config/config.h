@@ -179,6 +179,40 @@ struct PushConfig {
   std::string job = "runtail";
 };
 
+// One key that tokens of the history API are signed with.
+struct ApiKeyConfig {
+  // The token's kid. A token without one is checked by the only key there is.
+  std::string id;
+  // HS256, HS384, HS512 (a shared secret), RS256, RS384, RS512 (a public key). No token chooses another.
+  std::string algorithm = "HS256";
+  // The secret as text, or the public key in PEM. Never printed.
+  std::filesystem::path file;
+};
+
+// The history API of `runtail server`, and of an agent without Postgres.
+struct ApiConfig {
+  // "" switches it off.
+  std::string listen = "127.0.0.1:9848";
+  // Who may read: tokens of these keys with scope obs.read.
+  std::vector<ApiKeyConfig> keys;
+  // What a token's iss and aud must be; "": iss is not looked at, and a token made for an audience is refused.
+  std::string issuer;
+  std::string audience;
+  // How far clocks may differ.
+  std::chrono::milliseconds leeway{30'000};
+  // No token is asked for; on a loopback address only.
+  bool anonymous = false;
+  // Of each token.
+  std::uint32_t requests_per_second = 60;
+  std::uint32_t connections_max = 256;
+  // Connections to Postgres at most; requests beyond wait in turn.
+  std::uint32_t database_connections_max = 4;
+  std::chrono::milliseconds statement_timeout{5000};
+  // Certificate chain and key in PEM; both or none. Without them HTTP is plain: put a proxy in front.
+  std::filesystem::path tls_certificate_file;
+  std::filesystem::path tls_key_file;
+};
+
 struct LogConfig {
   // error, warn, info, debug. Never shows content of a tailed line.
   std::string level = "info";
@@ -213,6 +247,7 @@ struct Config {
   std::vector<JobConfig> jobs;
   QualityConfig quality;
   AlertsConfig alerts;
+  ApiConfig api;
 };
 
 }  // namespace runtail

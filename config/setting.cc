@@ -112,6 +112,9 @@ std::string check_uuid(std::string_view text) {
 std::string check_log_level(std::string_view text) { return check_one_of(text, {"error", "warn", "info", "debug"}); }
 std::string check_log_format(std::string_view text) { return check_one_of(text, {"auto", "json", "text"}); }
 
+std::string check_key_algorithm(std::string_view text) {
+  return check_one_of(text, {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512"});
+}
 std::string check_pack(std::string_view text) {
   return check_one_of(text, {"secrets", "pii", "phi-us", "clinical", "blinding"});
 }
@@ -241,6 +244,24 @@ const Setting<Config> kSettings[] = {
     {"quality.checks", [](Config& c) -> Member { return &c.quality.checks; }},
     {"alerts.channels", [](Config& c) -> Member { return &c.alerts.channels; }},
     {"alerts.rules", [](Config& c) -> Member { return &c.alerts.rules; }},
+    {"api.listen", [](Config& c) -> Member { return &c.api.listen; }, {}, check_listen},
+    {"api.keys", [](Config& c) -> Member { return &c.api.keys; }},
+    {"api.issuer", [](Config& c) -> Member { return &c.api.issuer; }},
+    {"api.audience", [](Config& c) -> Member { return &c.api.audience; }},
+    {"api.leeway", [](Config& c) -> Member { return &c.api.leeway; }, duration(0, 300'000)},
+    {"api.anonymous", [](Config& c) -> Member { return &c.api.anonymous; }},
+    {"api.requests_per_second", [](Config& c) -> Member { return &c.api.requests_per_second; }, count(1, 100'000)},
+    {"api.connections_max", [](Config& c) -> Member { return &c.api.connections_max; }, count(1, 10'000)},
+    {"api.database_connections_max", [](Config& c) -> Member { return &c.api.database_connections_max; }, count(1, 64)},
+    {"api.statement_timeout", [](Config& c) -> Member { return &c.api.statement_timeout; }, duration(100, kHour)},
+    {"api.tls_certificate_file", [](Config& c) -> Member { return &c.api.tls_certificate_file; }},
+    {"api.tls_key_file", [](Config& c) -> Member { return &c.api.tls_key_file; }},
+};
+
+const Setting<ApiKeyConfig> kApiKeySettings[] = {
+    {"id", [](ApiKeyConfig& k) -> Member { return &k.id; }, {}, check_name},
+    {"algorithm", [](ApiKeyConfig& k) -> Member { return &k.algorithm; }, {}, check_key_algorithm},
+    {"file", [](ApiKeyConfig& k) -> Member { return &k.file; }, {}, check_not_empty},
 };
 
 const Setting<SourceConfig> kSourceSettings[] = {
@@ -314,6 +335,11 @@ std::span<const Setting<Config>> settings() { return kSettings; }
 template <>
 std::span<const Setting<SourceConfig>> settings_of() {
   return kSourceSettings;
+}
+
+template <>
+std::span<const Setting<ApiKeyConfig>> settings_of() {
+  return kApiKeySettings;
 }
 
 std::string environment_name(std::string_view path) {

@@ -17,11 +17,11 @@
 namespace runtail {
 
 // The member of a section that a setting fills.
-using Member =
-    std::variant<std::string*, std::filesystem::path*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::hours*,
-                 std::chrono::milliseconds*, std::vector<std::string>*, std::map<std::string, std::string>*,
-                 std::optional<double>*, std::vector<SourceConfig>*, std::vector<JobConfig>*,
-                 std::vector<QualityCheckConfig>*, std::vector<AlertChannelConfig>*, std::vector<AlertRuleConfig>*>;
+using Member = std::variant<std::string*, std::filesystem::path*, bool*, std::uint32_t*, std::uint64_t*,
+                            std::chrono::hours*, std::chrono::milliseconds*, std::vector<std::string>*,
+                            std::map<std::string, std::string>*, std::optional<double>*, std::vector<SourceConfig>*,
+                            std::vector<JobConfig>*, std::vector<QualityCheckConfig>*, std::vector<AlertChannelConfig>*,
+                            std::vector<AlertRuleConfig>*, std::vector<ApiKeyConfig>*>;
 
 // What stands in a list of sections, each with settings of its own.
 template <typename T>
@@ -66,6 +66,8 @@ template <>
 std::span<const Setting<AlertChannelConfig>> settings_of();
 template <>
 std::span<const Setting<AlertRuleConfig>> settings_of();
+template <>
+std::span<const Setting<ApiKeyConfig>> settings_of();
 
 // Name of the setting's environment variable: "buffer.bytes_max" -> "RUNTAIL_BUFFER_BYTES_MAX".
 std::string environment_name(std::string_view path);

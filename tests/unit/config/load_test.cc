@@ -427,6 +427,8 @@ TEST(ReferenceFileTest, TheExamplesOfDefinitionsLoadAndHaveEveryKey) {
   all_there(settings_of<QualityCheckConfig>());
   all_there(settings_of<AlertChannelConfig>());
   all_there(settings_of<AlertRuleConfig>());
+  all_there(settings_of<ApiKeyConfig>());
+  EXPECT_EQ(config.api.keys.size(), 2u);
   EXPECT_EQ(print_effective(usable(print_effective(config))), print_effective(config));
 }
 

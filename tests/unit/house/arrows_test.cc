@@ -36,8 +36,9 @@ constexpr Room kRooms[] = {
     {"libpq", "schema"},      {"postgres", "schema"},
     {"yaml-cpp/", "config"},  {"prometheus/", "sinks"},
     {"openssl/", "core"},     {"boost/asio", "agent"},
-    {"boost/beast", "agent"}, {"CLI/", "agent"},
-    {"spdlog/", "agent"},     {"systemd/", "agent"},
+    {"boost/beast", "agent"}, {"boost/json", "server"},
+    {"CLI/", "agent"},        {"spdlog/", "agent"},
+    {"systemd/", "agent"},
 };
 
 // Words of input, output and clocks, which parsers, redaction and derive do without.
