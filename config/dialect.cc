@@ -177,8 +177,8 @@ class DialectReader {
                   });
   }
 
-  template <typename Meaning>
-  void add_word(std::map<std::string, Meaning>& words, const YAML::Node& word, const Meaning& meaning,
+  template <typename Meaning, typename Order>
+  void add_word(std::map<std::string, Meaning, Order>& words, const YAML::Node& word, const Meaning& meaning,
                 const std::string& at) {
     if (!words.emplace(fold_word(word.Scalar()), meaning).second) {
       complain(word, at, "\"" + word.Scalar() + "\" is listed twice (case, space, '-' and '_' do not count)");

@@ -33,8 +33,8 @@ struct DialectSpec {
   std::map<std::string, EventKind> events;    // words of `event`; keys folded by fold_word()
   std::map<std::string, EventKind>
       phase_events;                            // `phase` words that mean the run's lifecycle where no event is stated
-  std::map<std::string, StatusWord> statuses;  // keys folded
-  std::map<std::string, Level> levels;         // keys folded
+  std::map<std::string, StatusWord, std::less<>> statuses;  // keys folded
+  std::map<std::string, Level, std::less<>> levels;         // keys folded
   // Of a tool's own format. Its lines are read by this; of the above it has the words of statuses and levels only, and
   // where those say nothing the native ones count.
   std::optional<ToolFormat> tool;

@@ -70,7 +70,7 @@ bool EventBuilder::set_level(std::string_view word) {
 }
 
 bool EventBuilder::set_level_word(std::string_view word) {
-  const std::string key(fold(word));
+  const std::string_view key = fold(word);
   auto found = spec_->levels.find(key);
   if (found == spec_->levels.end()) {
     if (spec_ == &native_ || (found = native_.levels.find(key)) == native_.levels.end()) return false;
@@ -81,7 +81,7 @@ bool EventBuilder::set_level_word(std::string_view word) {
 }
 
 bool EventBuilder::set_status(std::string_view word) {
-  const std::string key(fold(word));
+  const std::string_view key = fold(word);
   auto found = spec_->statuses.find(key);
   if (found == spec_->statuses.end()) {
     if (spec_ == &native_ || (found = native_.statuses.find(key)) == native_.statuses.end()) return false;

@@ -25,23 +25,35 @@ struct LineValue {
   LineValue() = default;
   explicit LineValue(std::string_view given) : kind(Kind::kText), text(given) {}
   explicit LineValue(const simdjson::dom::element& value) {
-    std::uint64_t large = 0;
-    bool truth = false;
-    if (value.get(text) == simdjson::SUCCESS) {
-      kind = Kind::kText;
-    } else if (value.get(integer) == simdjson::SUCCESS) {
-      kind = Kind::kInteger;
-    } else if (value.get(large) == simdjson::SUCCESS) {
-      kind = Kind::kReal;
-      real = static_cast<double>(large);
-    } else if (value.get(real) == simdjson::SUCCESS) {
-      kind = Kind::kReal;
-    } else if (value.get(truth) == simdjson::SUCCESS) {
-      kind = Kind::kBool;
-      integer = truth;
-    } else if (!value.is_null()) {
-      kind = Kind::kTree;
-      tree = value;
+    using Type = simdjson::dom::element_type;
+    switch (value.type()) {
+      case Type::STRING:
+        kind = Kind::kText;
+        text = std::string_view(value);
+        break;
+      case Type::INT64:
+        kind = Kind::kInteger;
+        integer = std::int64_t(value);
+        break;
+      case Type::UINT64:
+        kind = Kind::kReal;
+        real = static_cast<double>(std::uint64_t(value));
+        break;
+      case Type::DOUBLE:
+        kind = Kind::kReal;
+        real = double(value);
+        break;
+      case Type::BOOL:
+        kind = Kind::kBool;
+        integer = bool(value);
+        break;
+      case Type::ARRAY:
+      case Type::OBJECT:
+        kind = Kind::kTree;
+        tree = value;
+        break;
+      case Type::NULL_VALUE:
+        break;
     }
   }
 

@@ -88,32 +88,24 @@ NativeReader::Names NativeReader::look(const dom::object& object) const {
   return names;
 }
 
-std::uint64_t NativeReader::begin(const dom::object& object, EventBuilder& builder) {
-  builder_ = &builder;
-  put_off_.clear();
-  event_word_.clear();
-  event_text_ = {};
-  number_hints_ = 0;
-  phase_word_.clear();
-  ts_preference_ = level_preference_ = event_preference_ = 0xFF;
+std::uint64_t NativeReader::begin(const dom::object& object) {
+  line_.clear();
   std::uint64_t hints = 0;
   for (const auto [key, value] : object) {
     const MemberMeaning* meaning = members_.find(key);
-    if (meaning && meaning->hint) {
-      hints |= meaning->hint;
-      if (meaning->role == Role::kNone && !meaning->children) {
-        put_off_.push_back({key, value});
-        continue;
-      }
-    }
-    read_member(key, value, meaning, {});
+    if (meaning) hints |= meaning->hint | (meaning->number_hint && value.is_number() ? meaning->number_hint : 0);
+    line_.push_back({key, value, meaning});
   }
-  return hints | number_hints_;
+  return hints;
 }
 
-void NativeReader::finish(const dom::object& object) {
-  EventBuilder& builder = *builder_;
-  for (const Member& member : put_off_) builder.add_node(member.key, member.value);
+void NativeReader::finish(const dom::object& object, EventBuilder& builder) {
+  builder_ = &builder;
+  event_word_.clear();
+  event_text_ = {};
+  phase_word_.clear();
+  ts_preference_ = level_preference_ = event_preference_ = 0xFF;
+  for (const Member& member : line_) read_member(member.key, member.value, member.meaning, {});
   finish_kind();
   LogEvent& event = builder.event;
   if (const auto found = own_.find(event.kind); found != own_.end()) read_own_members(object, found->second);
@@ -153,9 +145,8 @@ void NativeReader::read_member(std::string_view key, const dom::element& value, 
       }
       return;
     case Role::kLevel:
-      if (value.get(text) != simdjson::SUCCESS) {
-        if (value.is_number()) number_hints_ |= meaning->number_hint;
-      } else if (meaning->preference <= level_preference_ && builder_->set_level(text)) {
+      if (meaning->preference <= level_preference_ && value.get(text) == simdjson::SUCCESS &&
+          builder_->set_level(text)) {
         level_preference_ = meaning->preference;
       }
       return;

@@ -24,10 +24,10 @@ class NativeReader {
   // Whether the name stands for something of the contract, alone or with others below it.
   bool knows(std::string_view name) const;
   bool is_level(std::string_view name) const;
-  // Reads the members of `object` and returns their hints. builder: an event has begun. finish() makes the event of it;
-  // where another dialect claims the line, it is begun anew instead.
-  std::uint64_t begin(const simdjson::dom::object& object, EventBuilder& builder);
-  void finish(const simdjson::dom::object& object);
+  // Looks the members of `object` up and returns their hints. Where no other dialect claims the line, finish() makes
+  // the event of it; builder: one has begun.
+  std::uint64_t begin(const simdjson::dom::object& object);
+  void finish(const simdjson::dom::object& object, EventBuilder& builder);
 
   // A look at the names alone.
   struct Names {
@@ -41,6 +41,7 @@ class NativeReader {
   struct Member {
     std::string_view key;
     simdjson::dom::element value;
+    const MemberMeaning* meaning;
   };
 
   MemberMeaning& meaning_of(std::string_view path);
@@ -56,10 +57,9 @@ class NativeReader {
 
   // Of the line being read.
   EventBuilder* builder_ = nullptr;
-  std::vector<Member> put_off_;  // members that only another dialect asks for: large, as a rule, if it does
+  std::vector<Member> line_;
   std::string event_word_, phase_word_;
   std::string_view event_text_;
-  std::uint64_t number_hints_ = 0;
   std::uint8_t ts_preference_ = 0, level_preference_ = 0, event_preference_ = 0;
   bool status_is_word_ = false;
 };

@@ -142,7 +142,7 @@ struct Parser::State {
       }
       ways.push_back({needs, &tool});
     }
-    marks.insert(marks.end(), spec.tool->broken.begin(), spec.tool->broken.end());
+    for (const std::string& mark : spec.tool->broken) marks.add(mark);
     if (!spec.tool->lines.empty()) of_text.push_back(&tool);
   }
 
@@ -192,7 +192,7 @@ struct Parser::State {
     const std::vector<ToolDialect*>* found = nullptr;
   };
   std::array<Recent, 64> recents{};
-  std::vector<std::string> marks;  // of bodies that must not be kept
+  BodyMarks marks;
   JsonText json, inner_json;
   std::string logfmt_json;
 
@@ -233,15 +233,15 @@ bool Parser::State::read_json(std::string_view line) {
   // Most lines hold no escape at all.
   builder.set_has_nul_escape(std::memchr(line.data(), '\\', line.size()) &&
                              line.find("\\u0000") != std::string_view::npos);
-  builder.begin_event(LineShape::kJson, dialects.front());
-  if (const std::uint64_t seen = native.begin(object, builder)) {
+  if (const std::uint64_t seen = native.begin(object)) {
     for (ToolDialect* tool : candidates(seen)) {
       if (!tool->claims(object)) continue;
       read_claimed(*tool, object);
       return true;
     }
   }
-  native.finish(object);
+  builder.begin_event(LineShape::kJson, dialects.front());
+  native.finish(object, builder);
   return true;
 }
 
@@ -250,8 +250,8 @@ void Parser::State::read_claimed(ToolDialect& tool, const dom::object& object) {
   if (tool.spec().tool->contract.empty()) return tool.read(object, builder);
   builder.begin_event(LineShape::kJson, dialects.front());
   if (const auto members = tool.contract_members(object)) {
-    native.begin(*members, builder);
-    native.finish(*members);
+    native.begin(*members);
+    native.finish(*members, builder);
   }
   tool.amend(object, builder);
 }
@@ -280,8 +280,8 @@ bool Parser::State::read_inner(std::string_view text) {
   take_outer();
   reader = nullptr;
   builder.begin_event(LineShape::kJson, dialects.front());
-  native.begin(object, builder);
-  native.finish(object);
+  native.begin(object);
+  native.finish(object, builder);
   outer->give(builder.event);
   return true;
 }
@@ -302,7 +302,7 @@ void Parser::State::look_inside() {
 
 // Of a body that must not be kept, in JSON nobody can read, not even the beginning is.
 bool Parser::State::is_unkept(std::string_view text) {
-  if (!has_mark(text, marks)) return false;
+  if (!marks.stand_in(text)) return false;
   builder.begin_event(LineShape::kText, text_spec);
   builder.event.drop = "unparsable_body";
   reader = nullptr;

@@ -114,22 +114,32 @@ bool match_text(const std::vector<TextPiece>& pieces, bool from_beginning, std::
   return true;
 }
 
-bool has_mark(std::string_view text, const std::vector<std::string>& marks) {
-  const auto is_passed_over = [](char c) { return c == ' ' || c == '\\' || c == '\t'; };
-  const auto stands_at = [&](std::size_t at, const std::string& mark) {
-    std::size_t matched = 0;
-    for (; at < text.size() && matched < mark.size(); ++at) {
-      if (text[at] == mark[matched]) {
-        ++matched;
-      } else if (!is_passed_over(text[at])) {
-        return false;
-      }
+void BodyMarks::add(std::string_view mark) {
+  if (mark.size() < 2) return;
+  std::vector<std::string>& rests = rests_[static_cast<unsigned char>(mark[1])];
+  const std::string rest(mark.substr(2));
+  if (std::find(rests.begin(), rests.end(), rest) == rests.end()) rests.push_back(rest);
+}
+
+bool BodyMarks::stand_in(std::string_view text) const {
+  const auto next = [&](std::size_t at) {
+    while (at < text.size() && (text[at] == ' ' || text[at] == '\\' || text[at] == '\t')) ++at;
+    return at;
+  };
+  const auto stands_at = [&](std::size_t at, const std::string& rest) {
+    for (const char c : rest) {
+      // A blank of the mark itself may be one of those passed over.
+      if (at < text.size() && text[at] != c) at = next(at);
+      if (at >= text.size() || text[at] != c) return false;
+      ++at;
     }
-    return matched == mark.size();
+    return true;
   };
   for (std::size_t at = 0; (at = text.find('"', at)) != std::string_view::npos; ++at) {
-    for (const std::string& mark : marks) {
-      if (stands_at(at, mark)) return true;
+    const std::size_t first = next(at + 1);
+    if (first >= text.size()) return false;
+    for (const std::string& rest : rests_[static_cast<unsigned char>(text[first])]) {
+      if (stands_at(first + 1, rest)) return true;
     }
   }
   return false;

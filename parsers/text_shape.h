@@ -1,6 +1,7 @@
 // A rule's text against a message, and what tells a body that must not be kept in JSON that cannot be parsed.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,8 +27,15 @@ struct TextHead {
 };
 TextHead head_of(std::string_view text, const TimeZone* zone);
 
-// True if one of `marks`, which begin with a quote, stands in `text` when blanks and backslashes in `text` are passed
-// over, as in JSON within JSON.
-bool has_mark(std::string_view text, const std::vector<std::string>& marks);
+// What tells a body that must not be kept: texts that begin with a quote.
+class BodyMarks {
+ public:
+  void add(std::string_view mark);
+  // True if one of them stands in `text` when blanks and backslashes in `text` are passed over, as in JSON within JSON.
+  bool stand_in(std::string_view text) const;
+
+ private:
+  std::array<std::vector<std::string>, 256> rests_;  // behind the quote and the character that is the index
+};
 
 }  // namespace runtail

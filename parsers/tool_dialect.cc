@@ -118,13 +118,15 @@ std::int16_t ToolDialect::slot_in(std::string_view path, ToolRule* rule) {
   return slot_of(path.substr(out + 2), *rule->around[out - 1]);
 }
 
-ToolDialect::Sources ToolDialect::compile(const std::vector<ValueSource>& sources, ToolRule* rule) {
-  Sources compiled;
+ToolSources ToolDialect::compile(const std::vector<ValueSource>& sources, ToolRule* rule) {
+  ToolSources compiled;
   for (const ValueSource& source : sources) {
-    ToolSource& made = compiled.emplace_back();
+    ToolSource& made = compiled.list.emplace_back();
     made.spec = &source;
     for (const std::string& path : source.paths) made.slots.push_back(slot_in(path, rule));
     if (!source.sum.empty()) made.slots.push_back(slot_of(top_of(source.sum), members_));
+    for (const std::int16_t slot : made.slots) compiled.slots.set(static_cast<std::size_t>(slot));
+    compiled.has_constant |= made.slots.empty();
   }
   return compiled;
 }
@@ -137,7 +139,11 @@ ToolRule ToolDialect::compile(const EventRule& rule) {
     compiled.element = std::make_unique<FieldTable>();
     compiled.element_itself = new_slot("@");
   }
-  for (const MemberTest& test : rule.when) compiled.when.push_back({slot_in(test.path, &compiled), &test});
+  for (const MemberTest& test : rule.when) {
+    compiled.when.push_back({slot_in(test.path, &compiled), &test});
+    const bool may_lack = test.kind == MemberTest::Kind::kAbsent || test.kind == MemberTest::Kind::kNoneOf;
+    if (!may_lack) compiled.needs.set(static_cast<std::size_t>(compiled.when.back().slot));
+  }
   for (const FieldSources& each : rule.fields) {
     compiled.fields.emplace_back(each.field, compile(each.sources, &compiled));
     compiled.has_status |= each.field == Field::kStatusText;
@@ -223,6 +229,7 @@ bool ToolDialect::claims(const dom::object& line) const {
 }
 
 bool ToolDialect::holds_all(const ToolRule& rule) {
+  if ((present_ & rule.needs) != rule.needs) return false;
   if (!std::all_of(rule.when.begin(), rule.when.end(),
                    [&](const ToolRule::Test& test) { return holds(*test.spec, at(test.slot)); })) {
     return false;
@@ -276,7 +283,7 @@ void ToolDialect::walk(const dom::object& object, const FieldTable& table, std::
     if (const MemberMeaning* meaning = table.find(key)) {
       visit(key, value, *meaning, path);
     } else if (tool_.keeps_rest) {
-      unread_.push_back({path.empty() ? std::string(key) : std::string(path) + "." + std::string(key), value});
+      unread_.push_back({key, path.empty() ? std::string() : std::string(path) + "." + std::string(key), value});
     }
   }
 }
@@ -287,7 +294,7 @@ void ToolDialect::read(const dom::object& line, EventBuilder& builder) {
   walk(line, members_, {});
   message_.clear();
   if (msg_) {
-    for (const ToolSource& source : *msg_) {
+    for (const ToolSource& source : msg_->list) {
       message_ = value_of(source, builder).as_text(builder);
       if (!message_.empty()) break;
     }

@@ -4,7 +4,6 @@
 
 #include <simdjson.h>
 
-#include <bitset>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +19,6 @@ namespace runtail {
 
 class ToolDialect {
  public:
-  static constexpr std::size_t kSlotsMax = 256;
   // More elements than these, in all arrays of a line together, give no events of their own.
   static constexpr std::size_t kElementsMax = 1000;
 
@@ -52,13 +50,11 @@ class ToolDialect {
   void inner_texts(std::vector<std::string_view>& out) const;
 
  private:
-  using Sources = std::vector<ToolSource>;
-
   // Compiling.
   std::int16_t new_slot(std::string_view path);
   std::int16_t slot_of(std::string_view path, FieldTable& top);
   static void add_slots(const FieldTable& table, std::vector<std::int16_t>& slots);
-  Sources compile(const std::vector<ValueSource>& sources, ToolRule* rule);
+  ToolSources compile(const std::vector<ValueSource>& sources, ToolRule* rule);
   ToolRule compile(const EventRule& rule);
   // `rule`: whose path it is, if it may be one of an element.
   std::int16_t slot_in(std::string_view path, ToolRule* rule);
@@ -74,13 +70,13 @@ class ToolDialect {
   void begin_stage(const ToolRule& rule);
   bool make_next(EventBuilder& builder);
   void make(const ToolRule& rule, EventBuilder& builder);
-  bool take_first(Field field, const Sources& sources, EventBuilder& builder);
+  bool take_first(Field field, const ToolSources& sources, EventBuilder& builder);
   bool take(Field field, const LineValue& value, Conversion conversion, EventBuilder& builder);
   bool take_time(const LineValue& value, Conversion conversion, EventBuilder& builder,
                  std::optional<TimePoint>& into) const;
   LineValue value_of(const ToolSource& source, EventBuilder& builder) const;
-  void take_ts(const Sources& sources, EventBuilder& builder);
-  void take_level(const Sources& sources, EventBuilder& builder);
+  void take_ts(const ToolSources& sources, EventBuilder& builder);
+  void take_level(const ToolSources& sources, EventBuilder& builder);
   void finish(const ToolRule& rule, EventBuilder& builder);
   const simdjson::dom::element* at(std::int16_t slot) const {
     return slot >= 0 && present_[static_cast<std::size_t>(slot)] ? &found_[static_cast<std::size_t>(slot)] : nullptr;
@@ -91,20 +87,21 @@ class ToolDialect {
   std::vector<std::vector<Asked>> asks_for_;
   FieldTable members_;
   std::size_t slots_ = 0;
-  Sources ts_, level_;
-  std::vector<std::pair<Field, Sources>> fields_;
-  const Sources* msg_ = nullptr;
+  ToolSources ts_, level_;
+  std::vector<std::pair<Field, ToolSources>> fields_;
+  const ToolSources* msg_ = nullptr;
   std::vector<std::int16_t> inner_;
   std::vector<ToolRule> rules_, lines_;
   std::unique_ptr<ToolRule> plain_;  // where no rule holds
 
   // Of the line at hand.
   struct Unread {
-    std::string path;
+    std::string_view key;
+    std::string path;  // if not empty: it stands below the top, and this is its key
     simdjson::dom::element value;
   };
   std::vector<simdjson::dom::element> found_;
-  std::bitset<kSlotsMax> present_;
+  SlotSet present_;
   std::vector<Unread> unread_;
   std::string message_;
   std::vector<std::string_view> captured_;

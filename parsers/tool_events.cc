@@ -233,6 +233,7 @@ void ToolDialect::make(const ToolRule& rule, EventBuilder& builder) {
   }
   for (const auto& [field, sources] : rule.fields) take_first(field, sources, builder);
   for (const auto& [field, sources] : fields_) {
+    if (!sources.may_have_one(present_)) continue;
     const FieldType type = spec_of(field).type;
     if (rule.without[static_cast<std::size_t>(field)]) continue;
     if (!event.drop.empty() && (type == FieldType::kFreeText || type == FieldType::kJson)) continue;
@@ -245,7 +246,8 @@ void ToolDialect::make(const ToolRule& rule, EventBuilder& builder) {
     take_level(level_, builder);
   }
   if (event.drop.empty() && is_first_) {
-    for (const Unread& each : unread_) builder.add_node(builder.keep(each.path), each.value);
+    for (const Unread& each : unread_)
+      builder.add_node(each.path.empty() ? each.key : builder.keep(each.path), each.value);
   }
   finish(rule, builder);
 }
@@ -290,9 +292,11 @@ LineValue ToolDialect::value_of(const ToolSource& source, EventBuilder& builder)
   return value;
 }
 
-bool ToolDialect::take_first(Field field, const Sources& sources, EventBuilder& builder) {
+bool ToolDialect::take_first(Field field, const ToolSources& sources, EventBuilder& builder) {
   if (builder.event.fields.has(field)) return true;
-  return std::any_of(sources.begin(), sources.end(), [&](const ToolSource& source) {
+  if (!sources.may_have_one(present_)) return false;
+  return std::any_of(sources.list.begin(), sources.list.end(), [&](const ToolSource& source) {
+    if (source.slots.size() == 1 && !at(source.slots[0])) return false;
     const LineValue value = value_of(source, builder);
     return value.kind != LineValue::Kind::kNone && take(field, value, source.spec->conversion, builder);
   });
@@ -367,16 +371,18 @@ bool ToolDialect::take(Field field, const LineValue& value, Conversion conversio
   return event.fields.has(field);
 }
 
-void ToolDialect::take_ts(const Sources& sources, EventBuilder& builder) {
+void ToolDialect::take_ts(const ToolSources& sources, EventBuilder& builder) {
   std::optional<TimePoint>& ts = builder.event.ts;
-  for (const ToolSource& source : sources) {
+  if (ts || !sources.may_have_one(present_)) return;
+  for (const ToolSource& source : sources.list) {
     if (!ts) take_time(value_of(source, builder), source.spec->conversion, builder, ts);
   }
 }
 
 // Words, and numbers with a list of their own.
-void ToolDialect::take_level(const Sources& sources, EventBuilder& builder) {
-  for (const ToolSource& source : sources) {
+void ToolDialect::take_level(const ToolSources& sources, EventBuilder& builder) {
+  if (builder.event.level_stated || !sources.may_have_one(present_)) return;
+  for (const ToolSource& source : sources.list) {
     if (builder.event.level_stated) return;
     const LineValue value = value_of(source, builder);
     if (value.kind == LineValue::Kind::kNone || value.kind == LineValue::Kind::kTree) continue;

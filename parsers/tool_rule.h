@@ -12,9 +12,22 @@
 
 namespace runtail {
 
+// More members than these no dialect names.
+inline constexpr std::size_t kSlotsMax = 256;
+using SlotSet = std::bitset<kSlotsMax>;
+
 struct ToolSource {
   std::vector<std::int16_t> slots;  // of a sum: of the member that leads to the array
   const ValueSource* spec = nullptr;
+};
+
+// Where one value may come from, the first source that has one.
+struct ToolSources {
+  std::vector<ToolSource> list;
+  SlotSet slots;              // of all of them
+  bool has_constant = false;  // one needs no member
+
+  bool may_have_one(const SlotSet& present) const { return has_constant || (present & slots).any(); }
 };
 
 struct ToolRule {
@@ -24,8 +37,9 @@ struct ToolRule {
   };
   const EventRule* spec = nullptr;
   std::vector<Test> when;
-  std::vector<std::pair<Field, std::vector<ToolSource>>> fields;
-  std::vector<ToolSource> ts, level;
+  SlotSet needs;  // those that a test asks to be there
+  std::vector<std::pair<Field, ToolSources>> fields;
+  ToolSources ts, level;
   std::bitset<kFieldCount> without;
   std::unique_ptr<FieldTable> element;              // of a rule with `each`: what the members of its elements mean
   std::vector<std::unique_ptr<FieldTable>> around;  // the same for the elements around it, the nearest first
