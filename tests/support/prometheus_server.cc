@@ -36,14 +36,24 @@ double number(simdjson::dom::element text) { return std::stod(std::string(std::s
 
 }  // namespace
 
-PrometheusServer::PrometheusServer(int scraped_port) : PrometheusServer(free_port(), scraped_port, {}) {}
+PrometheusServer::PrometheusServer(int scraped_port, const PrometheusAlerting& alerting)
+    : PrometheusServer(free_port(), scraped_port, {}, alerting) {}
 
-PrometheusServer::PrometheusServer(const std::filesystem::path& data) : PrometheusServer(free_port(), 0, data) {}
+PrometheusServer::PrometheusServer(const std::filesystem::path& data) : PrometheusServer(free_port(), 0, data, {}) {}
 
-PrometheusServer::PrometheusServer(int port, int scraped_port, const std::filesystem::path& data) : port_(port) {
-  std::ofstream(directory_ / "prometheus.yml")
-      << "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\nscrape_configs:\n  - job_name: runtail\n"
-      << "    static_configs:\n      - targets: ['127.0.0.1:" << (scraped_port == 0 ? port : scraped_port) << "']\n";
+PrometheusServer::PrometheusServer(int port, int scraped_port, const std::filesystem::path& data,
+                                   const PrometheusAlerting& alerting)
+    : port_(port) {
+  std::ofstream config(directory_ / "prometheus.yml");
+  config << "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  evaluation_interval: 200ms\n";
+  if (!alerting.rule_files.empty()) config << "rule_files:\n";
+  for (const auto& file : alerting.rule_files) config << "  - " << file.string() << "\n";
+  if (alerting.alertmanager_port != 0)
+    config << "alerting:\n  alertmanagers:\n    - static_configs:\n        - targets: ['127.0.0.1:"
+           << alerting.alertmanager_port << "']\n";
+  config << "scrape_configs:\n  - job_name: runtail\n"
+         << "    static_configs:\n      - targets: ['127.0.0.1:" << (scraped_port == 0 ? port : scraped_port) << "']\n"
+         << std::flush;
   Command command;
   command.argv = {"prometheus",
                   "--config.file=" + (directory_ / "prometheus.yml").string(),

@@ -17,10 +17,16 @@ struct PrometheusExemplar {
   double value = 0;
 };
 
+// Alert rules it evaluates every 200 ms, and the Alertmanager it tells.
+struct PrometheusAlerting {
+  std::vector<std::filesystem::path> rule_files;
+  int alertmanager_port = 0;
+};
+
 // From the Debian package prometheus. It dies with the test.
 class PrometheusServer {
  public:
-  explicit PrometheusServer(int scraped_port);  // asks every 200 ms for /metrics
+  explicit PrometheusServer(int scraped_port, const PrometheusAlerting& alerting = {});  // every 200 ms, /metrics
   // Begins with the blocks in `data`, and scrapes itself only.
   explicit PrometheusServer(const std::filesystem::path& data);
 
@@ -33,7 +39,7 @@ class PrometheusServer {
   std::string log() const { return read_file(directory_ / "log"); }
 
  private:
-  PrometheusServer(int port, int scraped_port, const std::filesystem::path& data);
+  PrometheusServer(int port, int scraped_port, const std::filesystem::path& data, const PrometheusAlerting& alerting);
 
   const TempDir directory_;
   const int port_;
