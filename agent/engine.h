@@ -38,6 +38,8 @@ class Engine {
 
   // Nothing will ever come again, and what came is durable.
   bool has_ended() const { return intake_->has_ended(); }
+  // When the loop that reads last began a turn.
+  std::chrono::steady_clock::time_point turned_at() const { return intake_->turned_at(); }
   // What the sinks still lack: "12 records for postgres", several with commas between; "": nothing.
   std::string undelivered() const;
 

@@ -52,6 +52,7 @@ Result<void> Intake::run(std::stop_token stop) {
     if (const auto started = source->start(); !started) return started.error();
   }
   while (!stop.stop_requested()) {
+    turned_at_ = std::chrono::steady_clock::now();
     if (std::chrono::steady_clock::now() - scanned_at_ >= (scan_due_ ? kScanGap : kScanEvery)) scan();
     const auto read = round();
     if (!read) return read.error();

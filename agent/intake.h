@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +33,8 @@ class Intake {
   std::vector<SourceStatus> status() const;
   // When something was last committed. Threads: any.
   TimePoint progress_at() const { return from_micros(progress_at_.load()); }
+  // When its loop last began a turn: every second, or it hangs in a read or a write. Threads: any.
+  std::chrono::steady_clock::time_point turned_at() const { return turned_at_.load(); }
   // Every source has ended and is read. Threads: any.
   bool has_ended() const { return has_ended_; }
 
@@ -64,6 +67,7 @@ class Intake {
   TimePoint told_;  // what the sources were last told, and when
   std::chrono::steady_clock::time_point told_at_{};
   std::atomic<std::int64_t> progress_at_{0};
+  std::atomic<std::chrono::steady_clock::time_point> turned_at_{std::chrono::steady_clock::now()};
   std::atomic<bool> has_ended_{false};
 
   mutable std::mutex mutex_;  // guards status_

@@ -24,6 +24,7 @@
 #include "agent/own_process.h"
 #include "agent/preflight.h"
 #include "agent/push_gateway.h"
+#include "agent/service_notice.h"
 #include "agent/verbs.h"
 #include "config/quantity.h"
 #include "core/build_info.h"
@@ -119,6 +120,7 @@ class Agent {
     std::atomic<bool> starting{false};
     int exit_code = kExitOk;
     std::optional<std::chrono::steady_clock::time_point> drain_until;  // everything is read
+    ServiceNotice notice;
     bool had_engine = false;  // one that failed: a scrape may hold it, and with it the directory, a moment longer
 
     while (true) {
@@ -181,12 +183,22 @@ class Agent {
           break;
         }
       }
+      const auto turned = std::chrono::steady_clock::now();
+      if (const auto engine = current_.get()) {
+        notice.ready("reads and delivers");
+        notice.alive(engine->turned_at(), turned);
+      } else {
+        // Also while it waits for the database: that is no fault of this process.
+        if (const std::string reason = wait_reason_.get(); !reason.empty()) notice.ready(reason);
+        notice.alive(turned, turned);
+      }
       const timespec tick{0, std::chrono::nanoseconds(drain_ ? kTickOfAJob : kTick).count()};
       if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) {
         log_info(std::string("stopping on ") + strsignal(signal));
         break;
       }
     }
+    notice.stopping();
     stop.request_stop();
     // A start that waits for the database's answer must not hold the exit: nothing was read yet.
     const auto until = std::chrono::steady_clock::now() + kStopDeadline;

@@ -13,6 +13,7 @@ namespace runtail {
 void add_agent_verb(CLI::App& app, int& exit_code);
 void add_exec_verb(CLI::App& app);
 void add_journal_reader_verb(CLI::App& app, int& exit_code);  // not for people: not in --help
+void add_describe_verb(CLI::App& app, int& exit_code);        // not for people: not in --help
 void add_migrate_verb(CLI::App& app, int& exit_code);
 void add_check_verb(CLI::App& app, int& exit_code);
 void add_redact_verb(CLI::App& app, int& exit_code);

@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   add_agent_verb(app, exit_code);
   add_exec_verb(app);
   add_journal_reader_verb(app, exit_code);
+  add_describe_verb(app, exit_code);
   add_migrate_verb(app, exit_code);
   add_check_verb(app, exit_code);
   add_redact_verb(app, exit_code);
