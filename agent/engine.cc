@@ -9,7 +9,7 @@
 #include "agent/self_source.h"
 #include "agent/sources.h"
 #include "agent/worker_watch.h"
-#include "config/dialect.h"
+#include "config/dialect_files.h"
 #include "config/load.h"
 #include "sinks/ndjson.h"
 
@@ -78,8 +78,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   engine->kinds_ = redactor->kinds();
   const DeriverSettings deriver = deriver_settings(config, redactor->ruleset());
   engine->pipeline_ =
-      std::make_unique<Pipeline>(*engine->buffer_, Parser(built_in_dialects()), std::move(*redactor), Deriver(deriver),
-                                 engine->clock_, published, config.metrics.max_series, local);
+      std::make_unique<Pipeline>(*engine->buffer_, Parser(dialects_of(config.dialects)), std::move(*redactor),
+                                 Deriver(deriver), engine->clock_, published, config.metrics.max_series, local);
   engine->pipeline_->filter_lines(LineFilter(config.lines, config.environment));
   for (const SourceConfig& source : config.sources) {
     if (names_worker(source.worker)) engine->pipeline_->follow_runs_of(source.name);

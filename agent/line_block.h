@@ -52,6 +52,7 @@ struct LineDefaults {
   std::vector<std::pair<Field, std::string>> fields;  // contract fields, put where the line has none
   std::string context;                // members of log_events.context: "\"k8s.pod\":\"a\",\"team\":\"etl\"", or ""
   std::string process;                // which process printed them, for tools that name no run; "": the file says
+  std::string dialect;                // the lines are in; "": they tell by their members
   std::optional<TimeZone> time_zone;  // for times without offset; nothing: UTC
 };
 

@@ -43,6 +43,7 @@ bool has_member(std::string_view members, std::string_view quoted_name) {
 
 Result<LineDefaults> line_defaults(const SourceConfig& source) {
   LineDefaults defaults;
+  defaults.dialect = source.dialect;
   for (const auto& [name, text] : source.fields) {
     if (const auto field = find_field(name)) {
       defaults.fields.emplace_back(*field, text);

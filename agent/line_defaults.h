@@ -11,7 +11,7 @@
 
 namespace runtail {
 
-// Of source.fields and source.timezone. kInvalidInput: a time zone the machine does not have.
+// Of fields, timezone and dialect of a source. kInvalidInput: a time zone the machine does not have.
 Result<LineDefaults> line_defaults(const SourceConfig& source);
 
 // `text` as the kind of value the field holds: text, a UUID or a whole number. A field of another kind, or a text that
@@ -26,8 +26,9 @@ void append_missing_members(std::string& object, std::string_view members, std::
 // memory for the event's new context, and outlives the event; its old one lies elsewhere.
 void put_defaults(const LineDefaults& defaults, Output output, RedactedEvent& event, std::string& context);
 
-// Of a tool that names no run, the process is one: as its wrapper calls it, else by its container, else by its file. Not
-// where many processes share a position. An event that names a run stays as it is. `text` is memory, as `context` is.
+// Of a tool that names no run, the process is one: as its wrapper calls it, else by its container, else by its file.
+// Not where many processes share a position. An event that names a run stays as it is. `text` is memory, as `context`
+// is.
 void put_process_run(const LineBlock& block, RedactedEvent& event, std::string& text);
 
 }  // namespace runtail

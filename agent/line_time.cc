@@ -9,7 +9,7 @@ void LineTime::begin(const LineBlock& block, Parser& parser) {
   if (last_ts_) return;
   // Only at the head of a file: its first untimed lines take the time of the first timed one after them.
   for (const Line& line : block.lines) {
-    if ((next_ts_ = parser.parse(line.bytes, zone_of(block)).ts)) return;
+    if ((next_ts_ = parser.parse(line.bytes, zone_of(block), dialect_of(block)).ts)) return;
   }
 }
 

@@ -43,4 +43,9 @@ inline const TimeZone* zone_of(const LineBlock& block) {
   return block.defaults && block.defaults->time_zone ? &*block.defaults->time_zone : nullptr;
 }
 
+// Which dialect its source says its lines are in; "": none.
+inline std::string_view dialect_of(const LineBlock& block) {
+  return block.defaults ? std::string_view(block.defaults->dialect) : std::string_view();
+}
+
 }  // namespace runtail

@@ -121,7 +121,8 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     orphans_ += line.lines;
     return;
   }
-  const LogEvent* event = &parser_.parse(line.bytes, zone_of(block));  // never fails: unknown text is an event too
+  const LogEvent* event =
+      &parser_.parse(line.bytes, zone_of(block), dialect_of(block));  // never fails: unknown text is an event too
   if (event->shape == LineShape::kEmpty) {
     outcomes_[static_cast<int>(LineOutcome::kDropped)] += line.lines;
     if (block.on_redacted) (*block.on_redacted)(line, {});

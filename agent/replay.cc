@@ -10,6 +10,7 @@
 
 #include "agent/deriver_settings.h"
 #include "agent/replay_identity.h"
+#include "config/dialect_files.h"
 #include "config/line_share.h"
 #include "core/event_codec.h"
 
@@ -50,6 +51,8 @@ ReplayRules rules_of(const ReplayPlan& plan, bool is_full) {
 // A verification tells extra lines by those that are expected, and metrics count every line.
 bool keeps_all(const ReplayWish& wish) { return wish.is_full || wish.is_verify || !wish.openmetrics_path.empty(); }
 
+Parser parser_of(const ReplayPlan& plan) { return Parser(dialects_of(plan.config.dialects)); }
+
 class Worker {
  public:
   Worker(Shared& shared, std::vector<ReplayFile>& files, const Redactor& redactor, const DeriverSettings& settings,
@@ -58,9 +61,10 @@ class Worker {
         is_dry_(shared.plan.wish.is_dry),
         files_(files),
         deriver_(settings),
-        reader_(rules_of(shared.plan, keeps_all(shared.plan.wish)), shared.plan.start.key, redactor.clone(), deriver_,
+        reader_(rules_of(shared.plan, keeps_all(shared.plan.wish)), shared.plan.start.key, parser_of(shared.plan),
+                redactor.clone(), deriver_, filter),
+        tracer_(rules_of(shared.plan, true), shared.plan.start.key, parser_of(shared.plan), redactor.clone(), deriver_,
                 filter),
-        tracer_(rules_of(shared.plan, true), shared.plan.start.key, redactor.clone(), deriver_, filter),
         buffer_(shared.plan.config.line_bytes_max),
         store_(std::move(store)) {}
 

@@ -18,6 +18,7 @@
 #include "agent/line_defaults.h"
 #include "agent/pod_path.h"
 #include "agent/source_framing.h"
+#include "config/dialect_files.h"
 #include "parsers/parser.h"
 
 namespace runtail {
@@ -191,7 +192,7 @@ Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Confi
     if (!found) return found.error();
     paths.merge(*found);
   }
-  Parser parser(built_in_dialects());
+  Parser parser(dialects_of(config.dialects));
   std::vector<ReplayInput> inputs;
   std::set<std::pair<dev_t, ino_t>> seen;  // one file under several names is one
   for (const std::string& path : paths) {

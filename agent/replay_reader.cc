@@ -43,10 +43,11 @@ ReplayLines& ReplayLines::operator+=(const ReplayLines& other) {
   return *this;
 }
 
-ReplayReader::ReplayReader(ReplayRules rules, HashKey key, Redactor redactor, Deriver deriver, LineFilter filter)
+ReplayReader::ReplayReader(ReplayRules rules, HashKey key, Parser parser, Redactor redactor, Deriver deriver,
+                           LineFilter filter)
     : rules_(rules),
       key_(key),
-      parser_(built_in_dialects()),
+      parser_(std::move(parser)),
       redactor_(std::move(redactor)),
       deriver_(std::move(deriver)),
       filter_(std::move(filter)),
@@ -208,7 +209,7 @@ bool ReplayReader::take_line(const LineBlock& block, const Line& line, const Sto
     }
     return true;
   }
-  const LogEvent& event = parser_.parse(line.bytes, zone_of(block));
+  const LogEvent& event = parser_.parse(line.bytes, zone_of(block), dialect_of(block));
   if (event.shape == LineShape::kEmpty) {
     (is_covered ? out.lines.duplicate : out.lines.dropped) += line.lines;
     return true;

@@ -64,7 +64,7 @@ struct ReplayRules {
 // Threads: one.
 class ReplayReader {
  public:
-  ReplayReader(ReplayRules rules, HashKey key, Redactor redactor, Deriver deriver, LineFilter filter);
+  ReplayReader(ReplayRules rules, HashKey key, Parser parser, Redactor redactor, Deriver deriver, LineFilter filter);
 
   // Reads `input` as the file `known` says it is. Pieces of a line that `before` left open, the file of the same log
   // whose lines come before, go on in it; null: there is none. Lines in covered ranges are counted and passed over

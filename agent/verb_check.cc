@@ -10,9 +10,11 @@
 #include "agent/config_file.h"
 #include "agent/preflight.h"
 #include "agent/verbs.h"
-#include "config/dialect.h"
+#include "config/dialect_files.h"
 #include "config/quantity.h"
 #include "core/exit_code.h"
+#include "parsers/dialect_examples.h"
+#include "parsers/parser.h"
 #include "redaction/redactor.h"
 
 namespace runtail {
@@ -65,7 +67,11 @@ void print_summary(const ConfigFile& file, const Redactor& redactor, const std::
   for (const auto& [kind, action] : config.redaction.actions) actions.push_back(kind + " " + action);
   print_line("actions", actions.empty() ? "mask" : "mask, " + joined(actions));
   std::vector<std::string> names;
-  for (const DialectSpec& dialect : dialects) names.push_back(dialect.name);
+  for (const DialectSpec& dialect : dialects) {
+    const bool is_own = std::any_of(config.dialects.own.begin(), config.dialects.own.end(),
+                                    [&](const DialectSpec& own) { return own.name == dialect.name; });
+    names.push_back(dialect.name + (is_own ? " (" + dialect.file + ")" : ""));
+  }
   print_line("dialects", joined(names));
   const std::string pages = config.metrics.enabled ? "/metrics and health on " : "health on ";
   print_line("http", config.http.listen.empty() ? "off" : pages + config.http.listen);
@@ -76,7 +82,11 @@ int check(const CheckOptions& options) {
   const Config& config = file.loaded.config;
   std::vector<std::string> problems;
   for (const ConfigProblem& problem : file.loaded.problems) problems.push_back(to_string(problem));
-  const std::vector<DialectSpec> dialects = built_in_dialects();
+  const std::vector<DialectSpec> dialects = dialects_of(config.dialects);
+  Parser parser(dialects);
+  for (const DialectSpec& own : config.dialects.own) {
+    for (const std::string& failure : failed_examples(parser, own)) problems.push_back(failure);
+  }
   const Result<Redactor> redactor = Redactor::make(config.redaction);
   if (!redactor) {
     const std::string& message = redactor.error().message;  // begins with the key at fault
@@ -90,7 +100,9 @@ int check(const CheckOptions& options) {
 
   for (const std::string& problem : problems) std::fprintf(stderr, "%s\n", problem.c_str());
   if (!problems.empty()) return kExitConfig;
-  for (const std::string& warning : preflight(config)) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  std::vector<std::string> warnings = preflight(config);
+  for (std::string& taken : taken_examples(dialects, config.dialects.own)) warnings.push_back(std::move(taken));
+  for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
   if (options.print_effective) {
     std::fputs(print_effective(config).c_str(), stdout);
   } else {

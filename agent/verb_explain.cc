@@ -16,6 +16,7 @@
 #include "agent/config_file.h"
 #include "agent/dry_run.h"
 #include "agent/verbs.h"
+#include "config/dialect_files.h"
 #include "core/event_json.h"
 #include "core/exit_code.h"
 #include "core/json_text.h"
@@ -138,7 +139,7 @@ int explain(const ExplainOptions& options) {
   }
   FramingSettings framing;
   framing.unit_bytes_max = config->line_bytes_max;
-  DryRun run(Parser(built_in_dialects()), std::move(*redactor), settings, framing, visit);
+  DryRun run(Parser(dialects_of(config->dialects)), std::move(*redactor), settings, framing, visit);
   int exit_code = kExitOk;
   const std::vector<std::string> files = options.files.empty() ? std::vector<std::string>{"-"} : options.files;
   for (const std::string& path : files) {

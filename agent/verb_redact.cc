@@ -8,12 +8,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/config_file.h"
 #include "agent/verbs.h"
+#include "config/dialect_files.h"
 #include "core/event_json.h"
 #include "core/exit_code.h"
 #include "core/json_text.h"
@@ -35,6 +37,9 @@ constexpr char kFooter[] =
     "  context   members outside the contract that redaction.allow lists; others are dropped\n"
     "  text      a line that is no JSON object\n"
     "  explain   with --explain: field, rule, kind, validator, action and length of each span, never the value\n"
+    "Of a line that holds data (a record, a state, SQL) only counts and ids are shown; how many lines were such, and "
+    "by\n"
+    "which rule, is said on stderr at the end.\n"
     "A line longer than line_bytes_max gives state failed_closed and no content.\n"
     "This format is stable. Example:\n"
     "  $ echo '{\"level\":\"INFO\",\"msg\":\"mail anna@example.com\"}' | runtail redact\n"
@@ -72,6 +77,28 @@ struct RedactOptions {
   bool explain = false;
 };
 
+// Lines whose bodies are never kept, by rule: of these stdout shows what they count and nothing else.
+class DroppedLines {
+ public:
+  void count(std::string_view rule) {
+    if (!rule.empty()) ++by_rule_[std::string(rule)];
+  }
+  void report() const {
+    std::uint64_t all = 0;
+    std::string rules;
+    for (const auto& [rule, lines] : by_rule_) {
+      all += lines;
+      rules += (rules.empty() ? "" : ", ") + rule + " " + std::to_string(lines);
+    }
+    if (all == 0) return;
+    std::fprintf(stderr, "runtail redact: %llu line%s dropped, only counts and ids of %s are kept: %s\n",
+                 static_cast<unsigned long long>(all), all == 1 ? "" : "s", all == 1 ? "it" : "them", rules.c_str());
+  }
+
+ private:
+  std::map<std::string, std::uint64_t> by_rule_;
+};
+
 // Puts "explain":[...] into the JSON object that ends `out`.
 void append_findings(std::string& out, const std::vector<Finding>& findings) {
   out.back() = ',';
@@ -100,12 +127,14 @@ int redact_stdin(const Config& config, const RedactOptions& options) {
     std::fprintf(stderr, "runtail redact: %s\n", redactor.error().message.c_str());
     return kExitConfig;
   }
-  Parser parser(built_in_dialects());
+  Parser parser(dialects_of(config.dialects));
   StdoutLines out;
   StreamMemory memory;
+  DroppedLines dropped;
   std::vector<Finding> findings;
   const auto redact_line = [&](std::string_view line) {
     const LogEvent& event = parser.parse(line);
+    dropped.count(event.drop);
     findings.clear();
     const RedactedEvent& safe =
         options.explain ? redactor->explain(event, memory, findings) : redactor->redact(event, memory);
@@ -130,6 +159,7 @@ int redact_stdin(const Config& config, const RedactOptions& options) {
     if (size < 0) {
       std::fprintf(stderr, "runtail redact: read stdin: %s\n", std::strerror(errno));
       out.flush();
+      dropped.report();
       return kExitIncomplete;
     }
     if (size == 0) break;
@@ -160,7 +190,9 @@ int redact_stdin(const Config& config, const RedactOptions& options) {
   } else if (!line.empty()) {
     redact_line(line);
   }
-  return out.flush() ? kExitOk : kExitIncomplete;
+  const bool is_written = out.flush();
+  dropped.report();
+  return is_written ? kExitOk : kExitIncomplete;
 }
 
 }  // namespace

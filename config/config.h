@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/definitions.h"
+#include "config/dialect.h"
 #include "core/digest.h"
 
 namespace runtail {
@@ -50,6 +51,8 @@ struct SourceConfig {
   bool join_traces = true;
   // IANA name for times that state no offset, as in Europe/Rome. Default: UTC.
   std::string timezone;
+  // Name of the dialect its lines are in, for lines more than one could claim. Default: each line tells by its members.
+  std::string dialect;
   // Put on each line that does not state them, by name: some fields of the log contract (config/static_field.h), others
   // into the context.
   std::map<std::string, std::string> fields;
@@ -62,6 +65,15 @@ struct SourceConfig {
   std::vector<std::string> units;
   std::filesystem::path journal_directory;
   WorkerConfig worker;
+};
+
+struct DialectsConfig {
+  // Files with dialects of your own; of a directory all *.yaml and *.yml in it. One with the name of a built-in dialect
+  // replaces that one.
+  std::vector<std::string> files;
+
+  // Not a setting: what they hold (config/dialect_files.h).
+  std::vector<DialectSpec> own;
 };
 
 struct BufferConfig {
@@ -233,6 +245,7 @@ struct Config {
   std::chrono::hours ignore_older{24 * 7};
   // Longer lines are set aside as too_long, their bytes counted.
   std::uint32_t line_bytes_max = 1 << 20;
+  DialectsConfig dialects;
   BufferConfig buffer;
   PostgresConfig postgres;
   RetentionConfig retention;

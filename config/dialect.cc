@@ -37,26 +37,62 @@ std::vector<std::string> field_names() {
 // Reads one file; keeps going after a complaint, so that one run shows them all.
 class DialectReader {
  public:
-  explicit DialectReader(std::string_view file_name) : file_name_(file_name) {}
+  DialectReader(std::string_view file_name, DialectOrigin origin) : file_name_(file_name), origin_(origin) {}
 
-  Result<DialectSpec> read(const YAML::Node& root) {
+  ReadDialect read(const YAML::Node& root) {
     if (root.IsMap()) {
-      if (root["detect"] || root["lines"]) spec_.tool.emplace();
+      const bool is_native = root["name"].IsDefined() && root["name"].IsScalar() && root["name"].Scalar() == kNative;
+      if (root["detect"] || root["lines"] || (origin_ == DialectOrigin::kOwn && !is_native)) spec_.tool.emplace();
       for (const auto& entry : root) read_part(entry.first, entry.second);
+      if (spec_.tool) check_tool(root);
     } else {
       complain(root, "dialect",
                "expected a map with the keys name, ts, level, event, fields, events, statuses, levels");
     }
-    if (complaints_.empty() && spec_.name.empty()) complain(root, "name", "missing: name the dialect");
-    if (!complaints_.empty()) return Error{ErrorCode::kInvalidInput, complaints_};
+    if (problems_.empty() && spec_.name.empty()) complain(root, "name", "missing: name the dialect");
     spec_.file = file_name_;
-    return std::move(spec_);
+    return {std::move(spec_), std::move(problems_)};
   }
 
  private:
   void complain(const YAML::Node& node, const std::string& key, const std::string& message) {
-    if (!complaints_.empty()) complaints_ += '\n';
-    complaints_ += place_of(node, file_name_) + ": " + key + ": " + message;
+    problems_.push_back({place_of(node, file_name_), key, message});
+  }
+
+  // It becomes a label of metrics and a word in rows.
+  void check_name(const YAML::Node& value) {
+    const std::string& name = spec_.name;
+    const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    });
+    if (name.empty() || name.size() > 64 || !is_plain) {
+      complain(value, "name", "write 1 to 64 small letters, digits, '_', '-' or '.'");
+    } else if (origin_ == DialectOrigin::kOwn && std::ranges::find(kTaken, name) != std::end(kTaken)) {
+      complain(value, "name", '"' + name + "\" stands for lines no dialect claims; choose another name");
+    } else if (origin_ == DialectOrigin::kOwn && name == kNative) {
+      complain(value, "name", "native is the log contract, which no file replaces; choose another name");
+    }
+  }
+
+  void check_tool(const YAML::Node& root) {
+    const ToolFormat& tool = *spec_.tool;
+    if (!root["detect"] && !root["lines"]) {
+      complain(root, "detect", "missing: say how lines of this dialect are told from others (lines: if they are text)");
+    }
+    if (tool.contract.empty() && root["detect"] && !root["rules"] && !root["fields"]) {
+      complain(root, "rules", "missing: say what lines mean, by rules or fields, or by contract: .");
+    }
+    if (!tool.contract.empty() && root["rules"]) {
+      complain(root["rules"], "rules", "a dialect with contract has none: its lines state their event themselves");
+    }
+    if (tool_reader_.members() > kDialectMembersMax) {
+      complain(root, "dialect",
+               "names " + std::to_string(tool_reader_.members()) + " different members, at most " +
+                   std::to_string(kDialectMembersMax) + " are read; make two dialects of it");
+    }
+    if (origin_ == DialectOrigin::kOwn && !root["examples"]) {
+      complain(root, "examples", "missing: write at least one line and what it gives; `runtail check` runs them");
+    }
   }
 
   void read_part(const YAML::Node& key, const YAML::Node& value) {
@@ -68,6 +104,7 @@ class DialectReader {
     const bool is_tool_part = std::find(tool_parts.begin(), tool_parts.end(), part) != tool_parts.end();
     if (part == "name") {
       spec_.name = value.IsScalar() ? value.Scalar() : "";
+      check_name(value);
     } else if (part == "examples") {
       spec_.examples = tool_reader_.read_examples(value);
     } else if (spec_.tool && (is_tool_part || part == "ts" || part == "level" || part == "fields")) {
@@ -234,11 +271,15 @@ class DialectReader {
     }
   }
 
+  static constexpr std::string_view kNative = "native", kTaken[] = {"text", "logfmt", "runtail"};
+
   const std::string_view file_name_;
-  const ToolFormatReader tool_reader_{[this](const YAML::Node& node, const std::string& key,
-                                             const std::string& message) { complain(node, key, message); }};
+  const DialectOrigin origin_;
+  ToolFormatReader tool_reader_{[this](const YAML::Node& node, const std::string& key, const std::string& message) {
+    complain(node, key, message);
+  }};
   DialectSpec spec_;
-  std::string complaints_;
+  std::vector<DialectProblem> problems_;
   std::set<std::string> parts_;                 // top-level keys seen
   std::map<std::string, std::string> purpose_;  // member of a line -> key path it was listed under
 };
@@ -254,12 +295,21 @@ std::string fold_word(std::string_view word) {
   return folded;
 }
 
-Result<DialectSpec> load_dialect(std::string_view yaml, std::string_view file_name) {
+ReadDialect read_dialect(std::string_view yaml, std::string_view file_name, DialectOrigin origin) {
   YAML::Node root;
-  if (const auto fault = parse_yaml(yaml, file_name, root)) {
-    return Error{ErrorCode::kInvalidInput, fault->place + ": " + fault->message};
+  if (const auto fault = parse_yaml(yaml, file_name, root)) return {{}, {{fault->place, "", fault->message}}};
+  return DialectReader(file_name, origin).read(root);
+}
+
+Result<DialectSpec> load_dialect(std::string_view yaml, std::string_view file_name) {
+  ReadDialect read = read_dialect(yaml, file_name, DialectOrigin::kBuiltIn);
+  if (read.problems.empty()) return std::move(read.spec);
+  std::string all;
+  for (const DialectProblem& problem : read.problems) {
+    all += (all.empty() ? "" : "\n") + problem.place + ": " + (problem.key.empty() ? "" : problem.key + ": ") +
+           problem.message;
   }
-  return DialectReader(file_name).read(root);
+  return Error{ErrorCode::kInvalidInput, all};
 }
 
 std::vector<DialectSpec> built_in_dialects() {

@@ -41,10 +41,28 @@ struct DialectSpec {
   std::vector<DialectExample> examples;
 };
 
+// A file has at most so many different members, those of elements counted for each rule.
+inline constexpr std::size_t kDialectMembersMax = 256;
+
 // Case-folded, with space, '-' and '_' equal ('_').
 std::string fold_word(std::string_view word);
 
-// kInvalidInput: "native.yaml:12:3: fields.msg: no contract field \"mesage\" (did you mean \"message\"?)".
+struct DialectProblem {
+  std::string place;    // "native.yaml:12:3"
+  std::string key;      // "fields.msg"
+  std::string message;  // no contract field "mesage" (did you mean "message"?)
+};
+
+// Of a dialect of a user's: its name must be none that stands for something else.
+enum class DialectOrigin { kBuiltIn, kOwn };
+
+struct ReadDialect {
+  DialectSpec spec;
+  std::vector<DialectProblem> problems;  // every one at once; empty: the dialect is usable
+};
+ReadDialect read_dialect(std::string_view yaml, std::string_view file_name, DialectOrigin origin);
+
+// kInvalidInput: all problems, one a line, as "place: key: message".
 Result<DialectSpec> load_dialect(std::string_view yaml, std::string_view file_name);
 // The ones built into the binary, the native contract first; they are tested, so an error here is a mistake of ours.
 std::vector<DialectSpec> built_in_dialects();

@@ -117,7 +117,7 @@ struct ToolFormat {
 
 // What a line gives, event by event: field (or dialect, event, level, ts, drop) -> text.
 struct DialectExample {
-  int line_number = 0;  // in the dialect file, from 1
+  int line_number = 0, column = 0;  // in the dialect file, from 1
   std::string line;
   std::vector<std::map<std::string, std::string>> want;
 };

@@ -5,19 +5,18 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <set>
 #include <sstream>
 #include <utility>
 
 #include "config/definition_check.h"
+#include "config/dialect_files.h"
 #include "config/near_word.h"
 #include "config/redaction_files.h"
 #include "config/setting.h"
 #include "config/source_check.h"
+#include "config/text_file.h"
 #include "config/yaml_document.h"
 
 namespace runtail {
@@ -104,6 +103,7 @@ class Loader {
     read_environment();
     apply_defaults();
     check_sources(loaded_.config.sources, places_, loaded_.problems);
+    read_dialects();
     check_definitions(loaded_.config, places_, loaded_.problems);
     for (RedactionFileProblem& problem :
          read_redaction_files(loaded_.config.redaction, environment_(kHashKeyVariable))) {
@@ -341,6 +341,25 @@ class Loader {
     }
   }
 
+  // A file that cannot be read is a mistake of this file's, what is wrong in it one of its own.
+  void read_dialects() {
+    const std::vector<DialectProblem> problems = read_dialect_files(loaded_.config.dialects);
+    for (const DialectProblem& problem : problems) {
+      const auto given = places_.find(problem.key.substr(0, problem.key.find('[')));
+      complain(problem.place.empty() && given != places_.end() ? given->second : problem.place, problem.key,
+               problem.message);
+    }
+    if (!problems.empty()) return;  // a name that is not known may be one of theirs
+    std::vector<std::string> names;
+    for (const DialectSpec& dialect : dialects_of(loaded_.config.dialects)) names.push_back(dialect.name);
+    for (std::size_t i = 0; i < loaded_.config.sources.size(); ++i) {
+      const std::string &name = loaded_.config.sources[i].dialect, key = "sources[" + std::to_string(i) + "].dialect";
+      if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) continue;
+      complain(places_[key], key,
+               "no dialect \"" + name + '"' + did_you_mean(name, names) + "; `runtail check` lists them");
+    }
+  }
+
   const std::string_view file_name_;
   const Environment& environment_;  // not owned, outlives this
   LoadedConfig loaded_;
@@ -406,19 +425,15 @@ LoadedConfig load_config(std::string_view yaml, std::string_view file_name, cons
 }
 
 LoadedConfig load_config_file(const std::string& path, const Environment& environment) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  // A directory opens but does not read.
-  if (file) text << file.rdbuf();
-  if (!file.is_open() || (text.str().empty() && errno != 0)) {
+  std::string reason;
+  const std::optional<std::string> text = read_text_file(path, reason);
+  if (!text) {
     LoadedConfig loaded = load_config("", path, environment);
-    const std::string reason = errno != 0 ? std::strerror(errno) : "cannot be read";
     loaded.problems.insert(loaded.problems.begin(),
                            {path, "", reason + "; name a readable file with --config or RUNTAIL_CONFIG"});
     return loaded;
   }
-  return load_config(text.str(), path, environment);
+  return load_config(*text, path, environment);
 }
 
 std::string print_effective(const Config& config) {

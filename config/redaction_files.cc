@@ -1,25 +1,11 @@
 #include "config/redaction_files.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
-
 #include "config/redaction_action.h"
 #include "config/rules.h"
+#include "config/text_file.h"
 
 namespace runtail {
 namespace {
-
-std::optional<std::string> text_of(const std::string& path, std::string& reason) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();  // a directory opens but does not read
-  if (file.is_open() && (!text.str().empty() || errno == 0)) return text.str();
-  reason = errno != 0 ? std::strerror(errno) : "cannot be read";
-  return std::nullopt;
-}
 
 std::optional<HashKey> key_of(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
@@ -48,7 +34,7 @@ std::vector<RedactionFileProblem> read_redaction_files(RedactionConfig& config,
   for (std::size_t i = 0; i < config.rules.size(); ++i) {
     const std::string key = "redaction.rules[" + std::to_string(i) + "]";
     std::string reason;
-    std::optional<std::string> text = text_of(config.rules[i], reason);
+    std::optional<std::string> text = read_text_file(config.rules[i], reason);
     if (!text) {
       problems.push_back({key, "\"" + config.rules[i] + "\": " + reason + "; name a readable rule file"});
     } else if (const auto loaded = load_rules(*text, config.rules[i]); !loaded) {
@@ -70,7 +56,7 @@ std::vector<RedactionFileProblem> read_redaction_files(RedactionConfig& config,
   }
   if (!key_file.empty()) {
     std::string reason;
-    const std::optional<std::string> text = text_of(key_file, reason);
+    const std::optional<std::string> text = read_text_file(key_file, reason);
     if (text) config.hash_key = key_of(*text);
     if (!config.hash_key) {
       const std::string fault = text ? "holds no key" : reason;

@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -41,6 +42,20 @@ std::optional<double> number_of(const std::string& text) {
   return number;
 }
 
+constexpr double kOrderMax = 10'000;
+
+bool is_drop_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+// What example_value() knows beside the fields of the contract.
+bool is_example_name(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kNames = {"dialect", "event", "level", "ts", "drop", "attempt_failed"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
 std::string index(std::size_t i) { return "[" + std::to_string(i) + "]"; }
 
 }  // namespace
@@ -51,16 +66,16 @@ const std::vector<std::string>& ToolFormatReader::parts() {
   return kParts;
 }
 
-void ToolFormatReader::read(const std::string& part, const YAML::Node& value, ToolFormat& into) const {
+void ToolFormatReader::read(const std::string& part, const YAML::Node& value, ToolFormat& into) {
   if (part == "order") {
-    if (const auto order = number_of(text(value, part))) {
+    const auto order = number_of(text(value, part));
+    if (order && *order >= 0 && *order <= kOrderMax) {
       into.order = static_cast<int>(*order);
     } else {
-      complain_(value, part, "expected a number; dialects are asked from the lowest up");
+      complain_(value, part, "expected a number, 0 to 10000; dialects are asked from the lowest up");
     }
   } else if (part == "detect") {
-    if (!value.IsSequence()) return complain_(value, part, "expected a list of {member: test, ...}");
-    for (std::size_t i = 0; i < value.size(); ++i) into.detect.push_back(read_tests(value[i], part + index(i)));
+    into.detect = read_detect(value, part);
   } else if (part == "ts") {
     into.ts = read_sources(value, part);
   } else if (part == "level") {
@@ -81,11 +96,13 @@ void ToolFormatReader::read(const std::string& part, const YAML::Node& value, To
     }
   } else if (part == "inner") {
     into.inner = texts(value, part);
+    for (const std::string& path : into.inner) check_path(path, value, part);
   } else if (part == "run") {
     into.run_is_process = text(value, part) == "process";
     if (!into.run_is_process) complain_(value, part, "must be process: a line without run_id is of its process's run");
   } else if (part == "contract") {
     into.contract = text(value, part);
+    if (into.contract != ".") check_path(into.contract, value, part);
   } else if (part == "rest") {
     const std::string word = text(value, part);
     if (word != "keep" && word != "drop") complain_(value, part, "must be keep or drop");
@@ -108,7 +125,29 @@ void ToolFormatReader::read(const std::string& part, const YAML::Node& value, To
   }
 }
 
-std::vector<MemberTest> ToolFormatReader::read_tests(const YAML::Node& map, const std::string& at) const {
+std::vector<std::vector<MemberTest>> ToolFormatReader::read_detect(const YAML::Node& list, const std::string& at) {
+  std::vector<std::vector<MemberTest>> ways;
+  if (!list.IsSequence() || list.size() == 0) {
+    complain_(list, at, "expected a list of {member: test, ...}");
+    return ways;
+  }
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto& tests = ways.emplace_back(read_tests(list[i], at + index(i)));
+    const bool asks_for_some = std::any_of(tests.begin(), tests.end(), [](const MemberTest& test) {
+      return test.kind != Kind::kAbsent && test.kind != Kind::kNoneOf;
+    });
+    if (!asks_for_some && !tests.empty()) {
+      complain_(list[i], at + index(i), "needs a member that is there: others must not be asked about every line");
+    }
+    for (const MemberTest& test : tests) {
+      if (test.path.find_first_of("[{") == std::string::npos) continue;
+      complain_(list[i], at + index(i) + "." + test.path, "detect looks at members of objects only, not into arrays");
+    }
+  }
+  return ways;
+}
+
+std::vector<MemberTest> ToolFormatReader::read_tests(const YAML::Node& map, const std::string& at) {
   std::vector<MemberTest> tests;
   if (!map.IsMap() || map.size() == 0) {
     complain_(map, at, "expected tests of members: {level: present, event: [started]}");
@@ -116,12 +155,13 @@ std::vector<MemberTest> ToolFormatReader::read_tests(const YAML::Node& map, cons
   }
   for (const auto& entry : map) {
     const std::string& path = entry.first.Scalar();
+    check_path(path, entry.first, at + "." + path);
     tests.push_back(read_test(path, entry.second, at + "." + path));
   }
   return tests;
 }
 
-MemberTest ToolFormatReader::read_test(const std::string& path, const YAML::Node& value, const std::string& at) const {
+MemberTest ToolFormatReader::read_test(const std::string& path, const YAML::Node& value, const std::string& at) {
   MemberTest test;
   test.path = path;
   if (value.IsSequence()) {
@@ -169,7 +209,7 @@ std::optional<Field> ToolFormatReader::read_field_name(const std::string& name, 
   return std::nullopt;
 }
 
-std::vector<FieldSources> ToolFormatReader::read_fields(const YAML::Node& map, const std::string& at) const {
+std::vector<FieldSources> ToolFormatReader::read_fields(const YAML::Node& map, const std::string& at) {
   std::vector<FieldSources> fields;
   if (map.IsSequence()) {  // several maps, so that one can stand behind an anchor
     for (const auto& each : map) {
@@ -191,7 +231,7 @@ std::vector<FieldSources> ToolFormatReader::read_fields(const YAML::Node& map, c
   return fields;
 }
 
-std::vector<ValueSource> ToolFormatReader::read_sources(const YAML::Node& node, const std::string& at) const {
+std::vector<ValueSource> ToolFormatReader::read_sources(const YAML::Node& node, const std::string& at) {
   std::vector<ValueSource> sources;
   if (!node.IsSequence()) {
     sources.push_back(read_source(node, at));
@@ -201,12 +241,13 @@ std::vector<ValueSource> ToolFormatReader::read_sources(const YAML::Node& node, 
   return sources;
 }
 
-ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::string& at) const {
+ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::string& at) {
   static const std::vector<std::string> kKeys = {"path", "paths", "with",   "value", "sum",
                                                  "as",   "words", "unless", "after", "before"};
   ValueSource source;
   if (node.IsScalar()) {
     source.paths.push_back(text(node, at));
+    check_path(source.paths.back(), node, at);
     return source;
   }
   if (!node.IsMap()) {
@@ -228,6 +269,7 @@ ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::str
       has_value = true;
     } else if (name == "sum") {
       source.sum = text(entry.second, key);
+      check_way(source.sum, entry.second, key);
     } else if (name == "as") {
       source.conversion = read_conversion(text(entry.second, key), entry.second, key);
     } else if (name == "unless") {
@@ -246,6 +288,7 @@ ValueSource ToolFormatReader::read_source(const YAML::Node& node, const std::str
       complain_(entry.first, key, "unknown key" + did_you_mean(name, kKeys));
     }
   }
+  for (const std::string& path : source.paths) check_path(path, node, at);
   if (!source.paths.empty() + has_value + !source.sum.empty() != 1) {
     complain_(node, at, "needs one of path (or paths), value and sum");
   }
@@ -262,17 +305,18 @@ Conversion ToolFormatReader::read_conversion(const std::string& word, const YAML
   return Conversion::kNone;
 }
 
-std::vector<EventRule> ToolFormatReader::read_rules(const YAML::Node& list, const std::string& at) const {
+std::vector<EventRule> ToolFormatReader::read_rules(const YAML::Node& list, const std::string& at) {
   std::vector<EventRule> rules;
   if (!list.IsSequence()) {
     complain_(list, at, "expected a list of {when, event, fields, ...}");
     return rules;
   }
   for (std::size_t i = 0; i < list.size(); ++i) rules.push_back(read_rule(list[i], at + index(i)));
+  each_ = arrays_ = 0;
   return rules;
 }
 
-EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& at) const {
+EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& at) {
   static const std::vector<std::string> kKeys = {"when",    "text", "event", "verdict", "drop", "fields",
                                                  "without", "each", "also",  "ts",      "level"};
   EventRule rule;
@@ -280,10 +324,21 @@ EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& 
     complain_(map, at, "expected {when, event, fields, ...}");
     return rule;
   }
+  each_ = arrays_ = 0;
+  if (const YAML::Node each = map["each"]; each) {
+    rule.each = text(each, at + ".each");
+    check_way(rule.each, each, at + ".each");
+    each_ = ++rules_with_each_;
+    arrays_ = 1;
+    for (std::size_t i = 0; (i = rule.each.find("[]", i)) != std::string::npos; i += 2) ++arrays_;
+    members_.emplace(each_, "@");
+  }
   for (const auto& entry : map) {
     const std::string& name = entry.first.Scalar();
     const std::string key = at + "." + name;
-    if (name == "when") {
+    if (name == "also" || name == "each") {
+      continue;
+    } else if (name == "when") {
       rule.when = read_tests(entry.second, key);
     } else if (name == "text") {
       read_text(entry.second, key, rule);
@@ -305,6 +360,9 @@ EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& 
       }
     } else if (name == "drop") {
       rule.drop = text(entry.second, key);
+      if (!is_drop_name(rule.drop)) {
+        complain_(entry.second, key, "write 1 to 64 small letters, digits or '_': lines are counted under it");
+      }
     } else if (name == "fields") {
       rule.fields = read_fields(entry.second, key);
     } else if (name == "ts") {
@@ -315,15 +373,57 @@ EventRule ToolFormatReader::read_rule(const YAML::Node& map, const std::string& 
       for (const std::string& field : texts(entry.second, key)) {
         if (const auto known = read_field_name(field, entry.second, key)) rule.without.push_back(*known);
       }
-    } else if (name == "each") {
-      rule.each = text(entry.second, key);
-    } else if (name == "also") {
-      rule.also = read_rules(entry.second, key);
     } else {
       complain_(entry.first, key, "unknown key" + did_you_mean(name, kKeys));
     }
   }
+  if (rule.kind == EventKind::kPlain && rule.drop.empty() && rule.verdict_source == VerdictSource::kExit) {
+    complain_(map, at, "verdict belongs to an event that ends something");
+  }
+  if (const YAML::Node also = map["also"]; also) rule.also = read_rules(also, at + ".also");
   return rule;
+}
+
+// ---- paths ----
+
+void ToolFormatReader::check_path(const std::string& path, const YAML::Node& node, const std::string& at) {
+  const bool is_of_element = path == "@" || path.starts_with("@.") || path.starts_with("@^");
+  if (is_of_element && each_ == 0) {
+    return complain_(node, at, '"' + path + "\" is of an element, and the rule has no each");
+  }
+  members_.emplace(is_of_element ? each_ : 0, path);
+  if (path == "@") return;
+  std::string_view rest = path;
+  if (is_of_element) {
+    const std::size_t out = std::min(rest.find_first_not_of('^', 1), rest.size()) - 1;
+    if (rest.find('.') != out + 1) return complain_(node, at, '"' + path + "\" needs a member behind it: \"@^.name\"");
+    if (out >= arrays_) {
+      return complain_(node, at,
+                       '"' + path + "\" goes out of " + std::to_string(out) + " elements, and each is in " +
+                           std::to_string(arrays_ - 1));
+    }
+    rest.remove_prefix(out + 2);
+  }
+  if (rest.empty()) return complain_(node, at, "a path without a member");
+  for (std::size_t open = 0; (open = rest.find_first_of("[{", open)) != std::string_view::npos;) {
+    const std::size_t close = rest.find(rest[open] == '[' ? ']' : '}', open);
+    const std::string_view inside = rest.substr(open + 1, close == std::string_view::npos ? close : close - open - 1);
+    if (close == std::string_view::npos || inside.empty() || (rest[open] == '[' && inside != "0")) {
+      return complain_(node, at, '"' + path + "\": write [0] for the first element, {key} for the value of that key");
+    }
+    open = close + 1;
+  }
+}
+
+void ToolFormatReader::check_way(const std::string& path, const YAML::Node& node, const std::string& at) {
+  const std::string top = path.substr(0, path.find_first_of(".["));
+  members_.emplace(0, top);
+  std::string plain = path;
+  for (std::size_t open = 0; (open = plain.find("[]", open)) != std::string::npos;) plain.erase(open, 2);
+  if (top.empty() || plain.back() == '.' || plain.find_first_of("[]{}") != std::string::npos ||
+      plain.find("..") != std::string::npos) {
+    complain_(node, at, '"' + path + "\": write members with dots between them, [] behind each that is an array");
+  }
 }
 
 // "Starting attempt {attempt} of {max_attempts}"
@@ -367,7 +467,7 @@ TextPiece ToolFormatReader::read_value_piece(std::string_view name, const YAML::
   return piece;
 }
 
-std::vector<DialectExample> ToolFormatReader::read_examples(const YAML::Node& list) const {
+std::vector<DialectExample> ToolFormatReader::read_examples(const YAML::Node& list) {
   std::vector<DialectExample> examples;
   if (!list.IsSequence()) {
     complain_(list, "examples", "expected a list of {line, want}");
@@ -382,14 +482,19 @@ std::vector<DialectExample> ToolFormatReader::read_examples(const YAML::Node& li
     }
     DialectExample& example = examples.emplace_back();
     example.line_number = each.Mark().line + 1;
+    example.column = each.Mark().column + 1;
     example.line = text(each["line"], at + ".line");
     const YAML::Node want = each["want"];
     const auto read_want = [&](const YAML::Node& map, const std::string& key) {
       auto& values = example.want.emplace_back();
-      if (!map.IsMap()) return complain_(map, key, "expected a map from field to value");
-      for (const auto& entry : map) values[entry.first.Scalar()] = text(entry.second, key);
+      if (!map.IsMap() || map.size() == 0) return complain_(map, key, "expected a map from field to value");
+      for (const auto& entry : map) {
+        const std::string& name = entry.first.Scalar();
+        if (!is_example_name(name)) read_field_name(name, entry.first, key + "." + name);
+        values[name] = text(entry.second, key);
+      }
     };
-    if (want.IsSequence()) {
+    if (want.IsSequence() && want.size() > 0) {
       for (std::size_t k = 0; k < want.size(); ++k) read_want(want[k], at + ".want" + index(k));
     } else {
       read_want(want, at + ".want");

@@ -3,7 +3,9 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <sstream>
+#include <vector>
 
 namespace runtail {
 namespace {
@@ -14,20 +16,32 @@ std::string place(const YAML::Mark& mark, std::string_view file_name) {
   return text;
 }
 
-// Hears where a document starts and nothing else.
-class StartOfDocument final : public YAML::EventHandler {
+// Hears where a document starts, and whether something in it has itself as a part: a reader would never come to its
+// end.
+class DocumentShape final : public YAML::EventHandler {
  public:
   YAML::Mark mark;
+  std::optional<YAML::Mark> cycle;
 
   void OnDocumentStart(const YAML::Mark& start) override { mark = start; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark& at, YAML::anchor_t anchor) override {
+    if (!cycle && std::find(open_.begin(), open_.end(), anchor) != open_.end()) cycle = at;
+  }
   void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
-  void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
-  void OnMapEnd() override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open_.push_back(anchor);
+  }
+  void OnSequenceEnd() override { open_.pop_back(); }
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open_.push_back(anchor);
+  }
+  void OnMapEnd() override { open_.pop_back(); }
+
+ private:
+  std::vector<YAML::anchor_t> open_;  // of the sequences and maps not yet ended; 0: it has none
 };
 
 }  // namespace
@@ -37,10 +51,13 @@ std::optional<YamlFault> parse_yaml(std::string_view text, std::string_view file
     // Not YAML::LoadAll(): on a stray '}' at the top it makes empty documents until memory ends.
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    StartOfDocument start;
-    if (parser.HandleNextDocument(start) && parser.HandleNextDocument(start)) {
-      return YamlFault{place(start.mark, file_name),
+    DocumentShape shape;
+    if (parser.HandleNextDocument(shape) && parser.HandleNextDocument(shape)) {
+      return YamlFault{place(shape.mark, file_name),
                        "the document ends before this; remove a stray bracket, or write one document a file"};
+    }
+    if (shape.cycle) {
+      return YamlFault{place(*shape.cycle, file_name), "is a part of itself; write out what stands behind the *"};
     }
     root.reset(YAML::Load(std::string(text)));
     return std::nullopt;

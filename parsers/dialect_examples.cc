@@ -1,6 +1,8 @@
 #include "parsers/dialect_examples.h"
 
+#include <algorithm>
 #include <charconv>
+#include <map>
 
 namespace runtail {
 namespace {
@@ -26,6 +28,10 @@ std::string text_of(const FieldValue& value) {
   }
 }
 
+std::string place_of(const DialectSpec& dialect, const DialectExample& example) {
+  return dialect.file + ":" + std::to_string(example.line_number) + ":" + std::to_string(example.column);
+}
+
 }  // namespace
 
 std::string example_value(const LogEvent& event, std::string_view name) {
@@ -47,9 +53,10 @@ std::string example_value(const LogEvent& event, std::string_view name) {
 
 std::vector<std::string> failed_examples(Parser& parser, const DialectSpec& dialect) {
   std::vector<std::string> failures;
-  for (const DialectExample& example : dialect.examples) {
+  for (std::size_t i = 0; i < dialect.examples.size(); ++i) {
+    const DialectExample& example = dialect.examples[i];
     const auto fail = [&](const std::string& message) {
-      failures.push_back(dialect.file + ":" + std::to_string(example.line_number) + ": example: " + message);
+      failures.push_back(place_of(dialect, example) + ": examples[" + std::to_string(i) + "]: " + message);
     };
     const LogEvent* event = &parser.parse(example.line);
     std::size_t number = 0;
@@ -61,17 +68,43 @@ std::vector<std::string> failed_examples(Parser& parser, const DialectSpec& dial
       }
       const std::string of = example.want.size() > 1 ? " of event " + std::to_string(number) : "";
       if (!want.contains("dialect") && event->dialect != dialect.name) {
-        fail("is read as " + std::string(event->dialect) + ", not " + dialect.name);
+        fail("is read as " + std::string(event->dialect) + ", not " + dialect.name +
+             "; see whether detect tells it, or whether that one is asked first (order)");
         break;
       }
       for (const auto& [name, value] : want) {
         const std::string got = example_value(*event, name);
-        if (got != value) fail(name + of + " is \"" + got + "\"; \"" + value + "\" is wanted");
+        if (got != value)
+          fail(name + of + " is \"" + got + "\"; \"" + value + "\" is wanted: mend the rule, or the want");
       }
       event = parser.next();
     }
   }
   return failures;
+}
+
+std::vector<std::string> taken_examples(const std::vector<DialectSpec>& all, const std::vector<DialectSpec>& own) {
+  std::vector<std::string> messages;
+  Parser parser(all);
+  for (const DialectSpec& dialect : all) {
+    const auto is_own = [&](std::string_view name) {
+      return std::any_of(own.begin(), own.end(), [&](const DialectSpec& each) { return each.name == name; });
+    };
+    if (is_own(dialect.name)) continue;
+    std::map<std::string, std::vector<const DialectExample*>> taken;
+    for (const DialectExample& example : dialect.examples) {
+      const std::string by(parser.parse(example.line).dialect);
+      if (is_own(by)) taken[by].push_back(&example);
+    }
+    for (const auto& [by, examples] : taken) {
+      const auto taker = std::find_if(own.begin(), own.end(), [&by = by](const auto& each) { return each.name == by; });
+      messages.push_back(taker->file + ": " + by + " claims " + std::to_string(examples.size()) + " of " +
+                         std::to_string(dialect.examples.size()) + " examples of " + dialect.name + ", as at " +
+                         place_of(dialect, *examples.front()) +
+                         "; tell its lines more narrowly (detect), or let it be asked later (order)");
+    }
+  }
+  return messages;
 }
 
 }  // namespace runtail

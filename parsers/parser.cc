@@ -172,7 +172,9 @@ struct Parser::State {
 
   const LogEvent& parse(std::string_view line);
   bool read_json(std::string_view line);
+  bool read_pinned(const dom::object& object, std::uint64_t seen);
   void read_claimed(ToolDialect& tool, const dom::object& object);
+  void pin(std::string_view dialect);
   bool read_inner(std::string_view text);
   void look_inside();
   void read_text(std::string_view line);
@@ -195,6 +197,11 @@ struct Parser::State {
   BodyMarks marks;
   JsonText json, inner_json;
   std::string logfmt_json;
+
+  // Whose lines they are; nobody's where it is not pinned, or native.
+  std::string pinned_name;
+  ToolDialect* pinned = nullptr;
+  bool is_pinned = false;
 
   // Of the line at hand.
   ToolDialect* reader = nullptr;  // has, or may have, further events
@@ -233,7 +240,10 @@ bool Parser::State::read_json(std::string_view line) {
   // Most lines hold no escape at all.
   builder.set_has_nul_escape(std::memchr(line.data(), '\\', line.size()) &&
                              line.find("\\u0000") != std::string_view::npos);
-  if (const std::uint64_t seen = native.begin(object)) {
+  const std::uint64_t seen = native.begin(object);
+  if (is_pinned) {
+    if (read_pinned(object, seen)) return true;
+  } else if (seen != 0) {
     for (ToolDialect* tool : candidates(seen)) {
       if (!tool->claims(object)) continue;
       read_claimed(*tool, object);
@@ -243,6 +253,32 @@ bool Parser::State::read_json(std::string_view line) {
   builder.begin_event(LineShape::kJson, dialects.front());
   native.finish(object, builder);
   return true;
+}
+
+// Whether the line is read; else its members are looked up as those of a native one.
+bool Parser::State::read_pinned(const dom::object& object, std::uint64_t seen) {
+  if (pinned && pinned->claims(object)) {
+    read_claimed(*pinned, object);
+    return true;
+  }
+  for (ToolDialect* tool : candidates(seen)) {
+    if (tool == pinned || !tool->drops_lines() || !tool->claims(object)) continue;
+    read_claimed(*tool, object);
+    if (!builder.event.drop.empty()) return true;
+    reader = nullptr;
+    native.begin(object);
+  }
+  return false;
+}
+
+void Parser::State::pin(std::string_view dialect) {
+  if (dialect == pinned_name) return;
+  pinned_name = dialect;
+  pinned = nullptr;
+  for (ToolDialect& tool : tools) {
+    if (tool.spec().name == dialect) pinned = &tool;
+  }
+  is_pinned = pinned || (!dialect.empty() && dialect == dialects.front().name);
 }
 
 void Parser::State::read_claimed(ToolDialect& tool, const dom::object& object) {
@@ -322,6 +358,7 @@ void Parser::State::read_text(std::string_view line) {
       return look_inside();
     }
     for (ToolDialect* tool : of_text) {
+      if (is_pinned && tool != pinned) continue;
       if (!tool->read_text(line, builder)) continue;
       reader = tool;
       break;
@@ -343,8 +380,9 @@ Parser::Parser(Parser&&) noexcept = default;
 Parser& Parser::operator=(Parser&&) noexcept = default;
 Parser::~Parser() = default;
 
-const LogEvent& Parser::parse(std::string_view line, const TimeZone* zone) {
+const LogEvent& Parser::parse(std::string_view line, const TimeZone* zone, std::string_view dialect) {
   state_->builder.begin_line(zone);
+  state_->pin(dialect);
   return state_->parse(line);
 }
 

@@ -25,8 +25,10 @@ class Parser {
 
   // `line` without its newline (a trailing CR is dropped). Never fails: what is no JSON object is text.
   // Times that state no offset are civil times of `zone`, or UTC where that is null.
-  // The event's views are valid until the next call and while `line` is.
-  const LogEvent& parse(std::string_view line, const TimeZone* zone = nullptr);
+  // `dialect`: name of the one the line is in. It is asked first; of the others only what they never keep counts, and
+  // else the line is native. A line inside of it tells by its members. "", or a name nobody has: so does the line
+  // itself. The event's views are valid until the next call and while `line` is.
+  const LogEvent& parse(std::string_view line, const TimeZone* zone = nullptr, std::string_view dialect = {});
   // Another event of the same line, nullptr after the last one.
   const LogEvent* next();
 

@@ -79,7 +79,7 @@ ToolDialect::ToolDialect(ToolDialect&&) noexcept = default;
 ToolDialect::~ToolDialect() = default;
 
 std::int16_t ToolDialect::new_slot(std::string_view path) {
-  if (slots_ == kSlotsMax) throw std::logic_error(spec_.name + ": too many members, at " + std::string(path));
+  if (slots_ == kDialectMembersMax) throw std::logic_error(spec_.name + ": too many members, at " + std::string(path));
   return static_cast<std::int16_t>(slots_++);
 }
 
@@ -159,6 +159,10 @@ ToolRule ToolDialect::compile(const EventRule& rule) {
 }
 
 // ---- which lines ----
+
+bool ToolDialect::drops_lines() const {
+  return std::any_of(tool_.rules.begin(), tool_.rules.end(), [](const EventRule& rule) { return !rule.drop.empty(); });
+}
 
 bool ToolDialect::holds(const MemberTest& test, const dom::element* value) const {
   using Kind = MemberTest::Kind;

@@ -28,6 +28,8 @@ class ToolDialect {
   ~ToolDialect();
 
   const DialectSpec& spec() const { return spec_; }
+  // Whether there are lines it never keeps.
+  bool drops_lines() const;
   // What a line has to have at its top: a member of one of these names.
   struct Asked {
     std::vector<std::string> names;

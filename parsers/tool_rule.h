@@ -7,14 +7,13 @@
 #include <utility>
 #include <vector>
 
-#include "config/dialect_rule.h"
+#include "config/dialect.h"
 #include "parsers/field_table.h"
 
 namespace runtail {
 
-// More members than these no dialect names.
-inline constexpr std::size_t kSlotsMax = 256;
-using SlotSet = std::bitset<kSlotsMax>;
+// One for each member a dialect names.
+using SlotSet = std::bitset<kDialectMembersMax>;
 
 struct ToolSource {
   std::vector<std::int16_t> slots;  // of a sum: of the member that leads to the array
