@@ -1,5 +1,7 @@
 #include "history/run_queries.h"
 
+#include "schema/nested_runs.h"
+
 namespace runtail {
 namespace {
 
@@ -85,16 +87,20 @@ Query<JobSummary> jobs(TimePoint now, int limit, const std::string& after) {
   statement.add(R"sql( ORDER BY scheduled_at DESC LIMIT 1
   ) AS last ON true
   LEFT JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE status = 'success')::double precision
-        / nullif(count(*) FILTER (WHERE status IN ('success', 'failed', 'cancelled')), 0) AS success_rate_7d,
+    SELECT count(*) FILTER (WHERE counts AND status = 'success')::double precision
+        / nullif(count(*) FILTER (WHERE counts AND status IN ('success', 'failed', 'cancelled')), 0) AS success_rate_7d,
       round(avg(coalesce(duration_ms, CASE WHEN finished_at >= started_at
-        THEN extract(epoch FROM finished_at - started_at) * 1000 END)))::bigint
+        THEN extract(epoch FROM finished_at - started_at) * 1000 END)) FILTER (WHERE counts))::bigint
         AS avg_duration_ms_7d,
       sum(records_loaded) FILTER (WHERE scheduled_at > )sql");
-  statement.bind(now - kLoadedOf).add(R"sql()::bigint AS records_loaded_24h
-    FROM {{schema}}.job_runs WHERE job_id = j.job_id AND scheduled_at <= )sql");
-  statement.bind(now).add(" AND scheduled_at > ").bind(now - kRatesOf);
-  statement.add(") AS week ON true WHERE j.job_id > ").bind(after);
+  statement.bind(now - kLoadedOf)
+      .add(R"sql()::bigint AS records_loaded_24h
+    FROM (SELECT r.scheduled_at, r.status, r.duration_ms, r.started_at, r.finished_at, r.records_loaded,
+      )sql" +
+           std::string(kCountsAsRun) + R"sql( AS counts
+    FROM {{schema}}.job_runs r WHERE r.job_id = j.job_id AND r.scheduled_at <= )sql");
+  statement.bind(now).add(" AND r.scheduled_at > ").bind(now - kRatesOf);
+  statement.add(") AS each) AS week ON true WHERE j.job_id > ").bind(after);
   statement.add(" ORDER BY j.job_id").limit(limit).add(") AS jobs ORDER BY job_id");
   return std::move(statement).as<JobSummary>("jobs");
 }

@@ -116,7 +116,8 @@ Query<RunSummary> stalled_runs(int limit);
 // Runs that share it: those of one flow, and the attempts that a scheduler gave a run_id each. The latest first.
 Query<RunSummary> runs_of_correlation(const std::string& correlation_id, int limit);
 
-// How a job does. Rates, averages and sums are of runs scheduled in the time named.
+// How a job does. Rates, averages and sums are of runs scheduled in the time named; a run inside of another one of this
+// job counts in no rate and no average (schema/nested_runs.h).
 struct JobSummary {
   std::string job_id;
   bool enabled = false;

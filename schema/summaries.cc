@@ -6,6 +6,7 @@
 #include "core/metric.h"
 #include "schema/lock_wait.h"
 #include "schema/migrations.h"
+#include "schema/nested_runs.h"
 
 namespace runtail {
 namespace {
@@ -38,30 +39,33 @@ WITH day AS (
 ), computed AS (
   SELECT day.job_id, day.environment, day.day, s.*
   FROM day CROSS JOIN LATERAL (
-    SELECT count(*) AS runs,
-      count(*) FILTER (WHERE status = 'success') AS succeeded,
-      count(*) FILTER (WHERE status = 'failed') AS failed,
-      count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
-      count(*) FILTER (WHERE status = 'skipped') AS skipped,
+    SELECT count(*) AS all_runs,
+      count(*) FILTER (WHERE counts) AS runs,
+      count(*) FILTER (WHERE counts AND status = 'success') AS succeeded,
+      count(*) FILTER (WHERE counts AND status = 'failed') AS failed,
+      count(*) FILTER (WHERE counts AND status = 'cancelled') AS cancelled,
+      count(*) FILTER (WHERE counts AND status = 'skipped') AS skipped,
       percentile_disc(0.95) WITHIN GROUP (ORDER BY ms) AS p95,
       {{buckets}} AS buckets,
       sum(records_loaded)::bigint AS records_loaded,
       count(*) FILTER (WHERE dq_status = 'warn') AS dq_warn,
       count(*) FILTER (WHERE dq_status = 'fail') AS dq_fail
     FROM (
-      SELECT status, records_loaded, dq_status,
-        CASE WHEN status IN ('success', 'failed', 'cancelled')
+      SELECT status, records_loaded, dq_status, counts,
+        CASE WHEN counts AND status IN ('success', 'failed', 'cancelled')
           THEN coalesce(duration_ms, CASE WHEN finished_at >= started_at
             THEN (extract(epoch FROM finished_at - started_at) * 1000)::bigint END) END AS ms
-      FROM {{schema}}.job_runs
-      WHERE job_id = day.job_id AND coalesce(environment, '') = day.environment
-        AND scheduled_at >= day.day::timestamp AT TIME ZONE 'UTC'
-        AND scheduled_at < (day.day + 1)::timestamp AT TIME ZONE 'UTC'
+      FROM (
+        SELECT r.*, {{counts}} AS counts FROM {{schema}}.job_runs r
+        WHERE r.job_id = day.job_id AND coalesce(r.environment, '') = day.environment
+          AND r.scheduled_at >= day.day::timestamp AT TIME ZONE 'UTC'
+          AND r.scheduled_at < (day.day + 1)::timestamp AT TIME ZONE 'UTC'
+      ) AS each
     ) AS run
   ) AS s
 ), emptied AS (
   DELETE FROM {{schema}}.job_daily_summary t USING computed c
-  WHERE c.runs = 0 AND t.job_id = c.job_id AND t.environment = c.environment AND t.day = c.day
+  WHERE c.all_runs = 0 AND t.job_id = c.job_id AND t.environment = c.environment AND t.day = c.day
 ), written AS (
   INSERT INTO {{schema}}.job_daily_summary
     (id, job_id, environment, day, runs, succeeded, failed, cancelled, skipped, success_rate, p95_duration_ms,
@@ -69,7 +73,7 @@ WITH day AS (
   SELECT gen_random_uuid(), job_id, environment, day, runs, succeeded, failed, cancelled, skipped,
     succeeded::double precision / nullif(succeeded + failed + cancelled, 0), p95, buckets, records_loaded, dq_warn,
     dq_fail, $2
-  FROM computed WHERE runs > 0 ORDER BY job_id, environment, day
+  FROM computed WHERE all_runs > 0 ORDER BY job_id, environment, day
   ON CONFLICT (job_id, environment, day) DO UPDATE SET
     runs = excluded.runs, succeeded = excluded.succeeded, failed = excluded.failed, cancelled = excluded.cancelled,
     skipped = excluded.skipped, success_rate = excluded.success_rate, p95_duration_ms = excluded.p95_duration_ms,
@@ -77,8 +81,11 @@ WITH day AS (
     dq_warn = excluded.dq_warn, dq_fail = excluded.dq_fail, computed_at = excluded.computed_at
 )
 SELECT count(*) FROM day)sql";
-  const std::string_view mark = "{{buckets}}";
-  sql.replace(sql.find(mark), mark.size(), bucket_counts());
+  const auto put = [&](std::string_view mark, std::string_view text) {
+    sql.replace(sql.find(mark), mark.size(), text);
+  };
+  put("{{buckets}}", bucket_counts());
+  put("{{counts}}", kCountsAsRun);
   return sql_for_schema(sql, schema);
 }
 

@@ -60,7 +60,7 @@ FROM (SELECT DISTINCT job_id FROM filler) AS f ORDER BY job_id)sql",
   agent_id, ts_source, ruleset, records_extracted_total, records_loaded_total, state_attempt, state_rank, state_at,
   state_event, error_category, error_code, error_message, error_attempt, error_rank, error_at, error_event,
   records_loaded_sum, queued_at, started_at, first_event_at, last_event_at, attempt_count, max_attempts,
-  retries_exhausted, dq_status)
+  retries_exhausted, dq_status, parent_run_id)
 SELECT run_id, scheduled_at, 'scheduled__' || to_char(scheduled_at, 'YYYY-MM-DD"T"HH24:MI:SS') || '_' || n,
   'etl', environment, 'flow-' || n / 4, md5('trace' || n), 'warehouse.' || job_id, 'native', 'batch', job_id, 1, status,
   CASE WHEN open THEN NULL WHEN status = 'failed' THEN 'exit_code' ELSE 'completed' END,
@@ -74,7 +74,8 @@ SELECT run_id, scheduled_at, 'scheduled__' || to_char(scheduled_at, 'YYYY-MM-DD"
   CASE WHEN error_category IS NOT NULL THEN finished_at END,
   CASE WHEN error_category IS NOT NULL THEN md5('error' || n)::uuid END,
   600, scheduled_at, CASE WHEN status <> 'queued' THEN started_at END, scheduled_at, last_event_at, attempts, 3, false,
-  CASE WHEN NOT open THEN (ARRAY['pass', 'pass', 'pass', 'warn'])[1 + h % 4] END
+  CASE WHEN NOT open THEN (ARRAY['pass', 'pass', 'pass', 'warn'])[1 + h % 4] END,
+  CASE WHEN n % 7 = 0 THEN lag(run_id) OVER (PARTITION BY job_id ORDER BY n) END
 FROM filler ORDER BY n)sql",
     R"sql(INSERT INTO run_attempts (id, run_id, attempt_no, status, end_reason, verdict_source, finished_at, duration_ms,
   ts_source, records_loaded_total, state_rank, state_at, state_event, started_at, correlation_id, agent_id, ruleset)

@@ -78,6 +78,37 @@ TEST_F(SummariesTest, SayWhatBecameOfADay) {
   EXPECT_EQ(one("SELECT computed_at FROM job_daily_summary"), "2026-01-24 12:00:00+00");
 }
 
+TEST_F(SummariesTest, ARunInsideOfOneOfTheSameJobCountsOnceAndLoadsWhatItLoads) {
+  const std::string outer = add_ended("2026-01-20", "failed", "duration_ms = 9000, records_loaded_sum = 2");
+  const auto inside = [](const std::string& parent, const std::string& more) {
+    return "parent_run_id = '" + parent + "', duration_ms = 1000" + more;
+  };
+  const std::string inner = add_ended("2026-01-20", "success", inside(outer, ", records_loaded_sum = 5"));
+  add_ended("2026-01-20", "success", inside(inner, ", records_loaded_sum = 1"));
+  // Nobody knows its parent.
+  add_ended("2026-01-20", "success", inside("00000000-0000-4000-8000-000000000009", ""));
+  const std::string itself = add_ended("2026-01-20", "success", "duration_ms = 1000");
+  run("UPDATE job_runs SET parent_run_id = run_id WHERE run_id = '" + itself + "'");
+  // Each in the other.
+  const std::string one_side = add_ended("2026-01-20", "cancelled", "");
+  const std::string other = add_ended("2026-01-20", "cancelled", "parent_run_id = '" + one_side + "'");
+  run("UPDATE job_runs SET parent_run_id = '" + other + "' WHERE run_id = '" + one_side + "'");
+  run(mark("orders", "", "2026-01-20"));
+  refresh();
+  EXPECT_THAT(rows("SELECT runs, succeeded, failed, cancelled, success_rate, p95_duration_ms, records_loaded "
+                   "FROM job_daily_summary"),
+              ElementsAre("5 2 1 2 0.4 9000 8"));
+
+  // Of another job it is a run of its own; on another day than its parent it leaves what it loaded.
+  const std::string elsewhere = add_run("flows", "2026-01-20 09:00");
+  run("UPDATE job_runs SET parent_run_id = '" + elsewhere + "' WHERE run_id = '" + inner + "'");
+  add_ended("2026-01-21", "success", inside(outer, ", records_loaded_sum = 4"));
+  for (const char* day : {"2026-01-20", "2026-01-21"}) run(mark("orders", "", day));
+  refresh();
+  EXPECT_THAT(rows("SELECT day, runs, succeeded, success_rate, records_loaded FROM job_daily_summary ORDER BY day"),
+              ElementsAre("2026-01-20 6 3 0.5 8", "2026-01-21 0 0 - 4"));
+}
+
 TEST_F(SummariesTest, ARunThatEndedBeforeItStartedHasNoDuration) {
   add_ended("2026-01-20", "success", "started_at = '2026-01-20 10:00:07', finished_at = '2026-01-20 10:00'");
   add_ended("2026-01-20", "success", "started_at = '2026-01-20 10:00', finished_at = '2026-01-20 10:00:02'");

@@ -168,7 +168,8 @@ TEST_F(TablesTest, IndexesAreThere) {
       "job_runs (correlation_id) WHERE (correlation_id IS NOT NULL)",
       "job_runs (environment, scheduled_at DESC, run_id)",
       "job_runs (error_category, finished_at DESC) WHERE (status = 'failed'::text)",
-      "job_runs (job_id, scheduled_at DESC) INCLUDE (status, duration_ms, records_loaded, started_at, finished_at)",
+      "job_runs (job_id, scheduled_at DESC) INCLUDE (status, duration_ms, records_loaded, started_at, finished_at, "
+      "run_id, parent_run_id)",
       "job_runs (job_id, started_at DESC)",
       "job_runs (last_event_at) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text]))",
       "job_runs (run_id, scheduled_at) unique",
