@@ -29,8 +29,8 @@ constexpr std::size_t kRedactedBytesMax = 8 << 20;
 constexpr std::chrono::milliseconds kSinksEvery{20};
 
 // What a holder may say of its surroundings.
-constexpr Field kIdFields[] = {Field::kJobId,   Field::kRunId,   Field::kTask,  Field::kTaskRunId,
-                               Field::kAttempt, Field::kTraceId, Field::kSpanId};
+constexpr Field kIdFields[] = {Field::kJobId,   Field::kRunId,       Field::kTask,    Field::kTaskRunId,
+                               Field::kAttempt, Field::kTaskAttempt, Field::kTraceId, Field::kSpanId};
 
 std::vector<std::pair<Field, std::string>> fields_of(const std::vector<ExecId>& ids) {
   std::vector<std::pair<Field, std::string>> fields;

@@ -43,6 +43,7 @@ void OwnFacts::begin_task(const WorkerIds& ids, TimePoint at) {
   } else if (!ids.task_run_id.empty()) {
     event_.fields.put_text(Field::kTaskRunId, ids.task_run_id);
   }
+  if (ids.task_attempt) event_.fields.put_int(Field::kTaskAttempt, *ids.task_attempt);
 }
 
 // A verdict, and why.
@@ -102,7 +103,7 @@ const RedactedEvent& OwnFacts::task_started(const WorkerIds& ids, TimePoint at) 
   return event_;
 }
 
-// No exit code or signal as fields: those would become the run's.
+// No exit code or signal as fields: tasks keep none, their end says it in words.
 const RedactedEvent& OwnFacts::task_ended(const WorkerExit& exit, const WorkerIds& ids, TimePoint at) {
   begin_task(ids, at);
   event_.kind = EventKind::kTaskFinished;

@@ -21,8 +21,10 @@ std::string encode_worker_ids(const WorkerIds& ids) {
   writer.raw(ids.run.bytes.data(), ids.run.bytes.size());
   for_each_text(ids, [&](const std::string& text) { writer.text(text); });
   writer.u8(ids.task_run.has_value());
-  writer.u8(ids.attempt.has_value());
-  writer.zigzag(ids.attempt.value_or(0));
+  for (const auto& number : {ids.attempt, ids.task_attempt}) {
+    writer.u8(number.has_value());
+    writer.zigzag(number.value_or(0));
+  }
   return bytes;
 }
 
@@ -32,10 +34,12 @@ std::optional<WorkerIds> decode_worker_ids(std::string_view bytes) {
   reader.raw(ids.run.bytes.data(), ids.run.bytes.size());
   ids.run_id = ids.run.is_nil() ? "" : to_string(ids.run);
   for_each_text(ids, [&](std::string& text) { text = reader.text(); });
-  const bool has_task_run = reader.u8() != 0, has_attempt = reader.u8() != 0;
-  const std::int64_t attempt = reader.zigzag();
-  if (has_task_run) ids.task_run = parse_uuid(ids.task_run_id);
-  if (has_attempt) ids.attempt = attempt;
+  if (reader.u8() != 0) ids.task_run = parse_uuid(ids.task_run_id);
+  for (auto* number : {&ids.attempt, &ids.task_attempt}) {
+    const bool is_there = reader.u8() != 0;
+    const std::int64_t value = reader.zigzag();
+    if (is_there) *number = value;
+  }
   return reader.failed() ? std::nullopt : std::optional(ids);
 }
 
@@ -54,6 +58,7 @@ void WorkerIds::put_into(FieldSet& fields) const {
       } else if (!task_run_id.empty()) {
         fields.put_text(Field::kTaskRunId, task_run_id);
       }
+      if (task_attempt && !fields.has(Field::kTaskAttempt)) fields.put_int(Field::kTaskAttempt, *task_attempt);
     }
     if (attempt && !fields.has(Field::kAttempt)) fields.put_int(Field::kAttempt, *attempt);
   }

@@ -18,8 +18,9 @@ struct WorkerIds {
   std::string job_id;
   std::string task;  // its name
   std::string task_run_id;
-  std::optional<Uuid> task_run;  // of task_run_id, if that is a UUID
-  std::optional<std::int64_t> attempt;
+  std::optional<Uuid> task_run;              // of task_run_id, if that is a UUID
+  std::optional<std::int64_t> attempt;       // of the run
+  std::optional<std::int64_t> task_attempt;  // of the task, where a scheduler repeats tasks and the run goes on
   std::string trace_id, span_id;
 
   // What the event does not state. What belongs together stays together: an event of another run or job gets no run and
@@ -50,6 +51,7 @@ WorkerIds worker_ids_of(const FieldSet& fields, const RunOf& run_of) {
   ids.task_run_id = fields.text(Field::kTaskRunId);
   ids.task_run = uuid_of(Field::kTaskRunId);
   ids.attempt = fields.integer(Field::kAttempt);
+  ids.task_attempt = fields.integer(Field::kTaskAttempt);
   ids.trace_id = fields.text(Field::kTraceId);
   ids.span_id = fields.text(Field::kSpanId);
   return ids;

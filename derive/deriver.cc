@@ -194,8 +194,6 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
     if (event.kind != EventKind::kDataset) fact.dataset = fields.text(Field::kDataset);
     fact.table = fields.text(Field::kTable);
     fact.job_type = fields.text(Field::kJobType);
-    fact.exit_code = fields.integer(Field::kExitCode);
-    fact.exit_signal = fields.integer(Field::kExitSignal);
     fact.max_attempts = fields.integer(Field::kMaxAttempts);
     fact.retries_exhausted = fields.integer(Field::kRetriesExhausted).value_or(0) != 0;
 
@@ -217,6 +215,11 @@ void Deriver::derive(const RedactedEvent& event, const Origin& origin, Derived& 
       }
       fact.phase = fields.text(Field::kPhase);
       fact.span_id = fields.text(Field::kSpanId);
+    }
+    // A task that failed may be repeated, or be one of many: how its process ended says nothing of the run's.
+    if (!fact.has_task) {
+      fact.exit_code = fields.integer(Field::kExitCode);
+      fact.exit_signal = fields.integer(Field::kExitSignal);
     }
     read_statuses(event, fact);
     if (fact.status && is_terminal(*fact.status)) fact.end_reason = end_reason_of(event, *fact.status);

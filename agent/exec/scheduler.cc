@@ -53,7 +53,7 @@ SchedulerIds scheduler_ids(const EnvironmentLookup& environment) {
     // The oldest Airflows name a run by its date alone.
     put("run_id", run.empty() ? value_of("AIRFLOW_CTX_EXECUTION_DATE") : std::move(run));
     put("task", task);
-    if (std::string attempt = value_of("AIRFLOW_CTX_TRY_NUMBER"); is_attempt(attempt)) put("attempt", attempt);
+    if (std::string attempt = value_of("AIRFLOW_CTX_TRY_NUMBER"); is_attempt(attempt)) put("task_attempt", attempt);
   } else if (!step.empty()) {
     put("job_id", value_of("RUNTAIL_JOB_ID"));
     put("run_id", value_of("RUNTAIL_RUN_ID"));

@@ -17,7 +17,7 @@ using EnvironmentLookup = std::function<const char*(const char*)>;
 
 struct SchedulerIds {
   bool is_task = false;     // the worker is one task of a run
-  std::vector<ExecId> ids;  // of these fields: job_id, run_id, task, task_run_id, attempt, trace_id, span_id
+  std::vector<ExecId> ids;  // of these fields: job_id, run_id, task, task_run_id, task_attempt, trace_id, span_id
   bool has(std::string_view field) const;
   std::string_view value(std::string_view field) const;  // "" if absent
 };

@@ -58,6 +58,10 @@ HolderSettings holder_settings(ExecProgram program, const ExecCommandLine& line,
   using Scope = ExecCommandLine::Scope;
   const bool is_task = line.scope == Scope::kTask || (line.scope == Scope::kAuto && known.is_task);
   hello.scope = is_task ? ExecScope::kTask : ExecScope::kRun;
+  // Airflow counts the tries of a task. Where the task's program is all of the run, they are the run's.
+  for (ExecId& id : known.ids) {
+    if (!is_task && id.field == "task_attempt") id.field = "attempt";
+  }
   if (is_task && !known.is_task) known.ids.push_back({"task", hello.command});
   if (is_task && !known.has("run_id")) known.ids.push_back({"run_id", to_string(hello.run)});
   hello.ids = std::move(known.ids);

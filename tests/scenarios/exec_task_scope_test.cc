@@ -38,6 +38,26 @@ TEST_F(ExecTaskScope, AFailedTaskLeavesItsRunRunning) {
               ElementsAre("load|2|failed|exit|exit_code|scheduled__2026-03-01T00:00:00+00:00"));
 }
 
+// The second try of a task is no second attempt of the run: Airflow's own line, which knows of none, ends it.
+TEST_F(ExecTaskScope, ARunWhoseTaskWasRepeatedEndsByTheSchedulersLine) {
+  ASSERT_NO_FATAL_FAILURE(begin("exec_task_repeated"));
+  auto first = kAirflow;
+  first["AIRFLOW_CTX_TRY_NUMBER"] = "1";
+  EXPECT_EQ(stage->run_shell({}, "exit 3", first).exit_code, 3);
+  EXPECT_EQ(stage->run_shell({}, "exit 0", kAirflow).exit_code, 0);
+  const std::string line =
+      R"([2026-01-02T03:04:05.000+0000] {dagrun.py:1} INFO - DagRun Finished: dag_id=orders, execution_date=2026-03-01 00:00:00+00:00, run_id=scheduled__2026-03-01T00:00:00+00:00, run_start_date=2026-03-02 00:00:00+00:00, run_end_date=2026-03-02 00:01:00+00:00, run_duration=60.5, state=success, external_trigger=False)";
+  EXPECT_EQ(stage->run_shell({"--job", "scheduler"}, "echo '" + line + "'", {}).exit_code, 0);
+  EXPECT_THAT(stage->sql.rows("SELECT status, verdict_source, attempt_count, exit_code FROM observability.job_runs "
+                              "WHERE job_id = 'orders'"),
+              ElementsAre("success|log|1|"));
+  EXPECT_THAT(stage->sql.rows("SELECT a.attempt_no, a.exit_code FROM observability.run_attempts a JOIN "
+                              "observability.job_runs r USING (run_id) WHERE job_id = 'orders'"),
+              ElementsAre("1|"));
+  EXPECT_THAT(stage->sql.rows(kTasks),
+              ElementsAre("load|2|success|exit|completed|scheduled__2026-03-01T00:00:00+00:00"));
+}
+
 TEST_F(ExecTaskScope, TwoTasksOfOneRunAreOneRun) {
   ASSERT_NO_FATAL_FAILURE(begin("exec_task_two"));
   EXPECT_EQ(stage

@@ -109,7 +109,7 @@ TEST_F(ExecSettings, AnAirflowTaskIsATask) {
   EXPECT_EQ(settings.hello.scope, ExecScope::kTask);
   EXPECT_EQ(settings.hello.job, "orders");
   EXPECT_THAT(settings.hello.ids, ElementsAre(ExecId{"job_id", "orders"}, ExecId{"run_id", "manual-1"},
-                                              ExecId{"task", "load"}, ExecId{"attempt", "3"}));
+                                              ExecId{"task", "load"}, ExecId{"task_attempt", "3"}));
 }
 
 TEST_F(ExecSettings, TheCommandLineOutranksTheScheduler) {

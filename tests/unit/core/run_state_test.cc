@@ -136,6 +136,34 @@ TEST(RunState, OfTwoAgentsTheRunShowsTheVerdictsAndTheAttemptTheSmaller) {
   EXPECT_EQ(task.state.agent_id + task.ruleset, "bnew");
 }
 
+// A scheduler repeats a task, and the run goes on as the attempt it is.
+TEST(RunState, ANewTryOfATaskMovesTheTaskAndNotTheRun) {
+  RunRecord record;
+  const auto of_task = [&](int n, int second, RunStatus status, int task_attempt) {
+    RunFact each = fact(n, second, RunStatus::kRunning);
+    each.has_task = true;
+    each.task_run_id = id(100);
+    each.task_status = status;
+    each.task_attempt = task_attempt;
+    return each;
+  };
+  record.apply(of_task(1, 0, RunStatus::kRunning, 1));
+  record.apply(of_task(2, 1, RunStatus::kFailed, 1));
+  const TaskState& task = record.tasks.at(id(100));
+  EXPECT_EQ(task.state.status, RunStatus::kFailed);
+  record.apply(of_task(3, 2, RunStatus::kRunning, 2));
+  EXPECT_EQ(task.state.status, RunStatus::kRunning);
+  record.apply(of_task(4, 9, RunStatus::kFailed, 1));  // late
+  record.apply(of_task(5, 3, RunStatus::kSuccess, 2));
+  EXPECT_EQ(task.state.status, RunStatus::kSuccess);
+  EXPECT_EQ(task.attempt_no, 2);
+  EXPECT_EQ(record.run.attempt_count, 1);
+  EXPECT_EQ(record.attempts.size(), 1u);
+  // The run's own line knows of no attempt.
+  record.apply(fact(6, 10, RunStatus::kSuccess));
+  EXPECT_EQ(record.run.state.status, RunStatus::kSuccess);
+}
+
 TEST(RunRecord, ThoseOfEarlierLayoutsAreRead) {
   RunRecord record;
   record.apply(fact(1, 0, RunStatus::kRunning));
@@ -196,6 +224,7 @@ TEST(RunState, AnyOrderGivesTheSameRun) {
       each.has_task = below(2);
       each.task_run_id = id(100 + below(2));
       each.task_status = static_cast<RunStatus>(below(6));
+      if (below(2)) each.task_attempt = 1 + below(3);
       facts.push_back(each);
     }
     RunRecord forward;

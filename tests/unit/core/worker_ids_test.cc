@@ -14,6 +14,7 @@ class WorkerIdsTest : public testing::Test {
     stated.put_text(Field::kRunId, "manual-1");
     stated.put_text(Field::kTask, "load");
     stated.put_int(Field::kAttempt, 2);
+    stated.put_int(Field::kTaskAttempt, 3);
     stated.put_text(Field::kTraceId, "trace");
     stated.put_text(Field::kSpanId, "span");
     ids = worker_ids_of(stated, [](std::string_view job, std::string_view text) {
@@ -34,8 +35,19 @@ TEST_F(WorkerIdsTest, AnEventThatStatesNothingTakesAll) {
   EXPECT_EQ(fields.text(Field::kJobId), "orders");
   EXPECT_EQ(fields.text(Field::kTask), "load");
   EXPECT_EQ(fields.integer(Field::kAttempt), 2);
+  EXPECT_EQ(fields.integer(Field::kTaskAttempt), 3);
   EXPECT_EQ(fields.text(Field::kTraceId), "trace");
   EXPECT_EQ(fields.text(Field::kSpanId), "span");
+}
+
+TEST_F(WorkerIdsTest, AnotherAgentReadsWhatThisOneWrote) {
+  const auto again = decode_worker_ids(encode_worker_ids(ids));
+  ASSERT_TRUE(again);
+  again->put_into(fields);
+  EXPECT_EQ(fields.integer(Field::kAttempt), 2);
+  EXPECT_EQ(fields.integer(Field::kTaskAttempt), 3);
+  EXPECT_EQ(fields.text(Field::kSpanId), "span");
+  EXPECT_FALSE(decode_worker_ids(encode_worker_ids(ids).substr(0, 40)));
 }
 
 TEST_F(WorkerIdsTest, AnEventOfAnotherRunTakesNoTask) {
@@ -59,6 +71,7 @@ TEST_F(WorkerIdsTest, AnEventThatSpellsTheSameRunBelongsToIt) {
   EXPECT_EQ(fields.find(Field::kRunId)->kind, FieldValue::Kind::kUuid);
   EXPECT_EQ(fields.text(Field::kTask), "own step");
   EXPECT_EQ(fields.integer(Field::kAttempt), 2);
+  EXPECT_FALSE(fields.has(Field::kTaskAttempt)) << "of another task";
 }
 
 TEST_F(WorkerIdsTest, AnEventOfAnotherTraceTakesNoSpan) {

@@ -107,6 +107,26 @@ TEST_F(DeriverTest, AStatusBesideATaskIsTheTasks) {
   EXPECT_EQ(retried.attempt_status, RunStatus::kRunning) << "a task's retry is no attempt of the run";
 }
 
+TEST_F(DeriverTest, ATasksExitIsNeitherItsRunsNorItsAttempts) {
+  for (const char* line :
+       {R"("event":"task.finished","task":"load","status":"failed","exit_code":3)", R"("task":"load","exit_code":3)"}) {
+    const RunFact run = *derive(line).run;
+    EXPECT_EQ(run.exit_code, std::nullopt) << line;
+  }
+  const RunFact killed = *derive(R"("event":"task.finished","task":"load","status":"failed","exit_signal":9)").run;
+  EXPECT_EQ(killed.exit_signal, std::nullopt);
+  EXPECT_EQ(killed.end_reason, EndReason::kSignal) << "of the task";
+  EXPECT_EQ(derive(R"("event":"attempt.finished","status":"failed","exit_code":3)").run->exit_code, 3);
+  EXPECT_EQ(derive(R"("event":"run.finished","task":"load","status":"failed","exit_code":3)").run->exit_code, 3);
+}
+
+TEST_F(DeriverTest, ATaskAttemptIsTheTasksAlone) {
+  const RunFact run = *derive(R"("event":"task.started","task":"load","task_attempt":2)").run;
+  EXPECT_EQ(run.task_attempt, 2);
+  EXPECT_EQ(run.attempt, 1);
+  EXPECT_EQ(derive(R"("event":"run.started","task_attempt":2)").run->task_attempt, std::nullopt);
+}
+
 TEST_F(DeriverTest, ARunThatFailsInItsLastAttemptHasExhaustedItsRetries) {
   EXPECT_TRUE(
       derive(R"("event":"run.finished","status":"failed","attempt":3,"max_attempts":3)").run->retries_exhausted);
