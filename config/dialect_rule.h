@@ -58,7 +58,7 @@ struct ValueSource {
   std::string sum;       // path through arrays: the numbers at its ends, added up; none: no value
   Conversion conversion = Conversion::kNone;
   std::map<std::string, std::string> words;  // not empty: value -> what it means; others are no value
-  std::vector<std::string> unless;           // values that are none
+  std::vector<std::string> unless;           // values that are none, whole ones and those that are joined
   std::string after;                         // only what follows this text in the value
   std::string before;                        // put before the value
 };

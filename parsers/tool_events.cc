@@ -267,7 +267,7 @@ LineValue ToolDialect::value_of(const ToolSource& source, EventBuilder& builder)
     for (const std::int16_t slot : source.slots) {
       const dom::element* found = at(slot);
       const std::string_view part = found ? LineValue(*found).as_text(builder) : std::string_view{};
-      if (part.empty()) continue;
+      if (part.empty() || std::find(spec.unless.begin(), spec.unless.end(), part) != spec.unless.end()) continue;
       if (!joined.empty()) joined += spec.with;
       joined += part;
     }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "agent/dry_run.h"
@@ -98,6 +99,23 @@ TEST(GoldensTest, NothingOfABodyIsLeft) {
     EXPECT_EQ(told_by(lines_of(log)).find("canary-"), std::string::npos) << log;
   }
   EXPECT_GT(canaries, 0u);
+}
+
+// traps.txt says where each thing that is easily read wrong is shown.
+TEST(GoldensTest, EveryTrapHasItsCaseAndEveryCaseItsTrap) {
+  const fs::path source(RUNTAIL_SOURCE_DIR), root = source / "tests/testdata/dialects";
+  std::set<fs::path> named;
+  for (const std::string& line : lines_of(root / "traps.txt")) {
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::size_t bar = line.rfind(" | ");
+    ASSERT_NE(bar, std::string::npos) << line;
+    const std::string file = line.substr(bar + 3);
+    const fs::path path = (file.starts_with("tests/") ? source : root) / file;
+    EXPECT_TRUE(fs::is_regular_file(path)) << line;
+    named.insert(path);
+  }
+  EXPECT_GT(named.size(), 60u);
+  for (const fs::path& log : cases()) EXPECT_TRUE(named.contains(log)) << log << " shows no trap of traps.txt";
 }
 
 // Printed twice, as OpenLineage's console transport and `dagster api execute_run` do, and in any order.
