@@ -181,5 +181,51 @@ TEST_F(DefaultsInPipelineTest, WithoutDefaultsNothingIsAdded) {
   EXPECT_THAT(stored[0].service, IsEmpty());
 }
 
+// ---- tools that name no run ----
+
+class ProcessRunTest : public testing::Test {
+ protected:
+  ProcessRunTest() { block_.position.file = {"etl", {}, 3}; }
+  // The run an event gets that states none.
+  std::string run() {
+    RedactedEvent& event = redactor_.redact(parser_.parse(R"({"msg":"m"})"));
+    put_process_run(block_, event, text_);
+    job_ = event.fields.text(Field::kJobId);
+    return std::string(event.fields.text(Field::kRunId));
+  }
+  Parser parser_{built_in_dialects()};
+  Redactor redactor_ = Redactor::make({}).value();
+  LineBlock block_;
+  LineDefaults defaults_;
+  std::string text_, job_;
+};
+
+TEST_F(ProcessRunTest, IsTheWrappersElseThePodsElseTheFiles) {
+  EXPECT_EQ(run(), std::string(32, '0') + ".3");
+  block_.position.file.generation = 4;
+  EXPECT_EQ(run(), std::string(32, '0') + ".4") << "cut and written anew";
+  block_.position.file.file_key[0] = 0x1f;
+  EXPECT_EQ(run(), "1f" + std::string(30, '0') + ".4");
+  block_.defaults = &defaults_;
+  EXPECT_EQ(run(), "1f" + std::string(30, '0') + ".4");
+  defaults_.process = "uid/source/0";
+  EXPECT_EQ(run(), "uid/source/0");
+  block_.wrapper_run.bytes.fill(7);
+  EXPECT_EQ(run(), "07070707-0707-0707-0707-070707070707");
+  EXPECT_EQ(job_, "");
+  block_.wrapper_job = "sync";
+  run();
+  EXPECT_EQ(job_, "sync");
+}
+
+TEST_F(ProcessRunTest, IsNoneWhereManyProcessesWriteOrTheLineNamesOne) {
+  block_.has_many_processes = true;
+  EXPECT_EQ(run(), "");
+  block_.has_many_processes = false;
+  RedactedEvent& event = redactor_.redact(parser_.parse(R"({"msg":"m","run_id":"own"})"));
+  put_process_run(block_, event, text_);
+  EXPECT_EQ(event.fields.text(Field::kRunId), "own");
+}
+
 }  // namespace
 }  // namespace runtail
