@@ -10,7 +10,6 @@
 
 #include "agent/deriver_settings.h"
 #include "agent/replay_identity.h"
-#include "config/dialect_files.h"
 #include "config/line_share.h"
 #include "core/event_codec.h"
 
@@ -51,20 +50,16 @@ ReplayRules rules_of(const ReplayPlan& plan, bool is_full) {
 // A verification tells extra lines by those that are expected, and metrics count every line.
 bool keeps_all(const ReplayWish& wish) { return wish.is_full || wish.is_verify || !wish.openmetrics_path.empty(); }
 
-Parser parser_of(const ReplayPlan& plan) { return Parser(dialects_of(plan.config.dialects)); }
-
 class Worker {
  public:
-  Worker(Shared& shared, std::vector<ReplayFile>& files, const Redactor& redactor, const DeriverSettings& settings,
-         const LineFilter& filter, std::unique_ptr<ReplayStore> store)
+  Worker(Shared& shared, std::vector<ReplayFile>& files, const DeriverSettings& settings, const LineFilter& filter,
+         std::unique_ptr<ReplayStore> store)
       : shared_(shared),
         is_dry_(shared.plan.wish.is_dry),
         files_(files),
         deriver_(settings),
-        reader_(rules_of(shared.plan, keeps_all(shared.plan.wish)), shared.plan.start.key, parser_of(shared.plan),
-                redactor.clone(), deriver_, filter),
-        tracer_(rules_of(shared.plan, true), shared.plan.start.key, parser_of(shared.plan), redactor.clone(), deriver_,
-                filter),
+        filter_(filter),
+        reader_(reader(keeps_all(shared.plan.wish))),
         buffer_(shared.plan.config.line_bytes_max),
         store_(std::move(store)) {}
 
@@ -89,6 +84,11 @@ class Worker {
   }
 
  private:
+  ReplayReader reader(bool is_full) const {
+    const ReplayPlan& plan = shared_.plan;
+    return {rules_of(plan, is_full), plan.start.key, Parser(plan.dialects), plan.redactor.clone(), deriver_, filter_};
+  }
+
   bool is_stopped() const { return shared_.stop || shared_.failed; }
 
   void finish_verification() {
@@ -299,7 +299,7 @@ class Worker {
       if (traces.size() > kTraces) traces.erase(traces.begin(), traces.end() - kTraces);
       return true;
     };
-    tracer_.read(input, std::move(*opened), nothing, nullptr, take, [](std::uint64_t) {});
+    reader(true).read(input, std::move(*opened), nothing, nullptr, take, [](std::uint64_t) {});
     auto found = store_->stored(file, traces);
     if (!found) return found.error();
     return *found > 0;
@@ -309,7 +309,8 @@ class Worker {
   const bool is_dry_;
   std::vector<ReplayFile>& files_;
   const Deriver deriver_;
-  ReplayReader reader_, tracer_;
+  const LineFilter filter_;
+  ReplayReader reader_;
   ReadBuffer buffer_;
   const std::unique_ptr<ReplayStore> store_;
   std::set<Uuid> runs_found_;
@@ -325,12 +326,10 @@ class Worker {
 
 }  // namespace
 
-Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store, ReplayProgress& progress,
-                             const std::atomic<bool>& stop) {
+ReplayReceipt replay(ReplayPlan plan, const MakeReplayStore& make_store, ReplayProgress& progress,
+                     const std::atomic<bool>& stop) {
   const auto began = std::chrono::steady_clock::now();
-  auto redactor = Redactor::make(plan.config.redaction);
-  if (!redactor) return redactor.error();
-  const DeriverSettings settings = deriver_settings(plan.config, redactor->ruleset());
+  const DeriverSettings settings = deriver_settings(plan.config, plan.redactor.ruleset());
   // What settings leave out of the rows counts all the same.
   const LineFilter filter =
       plan.wish.openmetrics_path.empty() ? LineFilter(plan.config.lines, plan.config.environment) : LineFilter();
@@ -353,8 +352,8 @@ Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store,
   std::vector<std::unique_ptr<Worker>> workers;
   const std::size_t count = std::clamp<std::size_t>(shared.groups.size(), 1, std::max(plan.workers, 1U));
   for (std::size_t i = 0; i < count; ++i) {
-    workers.push_back(std::make_unique<Worker>(shared, receipt.files, *redactor, settings, filter,
-                                               make_store(settings, redactor->kinds())));
+    workers.push_back(
+        std::make_unique<Worker>(shared, receipt.files, settings, filter, make_store(settings, plan.redactor.kinds())));
   }
   {
     std::vector<std::jthread> threads;

@@ -15,6 +15,8 @@
 #include "agent/replay_receipt.h"
 #include "agent/replay_store.h"
 #include "config/config.h"
+#include "config/dialect.h"
+#include "redaction/redactor.h"
 
 namespace runtail {
 
@@ -28,6 +30,8 @@ struct ReplayProgress {
 struct ReplayPlan {
   const Config& config;
   const ReplayWish& wish;
+  const std::vector<DialectSpec>& dialects;
+  const Redactor& redactor;
   std::vector<ReplayInput> inputs;  // as find_inputs() gives them
   ReplayStart start;
   unsigned workers = 1;
@@ -37,9 +41,9 @@ struct ReplayPlan {
 using MakeReplayStore =
     std::function<std::unique_ptr<ReplayStore>(const DeriverSettings&, const std::vector<std::string>& kinds)>;
 
-// Reads all inputs of `plan`. `stop`: end soon, at a place that can be gone on from. kInvalidInput: the redaction
-// settings are wrong; everything else stands in the receipt.
-Result<ReplayReceipt> replay(ReplayPlan plan, const MakeReplayStore& make_store, ReplayProgress& progress,
-                             const std::atomic<bool>& stop);
+// Reads all inputs of `plan`. `stop`: end soon, at a place that can be gone on from. What went wrong stands in the
+// receipt.
+ReplayReceipt replay(ReplayPlan plan, const MakeReplayStore& make_store, ReplayProgress& progress,
+                     const std::atomic<bool>& stop);
 
 }  // namespace runtail

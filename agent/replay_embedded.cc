@@ -19,29 +19,37 @@ namespace {
 constexpr std::string_view kCountersPrefix = "c/pipeline/";
 constexpr std::uint64_t kLinesAtATime = 5000;
 
-bool is_empty(const RunningAs& names) { return names.job_id.empty(); }
-
 }  // namespace
 
-// Runs are folded as the agent folds them, with counters nobody will see: what a run has counted is marked in its
-// record, so that the agent does not count it later either.
+// Runs are folded as the agent folds them, and its counters stay. One worker folds at a time; each packs its own chunks
+// before, and waits for the disk after, while others fold.
 struct EmbeddedReplay::State {
   State(std::unique_ptr<DurableBuffer> opened, HashKey identity, const Config& config)
       : buffer(std::move(opened)),
         key(identity),
-        shown(config.metrics.max_series),
-        unseen(config.metrics.max_series),
+        counters(config.metrics.max_series),
         known(*buffer),
-        book(*buffer, unseen, known) {
-    restore_counters(*buffer, kCountersPrefix, shown);
+        book(*buffer, counters, known) {
+    restore_counters(*buffer, kCountersPrefix, counters);
   }
 
-  std::mutex mutex;  // guards all that follows
+  // Durable up to `sequence`. One sync serves all that was appended before it.
+  Result<void> make_durable(Sequence sequence) {
+    const std::lock_guard lock(sync_mutex);
+    if (sequence <= durable) return {};
+    const Sequence appended = buffer->appended().sequence;
+    if (const auto synced = buffer->sync(); !synced) return synced.error();
+    durable = appended;
+    return {};
+  }
+
   const std::unique_ptr<DurableBuffer> buffer;
   const HashKey key;
-  MetricTable shown;   // as the agent left them
-  MetricTable unseen;  // where the counts of the replay go
-  LastKnown known;     // never kept: the newest column list is not the one read last here
+  std::mutex sync_mutex;  // guards what follows
+  Sequence durable = 0;
+  std::mutex mutex;      // guards what follows; never taken with the other one
+  MetricTable counters;  // as the agent left them
+  LastKnown known;       // never asked: it is of what is read now
   RunBook book;
   std::map<Uuid, std::optional<std::string>> before;  // records of the runs touched; nothing: it was not there
 };
@@ -55,26 +63,19 @@ class EmbeddedStore final : public ReplayStore {
 
   Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position> positions,
                        std::span<const Uuid> runs) override {
-    const std::lock_guard lock(state_.mutex);
-    for (const Uuid& run : runs) {
-      if (!state_.before.contains(run)) state_.before[run] = state_.buffer->get(run_key(run));
-    }
     Delivery delivery;
     delivery.status = Delivery::Status::kDelivered;
     Commit commit;
     for (const SequencedChunk& each : chunks) {
-      fold(each.chunk);
       delivery.outcomes.applied += each.chunk.records;
       Chunk chunk = each.chunk;
-      chunk.read_at = SystemClock().now();  // history is let go by the time it was read
-      commit.chunks.push_back(std::move(chunk));
+      chunk.read_at = clock_.now();  // history is let go by the time it was read
+      commit.packed.push_back(packer_.pack(chunk));
     }
     commit.positions.assign(positions.begin(), positions.end());
-    for (StateEntry& entry : state_.book.take_changed()) commit.state.push_back(quiet(std::move(entry)));
-    for (const Series& series : state_.shown.take_changed()) {
-      commit.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});
-    }
-    if (const auto kept = state_.buffer->append(commit); !kept) return kept.error();
+    const auto appended = fold(chunks, runs, commit);
+    if (!appended) return appended.error();
+    if (const auto durable = state_.make_durable(*appended); !durable) return durable.error();
     return delivery;
   }
 
@@ -117,34 +118,31 @@ class EmbeddedStore final : public ReplayStore {
   }
 
  private:
-  void fold(const Chunk& chunk) {
-    const EventIds ids(chunk.file);
-    Origin origin{&ids, 0, chunk.default_job_id, chunk.default_job_rank};
-    for (EventReader events(chunk.events); events.next();) {
-      origin.offset = events.offset_in(chunk.covers.from);
-      deriver_.derive(events.event(), origin, derived_, &ids_);
-      state_.book.apply(derived_, events.event());
+  Result<Sequence> fold(std::span<const SequencedChunk> chunks, std::span<const Uuid> runs, Commit& commit) {
+    const std::lock_guard lock(state_.mutex);
+    for (const Uuid& run : runs) {
+      if (!state_.before.contains(run)) state_.before[run] = state_.buffer->get(run_key(run));
     }
-  }
-
-  // Of a record that leaves the gauge of what runs, the gauge has to know; none enters it by a replay.
-  StateEntry quiet(StateEntry entry) {
-    auto record = decode_run_record(entry.value);
-    const auto bytes = state_.buffer->get(entry.key);
-    const auto before = bytes ? decode_run_record(*bytes) : std::nullopt;
-    if (!record) return entry;
-    const RunningAs was = before ? before->running : RunningAs{};
-    if (!is_empty(was) && is_empty(record->running)) {
-      state_.shown.add(Metric::kJobsRunning, {was.job_id}, -1);
-      if (!was.queue.empty()) state_.shown.add(Metric::kQueueJobsActive, {was.queue, was.job_type}, -1);
-    } else {
-      record->running = was;
+    for (const SequencedChunk& each : chunks) {
+      const EventIds ids(each.chunk.file);
+      Origin origin{&ids, 0, each.chunk.default_job_id, each.chunk.default_job_rank};
+      for (EventReader events(each.chunk.events); events.next();) {
+        origin.offset = events.offset_in(each.chunk.covers.from);
+        deriver_.derive(events.event(), origin, derived_, &ids_);
+        if (derived_.run) state_.book.apply_past(*derived_.run, events.event());
+      }
     }
-    return {std::move(entry.key), encode_run_record(*record)};
+    commit.state = state_.book.take_changed();
+    for (const Series& series : state_.counters.take_changed()) {
+      commit.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});
+    }
+    return state_.buffer->append(commit, DurableBuffer::Sync::kLater);
   }
 
   EmbeddedReplay::State& state_;
   const Deriver deriver_;
+  const SystemClock clock_;
+  ChunkPacker packer_;
   Derived derived_;
   IdMemory ids_;
 };

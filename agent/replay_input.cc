@@ -18,7 +18,6 @@
 #include "agent/line_defaults.h"
 #include "agent/pod_path.h"
 #include "agent/source_framing.h"
-#include "config/dialect_files.h"
 #include "parsers/parser.h"
 
 namespace runtail {
@@ -180,7 +179,8 @@ Result<FileBytes> open_input(const ReplayInput& input) {
   return FileBytes(std::move(file), packing_of_bytes({head, static_cast<std::size_t>(got)}));
 }
 
-Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Config& config, ReadBuffer& buffer) {
+Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Config& config, Parser& parser,
+                                             ReadBuffer& buffer) {
   const Owners owners(config);
   std::set<std::string> paths;
   for (const std::string& path : wish.paths) {
@@ -192,7 +192,6 @@ Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Confi
     if (!found) return found.error();
     paths.merge(*found);
   }
-  Parser parser(dialects_of(config.dialects));
   std::vector<ReplayInput> inputs;
   std::set<std::pair<dev_t, ino_t>> seen;  // one file under several names is one
   for (const std::string& path : paths) {

@@ -13,6 +13,7 @@
 #include "core/digest.h"
 #include "core/result.h"
 #include "core/time.h"
+#include "parsers/parser.h"
 
 namespace runtail {
 
@@ -60,6 +61,7 @@ Result<FileBytes> open_input(const ReplayInput& input);
 // that cannot be read stand there with their fault. Directories are walked; in them, names that begin with a dot and
 // what is no regular file are passed over. kInvalidInput: a path that is not there, a time zone the machine does not
 // have.
-Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Config& config, ReadBuffer& buffer);
+Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Config& config, Parser& parser,
+                                             ReadBuffer& buffer);
 
 }  // namespace runtail

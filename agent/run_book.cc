@@ -47,31 +47,33 @@ const RunRecord* RunBook::find(const Uuid& run_id) {
   return held.record.run.first_event_at ? &held.record : nullptr;
 }
 
+RunBook::Held& RunBook::hold_to_change(const Uuid& run_id) {
+  Held& held = hold(run_id);
+  if (!std::exchange(held.changed, true)) changed_.push_back(run_id);
+  return held;
+}
+
 void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
   if (derived.run) {
     const RunFact& fact = *derived.run;
-    Held& held = hold(fact.run_id);
-    if (!held.changed) {
-      held.changed = true;
-      changed_.push_back(fact.run_id);
-    }
+    Held& held = hold_to_change(fact.run_id);
     const bool is_new = !held.record.run.first_event_at;
     conflicts_.clear();
     held.record.apply(fact, &conflicts_);
     if (is_new) show_job(job_of(held.record));
-    for (const std::string_view field : conflicts_) metrics_.add(Metric::kFieldConflictsTotal, {field}, 1);
+    for (const std::string_view field : conflicts_) add(Metric::kFieldConflictsTotal, {field}, 1);
     count_queue(event, held.record, fact);
     count(fact, held.record);
     show_running(held.record);
     if (event.kind == EventKind::kTaskFinished && fact.duration_ms) {
       const Cause cause = cause_of(fact, held.record);
-      metrics_.observe(Metric::kTaskDuration, {or_none(fact.phase)}, seconds(*fact.duration_ms), &cause);
+      observe(Metric::kTaskDuration, {or_none(fact.phase)}, seconds(*fact.duration_ms), &cause);
     }
   }
   if (!derived.run) count_amount(event);
   if (derived.dataset) {
     const DatasetFact& fact = *derived.dataset;
-    if (fact.success_at) metrics_.raise(Metric::kDatasetLastSuccess, {fact.dataset}, seconds(*fact.success_at));
+    if (fact.success_at) raise(Metric::kDatasetLastSuccess, {fact.dataset}, seconds(*fact.success_at));
     if (fact.record_count)
       metrics_.set(Metric::kDatasetRecords, {fact.dataset}, static_cast<double>(*fact.record_count));
   }
@@ -90,52 +92,73 @@ void RunBook::apply(const Derived& derived, const RedactedEvent& event) {
   }
 }
 
+void RunBook::apply_past(const RunFact& fact, const RedactedEvent& event) {
+  RunRecord& record = hold_to_change(fact.run_id).record;
+  record.apply(fact);
+  is_past_ = true;
+  count_queue(event, record, fact);
+  count(fact, record);
+  is_past_ = false;
+  // A run that is in the gauges leaves them when it ends; none enters them.
+  if (!record.running.job_id.empty()) show_running(record);
+}
+
+void RunBook::add(Metric metric, std::initializer_list<std::string_view> labels, double amount, const Cause* cause) {
+  if (!is_past_) metrics_.add(metric, labels, amount, cause);
+}
+
+void RunBook::observe(Metric metric, std::initializer_list<std::string_view> labels, double value, const Cause* cause) {
+  if (!is_past_) metrics_.observe(metric, labels, value, cause);
+}
+
+void RunBook::raise(Metric metric, std::initializer_list<std::string_view> labels, double value) {
+  if (!is_past_) metrics_.raise(metric, labels, value);
+}
+
 // An amount of a job whose line names no run: there is no sum to compare a total with, so a total counts nothing.
 void RunBook::count_amount(const RedactedEvent& event) {
   const auto loaded = event.fields.integer(Field::kRecordsLoaded);
   if (!loaded || !event.fields.has(Field::kJobId)) return;
   if (event.kind == EventKind::kRunFinished || event.kind == EventKind::kAttemptFinished) return;
-  metrics_.add(Metric::kRecordsLoadedTotal,
-               {event.fields.text(Field::kJobId), or_none(event.fields.text(Field::kTable))},
-               static_cast<double>(*loaded));
+  add(Metric::kRecordsLoadedTotal, {event.fields.text(Field::kJobId), or_none(event.fields.text(Field::kTable))},
+      static_cast<double>(*loaded));
 }
 
 // increase() sees a job's first failure only if the series was there before it, at 0.
 void RunBook::show_job(std::string_view job_id) {
   for (const RunStatus status : {RunStatus::kSuccess, RunStatus::kFailed, RunStatus::kCancelled, RunStatus::kSkipped}) {
-    metrics_.add(Metric::kJobsTotal, {job_id, to_string(status)}, 0);
+    add(Metric::kJobsTotal, {job_id, to_string(status)}, 0);
   }
   for (const ErrorCategory category :
        {ErrorCategory::kApi, ErrorCategory::kDb, ErrorCategory::kData, ErrorCategory::kSystem}) {
-    metrics_.add(Metric::kJobFailuresTotal, {job_id, to_string(category)}, 0);
+    add(Metric::kJobFailuresTotal, {job_id, to_string(category)}, 0);
   }
-  metrics_.add(Metric::kJobRunsTotal, {job_id}, 0);
-  metrics_.add(Metric::kJobRunFailuresTotal, {job_id}, 0);
-  metrics_.add(Metric::kJobStalled, {job_id}, 0);
+  add(Metric::kJobRunsTotal, {job_id}, 0);
+  add(Metric::kJobRunFailuresTotal, {job_id}, 0);
+  add(Metric::kJobStalled, {job_id}, 0);
 }
 
 void RunBook::count(const RunFact& fact, RunRecord& record) {
   CountedAttempt& counted = record.counted[fact.attempt];
   if (fact.attempt > 1 && fact.attempt_status != RunStatus::kQueued && !counted.retry) {
     counted.retry = true;
-    metrics_.add(Metric::kJobRetriesTotal, {job_of(record)}, 1);
+    add(Metric::kJobRetriesTotal, {job_of(record)}, 1);
   }
   if (fact.attempt_status == RunStatus::kFailed && !counted.failure) {
     counted.failure = true;
     const Cause cause = cause_of(fact, record);
-    metrics_.add(Metric::kJobAttemptFailuresTotal, {job_of(record), or_none(to_string(fact.error_category))}, 1,
-                 &cause);
+    add(Metric::kJobAttemptFailuresTotal, {job_of(record), or_none(to_string(fact.error_category))}, 1, &cause);
   }
   if (fact.records_loaded_total && *fact.records_loaded_total < record.loaded_counted) {
-    metrics_.add(Metric::kTotalDisagreementsTotal, {}, 1);
+    add(Metric::kTotalDisagreementsTotal, {}, 1);
   }
   // The counter follows the greater of total and sum, whichever of them is read first: with several files open a run's
   // end may come before its middle. It never goes down.
   const std::int64_t loaded =
       std::max(record.run.records_loaded_sum.value_or(0), record.run.state.records_loaded_total.value_or(0));
   if (loaded > record.loaded_counted) {
-    metrics_.add(Metric::kRecordsLoadedTotal, {job_of(record), or_none(fact.table)},
-                 static_cast<double>(loaded - record.loaded_counted));
+    add(Metric::kRecordsLoadedTotal, {job_of(record), or_none(fact.table)},
+        static_cast<double>(loaded - record.loaded_counted));
     record.loaded_counted = loaded;
   }
   if (fact.status && is_terminal(*fact.status)) count_verdict(fact, record);
@@ -148,7 +171,7 @@ void RunBook::count_queue(const RedactedEvent& event, RunRecord& record, const R
   if (!stated.empty() && (record.queue.empty() || stated < record.queue)) record.queue = stated;
   if (record.queue.empty()) return;
   const auto count = [&](std::string_view what) {
-    metrics_.add(Metric::kQueueJobsTotal, {record.queue, record.run.text(RunText::kJobType), what}, 1);
+    add(Metric::kQueueJobsTotal, {record.queue, record.run.text(RunText::kJobType), what}, 1);
   };
   if (event.kind == EventKind::kRunQueued && !std::exchange(record.enqueued, true)) count("enqueued");
   CountedAttempt& counted = record.counted[fact.attempt];
@@ -172,8 +195,8 @@ void RunBook::show_running(RunRecord& record) {
   }
   const auto move = [this](const RunningAs& names, double by) {
     if (names.job_id.empty()) return;
-    metrics_.add(Metric::kJobsRunning, {names.job_id}, by);
-    if (!names.queue.empty()) metrics_.add(Metric::kQueueJobsActive, {names.queue, names.job_type}, by);
+    add(Metric::kJobsRunning, {names.job_id}, by);
+    if (!names.queue.empty()) add(Metric::kQueueJobsActive, {names.queue, names.job_type}, by);
   };
   move(shown, -1);
   shown = runs ? RunningAs{record.run.job_id, record.queue, std::string(job_type)} : RunningAs{};
@@ -187,26 +210,26 @@ void RunBook::count_verdict(const RunFact& fact, RunRecord& record) {
   counted.verdict_stamp = stamp;
   if (counted.verdict == fact.status) return;  // said again, with more weight or later
   if (counted.verdict) {
-    metrics_.add(Metric::kVerdictCorrectionsTotal, {to_string(*counted.verdict), to_string(*fact.status)}, 1);
+    add(Metric::kVerdictCorrectionsTotal, {to_string(*counted.verdict), to_string(*fact.status)}, 1);
   }
   const bool is_first = !counted.verdict;
   counted.verdict = fact.status;
   const Cause cause = cause_of(fact, record);
-  metrics_.add(Metric::kJobsTotal, {job_of(record), to_string(*fact.status)}, 1);
-  if (is_first) metrics_.add(Metric::kJobRunsTotal, {job_of(record)}, 1);
+  add(Metric::kJobsTotal, {job_of(record), to_string(*fact.status)}, 1);
+  if (is_first) add(Metric::kJobRunsTotal, {job_of(record)}, 1);
   if (*fact.status == RunStatus::kFailed) {
-    metrics_.add(Metric::kJobRunFailuresTotal, {job_of(record)}, 1);
+    add(Metric::kJobRunFailuresTotal, {job_of(record)}, 1);
     const ErrorCategory category = fact.has_error ? fact.error_category : ErrorCategory::kSystem;
-    metrics_.add(Metric::kJobFailuresTotal, {job_of(record), to_string(category)}, 1, &cause);
+    add(Metric::kJobFailuresTotal, {job_of(record), to_string(category)}, 1, &cause);
   }
   std::optional<std::int64_t> duration_ms = fact.duration_ms;
   if (!duration_ms && record.run.started_at) {
     duration_ms = milliseconds_between(*record.run.started_at, fact.finished_at.value_or(fact.at));
   }
   if (duration_ms)
-    metrics_.observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms), &cause);
+    observe(Metric::kJobDuration, {job_of(record), to_string(*fact.status)}, seconds(*duration_ms), &cause);
   if (*fact.status == RunStatus::kSuccess) {
-    metrics_.raise(Metric::kJobLastSuccess, {job_of(record)}, seconds(fact.finished_at.value_or(fact.at)));
+    raise(Metric::kJobLastSuccess, {job_of(record)}, seconds(fact.finished_at.value_or(fact.at)));
   }
 }
 
@@ -217,7 +240,7 @@ void RunBook::count_columns(const DqFact& fact, std::string_view job_id) {
   const std::string& before = known_.get(key);
   if (before == now) return;
   // The first list seen is what is expected.
-  if (!before.empty()) metrics_.add(Metric::kDqSchemaDriftTotal, {or_none(job_id), fact.table}, 1);
+  if (!before.empty()) add(Metric::kDqSchemaDriftTotal, {or_none(job_id), fact.table}, 1);
   known_.put(key, std::move(now));
 }
 

@@ -24,6 +24,9 @@ class RunBook {
 
   // What the line says of its run, datasets and checks.
   void apply(const Derived& derived, const RedactedEvent& event);
+  // What a line of long ago says of its run: counters stay, and what it has counted is marked, so that no line counts
+  // it later.
+  void apply_past(const RunFact& fact, const RedactedEvent& event);
   // The run's state group, for facts that do not know their attempt. nullptr if the run is unknown.
   const RunRecord* find(const Uuid& run_id);
 
@@ -37,6 +40,11 @@ class RunBook {
     std::list<Uuid>::iterator recent;
   };
   Held& hold(const Uuid& run_id);
+  Held& hold_to_change(const Uuid& run_id);
+  // Into the metrics, but for what is past.
+  void add(Metric metric, std::initializer_list<std::string_view> labels, double amount, const Cause* cause = nullptr);
+  void observe(Metric metric, std::initializer_list<std::string_view> labels, double value, const Cause* cause);
+  void raise(Metric metric, std::initializer_list<std::string_view> labels, double value);
   void count_amount(const RedactedEvent& event);
   void show_job(std::string_view job_id);
   void count(const RunFact& fact, RunRecord& record);
@@ -53,6 +61,7 @@ class RunBook {
   std::list<Uuid> recent_;  // most recently used first
   std::vector<Uuid> changed_;
   FieldConflicts conflicts_;  // of the line at hand
+  bool is_past_ = false;      // the line at hand
 };
 
 }  // namespace runtail

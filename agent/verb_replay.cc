@@ -21,6 +21,7 @@
 #include "agent/replay_embedded.h"
 #include "agent/replay_metrics.h"
 #include "agent/verbs.h"
+#include "config/dialect_files.h"
 #include "config/line_share.h"
 #include "core/exit_code.h"
 #include "schema/identity_key.h"
@@ -113,9 +114,11 @@ Result<ReplayStart> open_metrics(const Config& config, const ReplayWish& wish,
 int run(const Config& config, const Options& options) {
   auto redactor = Redactor::make(config.redaction);
   if (!redactor) return complain(redactor.error().message, kExitConfig);
-  guard_log(std::move(*redactor));
+  guard_log(redactor->clone());
+  const std::vector<DialectSpec> dialects = dialects_of(config.dialects);
+  Parser parser(dialects);
   ReadBuffer buffer(config.line_bytes_max);
-  auto inputs = find_inputs(options.wish, config, buffer);
+  auto inputs = find_inputs(options.wish, config, parser, buffer);
   if (!inputs)
     return complain(inputs.error().message,
                     inputs.error().code == ErrorCode::kUnavailable ? kExitIncomplete : kExitUsage);
@@ -145,8 +148,8 @@ int run(const Config& config, const Options& options) {
     if (told.insert(reason).second) complain(reason + "; trying again", 0);
     return stop_asked.load();
   };
-  ReplayPlan plan{config, options.wish, std::move(*inputs), std::move(*start), workers};
-  Result<ReplayReceipt> receipt = Error{};
+  ReplayPlan plan{config, options.wish, dialects, *redactor, std::move(*inputs), std::move(*start), workers};
+  ReplayReceipt receipt;
   {
     const ReplayShow show(display_of(options.progress), progress);
     receipt = replay(
@@ -158,23 +161,22 @@ int run(const Config& config, const Options& options) {
         },
         progress, stop_asked);
   }
-  if (!receipt) return complain(receipt.error().message, kExitConfig);
-  receipt->store = to_metrics ? "openmetrics" : is_embedded ? "embedded" : "postgres";
-  if (metrics && receipt->fault.empty() && !receipt->is_interrupted) {
-    if (const auto written = metrics->write(); !written) receipt->fault = written.error().message;
+  receipt.store = to_metrics ? "openmetrics" : is_embedded ? "embedded" : "postgres";
+  if (metrics && receipt.fault.empty() && !receipt.is_interrupted) {
+    if (const auto written = metrics->write(); !written) receipt.fault = written.error().message;
   }
-  for (ReplayFile& file : receipt->files) {
+  for (ReplayFile& file : receipt.files) {
     file.fault = file.fault.empty() ? "" : guarded(file.fault);
     if (!file.fault.empty()) complain(file.fault, 0);
   }
-  receipt->fault = guarded(receipt->fault);
-  const std::string text = to_json(*receipt);
+  receipt.fault = guarded(receipt.fault);
+  const std::string text = to_json(receipt);
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!written) return complain("write stdout: the receipt could not be written", kExitIncomplete);
-  if (!receipt->fault.empty()) return complain(receipt->fault, exit_code_of({receipt->fault_code, ""}));
-  if (!receipt->is_complete()) return kExitIncomplete;
-  if (receipt->rebuild) return receipt->rebuild->left.empty() ? kExitOk : kExitFindings;
-  return receipt->differences.empty() ? kExitOk : kExitFindings;
+  if (!receipt.fault.empty()) return complain(receipt.fault, exit_code_of({receipt.fault_code, ""}));
+  if (!receipt.is_complete()) return kExitIncomplete;
+  if (receipt.rebuild) return receipt.rebuild->left.empty() ? kExitOk : kExitFindings;
+  return receipt.differences.empty() ? kExitOk : kExitFindings;
 }
 
 }  // namespace

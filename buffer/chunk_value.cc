@@ -2,6 +2,8 @@
 
 #include <zstd.h>
 
+#include <algorithm>
+
 #include "core/bytes.h"
 #include "core/digest.h"
 
@@ -42,21 +44,25 @@ Result<Opened> open_value(std::string_view value) {
 ChunkPacker::ChunkPacker() : context_(ZSTD_createCCtx()) {}
 ChunkPacker::~ChunkPacker() { ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_)); }
 
-void ChunkPacker::pack(const Chunk& chunk, const Watermark& totals, std::string& out) {
+PackedChunk ChunkPacker::pack(const Chunk& chunk) {
   const std::string plain = encode_chunk(chunk);
+  room_.resize(std::max(room_.size(), ZSTD_compressBound(plain.size())));
+  const std::size_t size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), room_.data(), room_.size(),
+                                             plain.data(), plain.size(), kLevel);
+  // With an output of ZSTD_compressBound() and a valid level compression cannot fail.
+  return {chunk.file, chunk.records, chunk.dead_letters, static_cast<std::uint32_t>(plain.size()),
+          room_.substr(0, size)};
+}
+
+void place_chunk(const PackedChunk& chunk, const Watermark& totals, std::string& out) {
   out.clear();
   ByteWriter writer(out);
   writer.u8(kChunkFormat);
   writer.fixed(std::uint32_t{0});  // the checksum, filled in below
   writer.fixed(totals.sequence);
   append_counts(writer, totals.records);
-  writer.fixed(static_cast<std::uint32_t>(plain.size()));
-  const std::size_t head = out.size();
-  out.resize(head + ZSTD_compressBound(plain.size()));
-  const std::size_t size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), out.data() + head, out.size() - head,
-                                             plain.data(), plain.size(), kLevel);
-  // With an output of ZSTD_compressBound() and a valid level compression cannot fail.
-  out.resize(head + size);
+  writer.fixed(chunk.plain_size);
+  out += chunk.frame;
   const std::uint32_t crc = crc32c(std::string_view(out).substr(1 + sizeof crc));
   std::memcpy(out.data() + 1, &crc, sizeof crc);
 }

@@ -12,18 +12,31 @@ namespace runtail {
 
 inline constexpr std::uint8_t kChunkFormat = 2;
 
-// Compresses into `out` (replaced). `totals`: records of every chunk up to and including this one.
+// A chunk of which only the place among the others is still open.
+struct PackedChunk {
+  FileIdentity file;
+  RecordCounts records;
+  std::vector<DeadLetter> dead_letters;
+  std::uint32_t plain_size = 0;
+  std::string frame;  // zstd
+};
+
+// Threads: one.
 class ChunkPacker {
  public:
   ChunkPacker();
   ~ChunkPacker();
   ChunkPacker(const ChunkPacker&) = delete;
   ChunkPacker& operator=(const ChunkPacker&) = delete;
-  void pack(const Chunk& chunk, const Watermark& totals, std::string& out);
+  PackedChunk pack(const Chunk& chunk);
 
  private:
   void* context_;  // ZSTD_CCtx, owned
+  std::string room_;
 };
+
+// The value in the queue, into `out` (replaced). `totals`: records of every chunk up to and including this one.
+void place_chunk(const PackedChunk& chunk, const Watermark& totals, std::string& out);
 
 struct UnpackedChunk {
   Watermark totals;

@@ -152,9 +152,9 @@ struct DurableBuffer::State {
 
   ChunkPacker packer;                   // append() only
   std::string packed;                   // append() only
-  bool failed = false;                  // append() only
   std::uint64_t bytes_since_usage = 0;  // append() only
   unsigned appends_since_usage = 0;     // append() only
+  std::atomic<bool> failed{false};
   std::atomic<std::uint64_t> usage{0};
   std::atomic<std::int64_t> measured_at{0};  // second of has_room()'s last look
 
@@ -278,17 +278,17 @@ std::uint64_t DurableBuffer::bytes_on_disk() const { return state_->usage; }
 std::uint64_t DurableBuffer::bytes_max() const { return state_->bytes_max; }
 bool DurableBuffer::created() const { return state_->created; }
 
-Result<Sequence> DurableBuffer::append(const Commit& commit) {
+Result<Sequence> DurableBuffer::append(const Commit& commit, Sync sync) {
   State& s = *state_;
   if (s.failed)
     return Error{ErrorCode::kUnavailable, "append to buffer: an earlier write failed; it must be opened again"};
   Watermark mark = appended();
   rocksdb::WriteBatch batch;
   std::uint64_t bytes = 0;
-  for (const Chunk& chunk : commit.chunks) {
+  const auto put = [&](const PackedChunk& chunk) {
     ++mark.sequence;
     mark.records += chunk.records;
-    s.packer.pack(chunk, mark, s.packed);
+    place_chunk(chunk, mark, s.packed);
     batch.Put(s.queue, sequence_key(mark.sequence), s.packed);
     for (const DeadLetter& letter : chunk.dead_letters) {
       Chunk alone;
@@ -297,7 +297,9 @@ Result<Sequence> DurableBuffer::append(const Commit& commit) {
       batch.Put(s.state, "d/" + to_string(letter.id), encode_chunk(alone));
     }
     bytes += s.packed.size();
-  }
+  };
+  for (const Chunk& chunk : commit.chunks) put(s.packer.pack(chunk));
+  for (const PackedChunk& chunk : commit.packed) put(chunk);
   for (const Position& position : commit.positions)
     batch.Put(s.state, position_key(position.file), encode_position(position));
   for (const std::string& key : commit.forget) batch.Delete(s.state, key);
@@ -305,10 +307,10 @@ Result<Sequence> DurableBuffer::append(const Commit& commit) {
     batch.Put(s.state, entry.key, entry.value);
     bytes += entry.value.size();
   }
-  if (!commit.chunks.empty())
+  if (!commit.chunks.empty() || !commit.packed.empty())
     batch.Put(s.state, rocksdb::Slice(kAppendedKey.data(), kAppendedKey.size()), encode_watermark(mark));
   rocksdb::WriteOptions options;
-  options.sync = true;
+  options.sync = sync == Sync::kNow;
   const rocksdb::Status written = s.db->Write(options, &batch);
   if (!written.ok()) {
     s.failed = true;
@@ -324,6 +326,13 @@ Result<Sequence> DurableBuffer::append(const Commit& commit) {
     s.bytes_since_usage = s.appends_since_usage = 0;
   }
   return mark.sequence;
+}
+
+Result<void> DurableBuffer::sync() {
+  const rocksdb::Status synced = state_->db->SyncWAL();
+  if (synced.ok()) return {};
+  state_->failed = true;
+  return from(synced, "append to buffer " + state_->directory.string());
 }
 
 Watermark DurableBuffer::appended() const {

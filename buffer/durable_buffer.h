@@ -14,8 +14,10 @@
 //
 // Order:    chunks leave as they entered; sequences start at 1 and have no gaps.
 // Crash:    append() returns after the whole Commit is synced in one write: all of it is there afterwards, or none.
+//           With Sync::kLater it is read at once and durable with the next sync(): of commits a first part is there.
 // Limit:    bytes_max on disk, exceeded by at most one append(); has_room() is the source's signal.
-// Threads:  append() from one thread, the rest from anywhere.   Errors: only through Result; never throws, never logs.
+// Threads:  append() from one thread at a time, the rest from anywhere.   Errors: only through Result; never throws,
+// never logs.
 //           After an error of append() the buffer takes nothing more: close, open again, read the sources again.
 #pragma once
 
@@ -27,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "buffer/chunk_value.h"
 #include "config/config.h"
 #include "core/chunk.h"
 #include "core/position.h"
@@ -43,10 +46,11 @@ struct StateEntry {
 // All that one append changes.
 struct Commit {
   std::vector<Chunk> chunks;
+  std::vector<PackedChunk> packed;  // chunks behind those, packed by others ahead
   std::vector<Position> positions;  // one per file read; never past the lines whose effect is in this commit
   std::vector<StateEntry> state;    // changed runs and counters
   std::vector<std::string> forget;  // state keys that are no longer needed; before `state`
-  bool empty() const { return chunks.empty() && positions.empty() && state.empty(); }
+  bool empty() const { return chunks.empty() && packed.empty() && positions.empty() && state.empty(); }
 };
 
 // How far one sink has come.
@@ -73,8 +77,12 @@ class DurableBuffer {
   std::uint64_t bytes_max() const;
   bool created() const;  // this open() found nothing and made it new
 
+  enum class Sync { kNow, kLater };
   // Returns the sequence of the last chunk appended so far. Sequences of the commit's chunks are the ones up to it.
-  Result<Sequence> append(const Commit& commit);
+  // kLater: for those who have no sink, as that would see what is not durable.
+  Result<Sequence> append(const Commit& commit, Sync sync = Sync::kNow);
+  // Makes durable what was appended before. An error is one of append().
+  Result<void> sync();
   Watermark appended() const;  // the last chunk appended, 0 if none ever was
 
   // Chunks after `after`, in order, as many as hold at most `lines_max` lines and about 16 MiB, but at least one;

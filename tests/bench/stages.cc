@@ -131,7 +131,7 @@ void bench_stages(const BenchOptions& options) {
         append_event(chunk.events, event, static_cast<std::int64_t>(offset), line.size() + 1);
         offset += line.size() + 1;
         if (chunk.events.size() > 700'000) {
-          packer.pack(chunk, mark, packed);
+          place_chunk(packer.pack(chunk), mark, packed);
           sink = sink + packed.size();
           chunk.events.clear();
         }

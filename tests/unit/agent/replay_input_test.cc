@@ -33,7 +33,7 @@ class ReplayInputs : public testing::Test {
   }
   std::vector<std::string> names(std::vector<std::string> paths) {
     wish.paths = std::move(paths);
-    auto inputs = find_inputs(wish, config, buffer);
+    auto inputs = find_inputs(wish, config, parser, buffer);
     EXPECT_TRUE(inputs) << inputs.error().message;
     found = inputs ? *inputs : std::vector<ReplayInput>{};
     std::vector<std::string> out;
@@ -43,6 +43,7 @@ class ReplayInputs : public testing::Test {
 
   test::TempDir directory;
   Config config;
+  Parser parser{built_in_dialects()};
   ReplayWish wish;
   ReadBuffer buffer{1 << 20};
   std::vector<ReplayInput> found;
@@ -116,7 +117,7 @@ TEST_F(ReplayInputs, ArePackedByTheirBytesNotByTheirNames) {
 
 TEST_F(ReplayInputs, ThatAreNotThereAreAMistake) {
   wish.paths = {directory / "gone"};
-  const auto inputs = find_inputs(wish, config, buffer);
+  const auto inputs = find_inputs(wish, config, parser, buffer);
   ASSERT_FALSE(inputs);
   EXPECT_EQ(inputs.error().code, ErrorCode::kInvalidInput);
   // A file that goes between the look and the open is one that cannot be read.

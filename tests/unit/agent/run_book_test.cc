@@ -78,6 +78,24 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
       book.apply(derived, fact.status == RunStatus::kQueued ? queued : event);
     }
     SCOPED_TRACE("seed " + std::to_string(seed) + " history " + std::to_string(history));
+    const double running = row.state.status == RunStatus::kRunning ? 1 : 0;
+    ASSERT_EQ(metrics.value(Metric::kJobsRunning, {"orders"}), running);
+    ASSERT_EQ(metrics.value(Metric::kQueueJobsActive, {"mail", "none"}), running);
+    // Of the past nothing is shown, and the same is marked: nobody counts it later.
+    MetricTable unmoved(2000);
+    RunBook past(*buffer, unmoved, known);
+    for (const RunFact& fact : facts) past.apply_past(fact, fact.status == RunStatus::kQueued ? queued : event);
+    ASSERT_FALSE(unmoved.has_changed());
+    RunRecord shown = *book.find(row.run_id);
+    shown.running = {};
+    ASSERT_EQ(*past.find(row.run_id), shown);
+    // Its end is one of the past, too.
+    RunFact end = facts.front();
+    end.attempt = 3;
+    end.status = end.attempt_status = RunStatus::kSuccess;
+    book.apply_past(end, event);
+    ASSERT_EQ(metrics.value(Metric::kJobsRunning, {"orders"}), 0);
+    ASSERT_EQ(metrics.value(Metric::kQueueJobsActive, {"mail", "none"}), 0);
     for (const RunStatus status : verdicts) {
       double counted = metrics.value(Metric::kJobsTotal, {"orders", to_string(status)});
       for (const RunStatus other : verdicts) {
@@ -88,9 +106,6 @@ TEST(RunBook, CountedVerdictsLessCorrectionsAreTheVerdictsOfTheRows) {
     ASSERT_EQ(metrics.value(Metric::kRecordsLoadedTotal, {"orders", "none"}), loaded);
     ASSERT_EQ(metrics.value(Metric::kJobRetriesTotal, {"orders"}), retries);
     ASSERT_EQ(metrics.value(Metric::kJobRunsTotal, {"orders"}), static_cast<double>(verdict_of.size()));
-    const double running = row.state.status == RunStatus::kRunning ? 1 : 0;
-    ASSERT_EQ(metrics.value(Metric::kJobsRunning, {"orders"}), running);
-    ASSERT_EQ(metrics.value(Metric::kQueueJobsActive, {"mail", "none"}), running);
     const auto of_queue = [&](const char* what) {
       return metrics.value(Metric::kQueueJobsTotal, {"mail", "none", what});
     };

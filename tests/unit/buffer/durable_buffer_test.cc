@@ -61,6 +61,27 @@ TEST_F(DurableBufferTest, GivesBackWhatWasAppendedAfterAReopen) {
   EXPECT_EQ(*buffer->append(commit(250, 300)), 3u);
 }
 
+TEST_F(DurableBufferTest, ChunksPackedByOthersFollowThoseOfTheCommit) {
+  auto buffer = open();
+  Commit mixed = commit(0, 100);
+  ChunkPacker packer;
+  mixed.packed = {packer.pack(chunk(100, 200)), packer.pack(chunk(200, 250))};
+  EXPECT_EQ(*buffer->append(mixed, DurableBuffer::Sync::kLater), 3u);
+  ASSERT_TRUE(buffer->sync());
+  Commit packed;
+  packed.packed = {packer.pack(chunk(250, 300))};
+  packed.packed[0].dead_letters.emplace_back();
+  EXPECT_EQ(*buffer->append(packed), 4u);
+  buffer.reset();
+  buffer = open();
+  const auto chunks = *buffer->read_after(0, 1000);
+  ASSERT_EQ(chunks.size(), 4u);
+  EXPECT_EQ(chunks[2].chunk.covers, (ByteRange{200, 250}));
+  EXPECT_EQ(chunks[3].sequence, 4u);
+  EXPECT_EQ(buffer->appended().records[Table::kLogEvents], 40u);
+  EXPECT_EQ(buffer->scan("d/").size(), 1u);
+}
+
 TEST_F(DurableBufferTest, WhatAppendReturnedSurvivesSigkill) {
   int pipe_ends[2];
   ASSERT_EQ(pipe(pipe_ends), 0);
@@ -200,7 +221,7 @@ TEST_F(DurableBufferTest, ADamagedChunkIsNamedAndNotGivenOut) {
   const Chunk good = chunk(0, 1000);
   ChunkPacker packer;
   std::string packed;
-  packer.pack(good, {1, good.records}, packed);
+  place_chunk(packer.pack(good), {1, good.records}, packed);
   ASSERT_TRUE(unpack_chunk(packed));
   for (std::size_t at = 0; at < packed.size(); ++at) {
     std::string damaged = packed;

@@ -54,7 +54,7 @@ class Store {
     letter.body = redactor_.redact_text(line);
     chunk.dead_letters.push_back(std::move(letter));
     std::string packed;
-    packer_.pack(chunk, {}, packed);
+    place_chunk(packer_.pack(chunk), {}, packed);
     return packed;
   }
 
