@@ -45,13 +45,17 @@ int main(int argc, char** argv) {
   std::string directory;
   bool print_workload = false;
   const std::map<std::string, std::function<void(const BenchOptions&)>> benches = {
-      {"stages", bench_stages},   {"redact", bench_redact}, {"buffer", bench_buffer}, {"pg", bench_postgres},
-      {"latency", bench_latency}, {"files", bench_files},   {"store", bench_store},   {"indexes", bench_indexes},
-      {"replay", bench_replay},   {"scrape", bench_scrape}};
-  app.add_option("what", what,
-                 "stages, redact, buffer, pg, latency, files (default: these), store, indexes, replay, scrape")
-      ->check(CLI::IsMember(
-          {"stages", "redact", "buffer", "pg", "latency", "files", "store", "indexes", "replay", "scrape"}));
+      {"stages", bench_stages},   {"redact", bench_redact},
+      {"buffer", bench_buffer},   {"pg", bench_postgres},
+      {"latency", bench_latency}, {"files", bench_files},
+      {"store", bench_store},     {"indexes", bench_indexes},
+      {"replay", bench_replay},   {"replay-pg", bench_replay_postgres},
+      {"scrape", bench_scrape}};
+  app.add_option(
+         "what", what,
+         "stages, redact, buffer, pg, latency, files (default: these), store, indexes, replay, replay-pg, scrape")
+      ->check(CLI::IsMember({"stages", "redact", "buffer", "pg", "latency", "files", "store", "indexes", "replay",
+                             "replay-pg", "scrape"}));
   app.add_option("--lines", options.lines, "Lines of the workload")->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the workload")->capture_default_str();
   app.add_option("--rounds", options.rounds, "Rounds; the median counts")->capture_default_str();

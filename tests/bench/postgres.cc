@@ -2,12 +2,10 @@
 // indexes, alternately. Stock PostgreSQL settings.
 #include "sinks/postgres.h"
 
-#include <unistd.h>
 
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 #include "agent/delivery.h"
@@ -17,6 +15,7 @@
 #include "tests/bench/bench.h"
 #include "tests/bench/measure.h"
 #include "tests/support/postgres_cluster.h"
+#include "tests/support/process_facts.h"
 
 namespace runtail::bench {
 namespace {
@@ -72,31 +71,11 @@ void deliver_all(DurableBuffer& buffer, const std::string& database, const std::
   done.wait(lock, [&] { return loop.delivered() == buffer.appended().sequence; });
 }
 
-// Of the postmaster and all it started, those that ended too.
-double server_cpu_seconds(pid_t postmaster) {
-  const auto ticks_of = [](const std::string& pid, bool with_ended) {
-    std::ifstream in("/proc/" + pid + "/stat");
-    const std::string stat((std::istreambuf_iterator<char>(in)), {});
-    // After the name in brackets: state is field 3; utime, stime, cutime, cstime are 14 to 17 (proc(5)).
-    std::istringstream fields(stat.substr(std::min(stat.rfind(')') + 2, stat.size())));
-    std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
-    double user = 0, system = 0, ended_user = 0, ended_system = 0;
-    fields >> user >> system >> ended_user >> ended_system;
-    return user + system + (with_ended ? ended_user + ended_system : 0);
-  };
-  const std::string root = std::to_string(postmaster);
-  double ticks = ticks_of(root, true);
-  std::ifstream children("/proc/" + root + "/task/" + root + "/children");
-  for (std::string child; children >> child;) ticks += ticks_of(child, false);
-  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
-
 template <typename Work>
 Figure measure_with_server(const test::PostgresCluster& cluster, std::string name, double count, Work&& work) {
-  const double before = server_cpu_seconds(cluster.pid());
+  const double before = test::cpu_seconds_with_children(cluster.pid());
   Figure figure = measure(std::move(name), count, 0, work);
-  figure.server_cpu_s = server_cpu_seconds(cluster.pid()) - before;
+  figure.server_cpu_s = test::cpu_seconds_with_children(cluster.pid()) - before;
   return figure;
 }
 

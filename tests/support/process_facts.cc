@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "tests/support/child_process.h"
@@ -39,6 +40,25 @@ double cpu_seconds(pid_t pid) {
   double user = 0, system = 0;
   fields >> user >> system;
   return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+double cpu_seconds_with_children(pid_t pid) {
+  const auto ticks_of = [](const std::string& id, bool with_ended) {
+    std::ifstream in("/proc/" + id + "/stat");
+    const std::string stat((std::istreambuf_iterator<char>(in)), {});
+    // After the name in brackets: state is field 3; utime, stime, cutime, cstime are 14 to 17 (proc(5)).
+    std::istringstream fields(stat.substr(std::min(stat.rfind(')') + 2, stat.size())));
+    std::string skipped;
+    for (int field = 3; field < 14; ++field) fields >> skipped;
+    double user = 0, system = 0, ended_user = 0, ended_system = 0;
+    fields >> user >> system >> ended_user >> ended_system;
+    return user + system + (with_ended ? ended_user + ended_system : 0);
+  };
+  const std::string root = std::to_string(pid);
+  double ticks = ticks_of(root, true);
+  std::ifstream children("/proc/" + root + "/task/" + root + "/children");
+  for (std::string child; children >> child;) ticks += ticks_of(child, false);
+  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace runtail::test

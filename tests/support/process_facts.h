@@ -14,5 +14,7 @@ std::vector<std::string> open_paths(pid_t pid);
 std::vector<std::string> open_below(pid_t pid, const std::string& prefix);
 // User and system time of all its threads so far.
 double cpu_seconds(pid_t pid);
+// The same, with all processes it started, those that ended too.
+double cpu_seconds_with_children(pid_t pid);
 
 }  // namespace runtail::test
