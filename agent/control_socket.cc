@@ -14,6 +14,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -37,6 +38,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kAcceptPause{100};  // after an accept() that failed for want of descriptors
 constexpr std::size_t kPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::size_t kRequestBytesMax = 64 * 1024;
+constexpr std::size_t kBytesMax = 64 << 20;  // behind it
+constexpr char kBytesFollow = 0x7F;
 constexpr std::size_t kWriteBytes = 64 * 1024;
 
 Error failure(ErrorCode code, const std::filesystem::path& path, const std::string& why) {
@@ -96,11 +99,20 @@ Result<std::vector<std::string>> decode_words(std::string_view line) {
   return words;
 }
 
+// How many bytes follow the line; 0: it says nothing of any.
+std::size_t bytes_behind(std::string_view line) {
+  const std::size_t mark = line.rfind(kBytesFollow);
+  std::size_t size = 0;
+  if (mark == std::string_view::npos) return 0;
+  std::from_chars(line.data() + mark + 1, line.data() + line.size(), size);
+  return size;
+}
+
 std::string encode_answer(const Result<std::string>& answer) {
   if (answer) return "ok " + std::to_string(answer->size()) + '\n' + *answer;
   std::string message = answer.error().message;
   std::replace(message.begin(), message.end(), '\n', ' ');
-  return "error " + message + '\n';
+  return (answer.error().code == ErrorCode::kUnavailable ? "busy " : "error ") + message + '\n';
 }
 
 bool is_own_user_or_root(int descriptor) {
@@ -160,7 +172,7 @@ struct ControlSocket::State {
   asio::awaitable<void> serve(stream_protocol::socket socket);
   // The whole answer, as it goes on the wire; empty: the asker left.
   asio::awaitable<std::string> take_request(stream_protocol::socket& socket);
-  Result<std::string> run(std::string_view line) const;
+  Result<std::string> run(std::string_view line, std::string bytes) const;
 
   const std::filesystem::path path;
   const ControlHandler handler;
@@ -231,12 +243,27 @@ asio::awaitable<std::string> ControlSocket::State::take_request(stream_protocol:
   const auto [error, size] = std::get<0>(first);
   if (error == asio::error::not_found) co_return refuse("the request is longer than 65536 bytes");
   if (error) co_return std::string();
-  co_return encode_answer(run(std::string_view(received).substr(0, size - 1)));
+  const std::string line = received.substr(0, size - 1);
+  const std::size_t more = bytes_behind(line);
+  if (more > kBytesMax) co_return refuse("more bytes than 64 MiB behind the request");
+  received.erase(0, size);
+  if (received.size() < more) {
+    timer.expires_after(limits.deadline);
+    const std::size_t there = received.size();
+    received.resize(more);
+    const auto rest = co_await (asio::async_read(socket, asio::buffer(received.data() + there, more - there), kAwait) ||
+                                timer.async_wait(kAwait));
+    if (rest.index() != 0) co_return refuse("no whole request within the deadline");
+    if (std::get<0>(std::get<0>(rest))) co_return std::string();
+  }
+  co_return encode_answer(run(line, std::move(received)));
 }
 
-Result<std::string> ControlSocket::State::run(std::string_view line) const {
-  const auto words = decode_words(line);
+Result<std::string> ControlSocket::State::run(std::string_view line, std::string bytes) const {
+  const std::size_t mark = line.rfind(kBytesFollow);
+  auto words = decode_words(line.substr(0, mark));
   if (!words) return words.error();
+  if (mark != std::string_view::npos) words->back() = std::move(bytes);  // an empty one stands there
   return handler(*words);
 }
 
@@ -261,11 +288,15 @@ void ControlSocket::stop() {
 }
 
 Result<std::string> ask(const std::filesystem::path& path, const std::vector<std::string>& words,
-                        std::chrono::milliseconds timeout) {
+                        std::chrono::milliseconds timeout, const std::string* bytes) {
   const auto give_up = std::chrono::steady_clock::now() + timeout;
   const auto address = address_of(path);
   if (!address) return address.error();
-  const std::string request = encode_words(words);
+  std::string request = encode_words(words);
+  if (bytes) {
+    request.back() = ' ';
+    request += kBytesFollow + std::to_string(bytes->size()) + '\n';
+  }
   if (request.size() > kRequestBytesMax) {
     return failure(ErrorCode::kInvalidInput, path, "the request is longer than 65536 bytes");
   }
@@ -281,11 +312,14 @@ Result<std::string> ask(const std::filesystem::path& path, const std::vector<std
     if (error == EAGAIN) return failure(ErrorCode::kUnavailable, path, "the agent is busy: try again");
     return failure(ErrorCode::kInvalidInput, path, system_message(error) + ": run as the agent's user or as root");
   }
-  for (std::size_t sent = 0; sent < request.size();) {
-    const ssize_t size = ::send(socket.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) break;  // the agent may have said why before it hung up
-    sent += static_cast<std::size_t>(size);
+  bool goes_on = true;  // or the agent said why before it hung up
+  for (std::string_view each : {std::string_view(request), bytes ? std::string_view(*bytes) : std::string_view()}) {
+    while (goes_on && !each.empty()) {
+      const ssize_t size = ::send(socket.get(), each.data(), each.size(), MSG_NOSIGNAL);
+      if (size < 0 && errno == EINTR) continue;
+      goes_on = size >= 0;
+      each.remove_prefix(goes_on ? static_cast<std::size_t>(size) : 0);
+    }
   }
 
   std::string answer;
@@ -306,6 +340,9 @@ Result<std::string> ask(const std::filesystem::path& path, const std::vector<std
   const std::string_view status = std::string_view(answer).substr(0, line_end);
   if (line_end != std::string::npos && status.starts_with("error ")) {
     return Error{ErrorCode::kInvalidInput, std::string(status.substr(6))};
+  }
+  if (line_end != std::string::npos && status.starts_with("busy ")) {
+    return Error{ErrorCode::kUnavailable, std::string(status.substr(5))};
   }
   if (line_end != std::string::npos && status == "ok " + std::to_string(answer.size() - line_end - 1)) {
     return answer.substr(line_end + 1);

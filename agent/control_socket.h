@@ -1,10 +1,13 @@
 // How the verbs ask a running agent: a unix stream socket in its directory.
 //
 //   request:  VERB WORD WORD\n           words parted by one space; in a word, '%', spaces and control characters are
-//   %XX answer:   ok SIZE\n and SIZE bytes   or   error MESSAGE\n; then the agent closes
+//                                       %XX; a last word "\x7FSIZE" stands for SIZE bytes that follow, the last word
+//   answer:   ok SIZE\n and SIZE bytes   or   error MESSAGE\n,
+//             busy MESSAGE\n: at the moment; then the agent closes
 //
-// One request per connection. Limits: request 64 KiB, 5 s to send it and 5 s without progress in taking the answer,
-// 16 connections (further ones wait in the kernel's queue). Mode 0600, and the peer must be the agent's user or root.
+// One request per connection. Limits: words 64 KiB, 64 MiB behind them, 5 s to send either and 5 s without progress in
+// taking the answer, 16 connections (further ones wait in the kernel's queue). Mode 0600, and the peer must be the
+// agent's user or root.
 #pragma once
 
 #include <chrono>
@@ -47,10 +50,11 @@ class ControlSocket {
   std::unique_ptr<State> state_;  // null once stopped
 };
 
-// Asks the agent that listens at `path`; gives the body of its answer. `words` must not be empty.
-// kNotFound: no agent listens there. kInvalidInput: the agent said no (its message), the request is too long, or the
-// socket is another user's. kUnavailable: no whole answer within `timeout`.
+// Asks the agent that listens at `path`; gives the body of its answer. `words` must not be empty. `bytes`: the last
+// word, as it is; null: there is none. kNotFound: no agent listens there. kInvalidInput: the agent said no (its
+// message), the request is too long, or the socket is another user's. kUnavailable: no whole answer within `timeout`,
+// or not now.
 Result<std::string> ask(const std::filesystem::path& path, const std::vector<std::string>& words,
-                        std::chrono::milliseconds timeout);
+                        std::chrono::milliseconds timeout, const std::string* bytes = nullptr);
 
 }  // namespace runtail

@@ -6,6 +6,7 @@
 #include "agent/deriver_settings.h"
 #include "agent/identity_key.h"
 #include "agent/log.h"
+#include "agent/replay_embedded.h"
 #include "agent/self_source.h"
 #include "agent/sources.h"
 #include "agent/worker_watch.h"
@@ -76,6 +77,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   }
 
   engine->kinds_ = redactor->kinds();
+  engine->key_ = identity->key;
+  engine->ruleset_ = redactor->ruleset();
   const DeriverSettings deriver = deriver_settings(config, redactor->ruleset());
   engine->pipeline_ =
       std::make_unique<Pipeline>(*engine->buffer_, Parser(dialects_of(config.dialects)), std::move(*redactor),
@@ -129,6 +132,33 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
     self->failure_ = ended.error().message;
   });
   return engine;
+}
+
+Result<std::string> Engine::answer_replay(const std::vector<std::string>& words) {
+  if (postgres_) {
+    return Error{ErrorCode::kInvalidInput,
+                 "the agent that holds this directory keeps no history there: it has a database, and this "
+                 "configuration has none"};
+  }
+  const std::string_view what = words.size() == 3 ? std::string_view(words[1]) : std::string_view();
+  if (what == "begin") {
+    if (words[2] == ruleset_) return encode_start(key_, buffer_->positions());
+    return Error{ErrorCode::kInvalidInput,
+                 "the agent that runs goes by other rules of redaction than this configuration says; restart it"};
+  }
+  if (what == "put") {
+    const auto batch = decode_past_batch(words[2]);
+    if (!batch) return batch.error();
+    return encode_past_answer(intake_->take_past(*batch));
+  }
+  if (what == "stored") {
+    const auto asked = decode_file(words[2]);
+    if (!asked) return asked.error();
+    const auto held = holds_any(*buffer_, asked->first, asked->second);
+    if (!held) return held.error();
+    return std::string(*held ? "1" : "0");
+  }
+  return Error{ErrorCode::kInvalidInput, "\"replay\" with these words is not understood"};
 }
 
 Engine::~Engine() { stop(std::chrono::milliseconds(0)); }

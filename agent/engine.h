@@ -44,6 +44,8 @@ class Engine {
   std::string undelivered() const;
 
   const DurableBuffer& buffer() const { return *buffer_; }
+  // What a replay into this agent's own store asks, see replay_talk.h. kInvalidInput: it is refused.
+  Result<std::string> answer_replay(const std::vector<std::string>& words);
   const std::vector<std::string>& redaction_kinds() const { return kinds_; }
   std::vector<HealthCheck> health() const;
   // Gauges that are true only now: sizes, balance, stall. Before each scrape.
@@ -73,6 +75,8 @@ class Engine {
   SystemClock clock_;
   std::unique_ptr<DurableBuffer> buffer_;
   std::vector<std::string> kinds_;
+  HashKey key_{};        // of identities
+  std::string ruleset_;  // of the redaction
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<std::unique_ptr<Destination>> destinations_;  // does not change once the threads run
   const PostgresSink* postgres_ = nullptr;                  // one of them; null: history is local

@@ -60,6 +60,8 @@ class FileSource final : public Source {
   std::optional<TimePoint> due() const override;
   void clock_stepped(std::chrono::microseconds by) override;
   SourceStatus status() const override;
+  bool follows(const FileIdentity& file) const override { return open_as(file) != nullptr; }
+  void was_replayed(const Position& position) override { known_.remember(position); }
 
  private:
   // What all files of one log share.

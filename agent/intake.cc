@@ -51,17 +51,79 @@ Result<void> Intake::run(std::stop_token stop) {
   for (const auto& source : sources_) {
     if (const auto started = source->start(); !started) return started.error();
   }
+  // However it ends, nobody waits for it any more.
+  const auto end_past = [this] {
+    const std::lock_guard lock(past_mutex_);
+    takes_no_more_ = true;
+    past_done_.notify_all();
+  };
   while (!stop.stop_requested()) {
     turned_at_ = std::chrono::steady_clock::now();
+    if (const auto served = serve_past(); !served) {
+      end_past();
+      return served.error();
+    }
     if (std::chrono::steady_clock::now() - scanned_at_ >= (scan_due_ ? kScanGap : kScanEvery)) scan();
     const auto read = round();
+    if (!read) end_past();
     if (!read) return read.error();
     if (!*read) {
       show();
       wait(buffer_.has_room() ? kScanEvery : kFullBufferWait);
     }
   }
+  end_past();
   return say_last_words();
+}
+
+PastAnswer Intake::take_past(const PastBatch& batch) {
+  std::unique_lock lock(past_mutex_);
+  past_ = &batch;
+  past_answer_.reset();
+  const std::uint64_t one = 1;
+  (void)!write(wake_, &one, sizeof one);
+  past_done_.wait(lock, [this] { return past_answer_ || takes_no_more_; });
+  past_ = nullptr;
+  return past_answer_ ? *past_answer_ : PastAnswer{false, "the agent is about to stop", {}, {}};
+}
+
+Result<void> Intake::serve_past() {
+  const std::lock_guard lock(past_mutex_);
+  if (!past_ || past_answer_) return {};
+  std::uint64_t woken = 0;
+  (void)!::read(wake_, &woken, sizeof woken);
+  const auto answer = take_past_now(*past_);
+  if (!answer) return answer.error();
+  past_answer_ = *answer;
+  past_done_.notify_all();
+  return {};
+}
+
+// Everything read before is committed, so what the buffer says of the file is how far it is read.
+Result<PastAnswer> Intake::take_past_now(const PastBatch& batch) {
+  PastAnswer answer;
+  const FileIdentity& file = batch.position.file;
+  if (const auto bytes = buffer_.get(position_key(file))) {
+    const auto known = decode_position(*bytes);
+    answer.place.emitted = known ? known->emitted : 0;
+  }
+  answer.place.is_followed =
+      std::any_of(sources_.begin(), sources_.end(), [&](const auto& source) { return source->follows(file); });
+  if (!buffer_.has_room()) answer.not_now = "the agent's store is full, until the oldest of it is let go";
+  if (!answer.not_now.empty() || answer.place.is_followed || answer.place.emitted != batch.chunks.front().covers.from) {
+    return answer;
+  }
+  std::map<Uuid, std::optional<std::string>> before;
+  for (const Uuid& run : pipeline_.add_past(batch.chunks, batch.position)) before[run] = buffer_.get(run_key(run));
+  if (const auto committed = pipeline_.commit(); !committed) return committed.error();
+  for (const auto& source : sources_) source->was_replayed(batch.position);
+  on_commit_();
+  for (const auto& [run, was] : before) {
+    const auto now = buffer_.get(run_key(run));
+    answer.runs[run] = !was ? RunChange::kCreated : was == now ? RunChange::kUnchanged : RunChange::kUpdated;
+  }
+  answer.is_taken = true;
+  return answer;
 }
 
 Result<void> Intake::say_last_words() {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "agent/pipeline.h"
+#include "agent/replay_talk.h"
 #include "agent/source.h"
 #include "buffer/durable_buffer.h"
 
@@ -31,6 +33,9 @@ class Intake {
   Result<void> run(std::stop_token stop);
   // Threads: any.
   std::vector<SourceStatus> status() const;
+  // Into the store of this agent, between two rounds: a replay's chunks, if their file stands where they begin and no
+  // source has it open. Threads: any but that of run(); waits for it.
+  PastAnswer take_past(const PastBatch& batch);
   // When something was last committed. Threads: any.
   TimePoint progress_at() const { return from_micros(progress_at_.load()); }
   // When its loop last began a turn: every second, or it hangs in a read or a write. Threads: any.
@@ -41,6 +46,8 @@ class Intake {
  private:
   // Reads and commits one round. True if anything was read.
   Result<bool> round();
+  Result<void> serve_past();
+  Result<PastAnswer> take_past_now(const PastBatch& batch);
   void scan();
   // When something comes, a source is due, or the time is over.
   void wait(std::chrono::milliseconds timeout);
@@ -61,7 +68,7 @@ class Intake {
   std::size_t turn_ = 0;
   int inotify_ = -1;
   std::map<int, std::string> watched_;  // directory with its '/', by watch
-  int wake_ = -1;                       // eventfd: stop was asked for
+  int wake_ = -1;                       // eventfd: stop was asked for, or a replay waits
   bool scan_due_ = true;
   std::chrono::steady_clock::time_point scanned_at_{}, trimmed_at_{};
   TimePoint told_;  // what the sources were last told, and when
@@ -72,6 +79,12 @@ class Intake {
 
   mutable std::mutex mutex_;  // guards status_
   std::vector<SourceStatus> status_;
+
+  std::mutex past_mutex_;  // guards what follows
+  std::condition_variable past_done_;
+  const PastBatch* past_ = nullptr;  // of a replay that waits
+  std::optional<PastAnswer> past_answer_;
+  bool takes_no_more_ = false;
 };
 
 }  // namespace runtail

@@ -1,6 +1,7 @@
 #include "agent/pipeline.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "agent/counters.h"
@@ -108,6 +109,31 @@ void Pipeline::add(const LineBlock& block) {
   if (chunk.covers.from < chunk.covers.to || !chunk.events.empty() || !chunk.dead_letters.empty()) {
     commit_.chunks.push_back(std::move(chunk));
   }
+}
+
+std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const Position& position) {
+  std::set<Uuid> runs;
+  for (const Chunk& each : chunks) {
+    const EventIds ids(each.file);
+    Origin origin{&ids, 0, each.default_job_id, each.default_job_rank};
+    for (EventReader events(each.events); events.next();) {
+      origin.offset = events.offset_in(each.covers.from);
+      deriver_.derive(events.event(), origin, derived_, &id_memory_);
+      if (!derived_.run) continue;
+      runs.insert(derived_.run->run_id);
+      runs_.apply_past(*derived_.run, events.event());
+    }
+    commit_.chunks.push_back(each);
+    commit_.chunks.back().read_at = clock_.now();  // history is let go by the time it was read
+  }
+  // One that was waited for may have ended there.
+  for (const Uuid& run : runs) {
+    if (const RunRecord* record = runs_.find(run); record && is_terminal(record->run.state.status)) {
+      silent_runs_.take(record->run);
+    }
+  }
+  commit_.positions.push_back(position);
+  return {runs.begin(), runs.end()};
 }
 
 void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) {

@@ -38,6 +38,9 @@ class Pipeline {
   void add(const LineBlock& block);
   // Everything added so far, durable in one write; then counters are shown. Returns the last sequence.
   Result<Sequence> commit();
+  // Chunks that a replay read, one behind the other, and the position after them, into the commit being built: what
+  // they say of runs is folded, and nothing is counted. Returns the runs they speak of.
+  std::vector<Uuid> add_past(const std::vector<Chunk>& chunks, const Position& position);
   // Lines and bytes added since the last commit.
   std::uint64_t pending_lines() const { return pending_lines_; }
   std::uint64_t pending_bytes() const { return pending_bytes_; }

@@ -44,6 +44,7 @@ ReplayRules rules_of(const ReplayPlan& plan, bool is_full) {
   rules.to = plan.wish.to;
   if (plan.wish.level) rules.level = parse_level(*plan.wish.level).value_or(Level::kWarn);
   rules.is_full = is_full;
+  rules.goes_over_covered = is_full && plan.has_rows;
   return rules;
 }
 

@@ -35,6 +35,7 @@ struct ReplayPlan {
   std::vector<ReplayInput> inputs;  // as find_inputs() gives them
   ReplayStart start;
   unsigned workers = 1;
+  bool has_rows = true;  // the store keeps lines as rows: --full adds those it lacks in covered ranges
 };
 
 // One store for each worker; with a dry run it is only asked.

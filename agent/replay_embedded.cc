@@ -80,23 +80,11 @@ class EmbeddedStore final : public ReplayStore {
   }
 
   Result<std::uint64_t> stored(const FileIdentity& file, std::span<const LineTrace> lines) override {
-    const std::lock_guard lock(state_.mutex);
-    std::set<Uuid> asked;
-    for (const LineTrace& line : lines) asked.insert(line.event_id);
-    const EventIds ids(file);
-    Sequence at = state_.buffer->oldest();
-    for (at = at > 0 ? at - 1 : 0;;) {
-      auto chunks = state_.buffer->read_after(at, kLinesAtATime);
-      if (!chunks) return chunks.error();
-      if (chunks->empty()) return std::uint64_t{0};
-      for (const SequencedChunk& each : *chunks) {
-        if (each.chunk.file != file) continue;
-        for (EventReader events(each.chunk.events); events.next();) {
-          if (asked.contains(ids.at(events.offset_in(each.chunk.covers.from)))) return std::uint64_t{1};
-        }
-      }
-      at = chunks->back().sequence;
-    }
+    std::vector<Uuid> ids;
+    for (const LineTrace& line : lines) ids.push_back(line.event_id);
+    const auto held = holds_any(*state_.buffer, file, ids);
+    if (!held) return held.error();
+    return std::uint64_t{*held};
   }
 
   Result<std::vector<RowDifference>> differences() override {
@@ -149,6 +137,24 @@ class EmbeddedStore final : public ReplayStore {
 
 }  // namespace
 
+Result<bool> holds_any(const DurableBuffer& buffer, const FileIdentity& file, std::span<const Uuid> lines) {
+  const std::set<Uuid> asked(lines.begin(), lines.end());
+  const EventIds ids(file);
+  Sequence at = buffer.oldest();
+  for (at = at > 0 ? at - 1 : 0;;) {
+    auto chunks = buffer.read_after(at, kLinesAtATime);
+    if (!chunks) return chunks.error();
+    if (chunks->empty()) return false;
+    for (const SequencedChunk& each : *chunks) {
+      if (each.chunk.file != file) continue;
+      for (EventReader events(each.chunk.events); events.next();) {
+        if (asked.contains(ids.at(events.offset_in(each.chunk.covers.from)))) return true;
+      }
+    }
+    at = chunks->back().sequence;
+  }
+}
+
 EmbeddedReplay::EmbeddedReplay(std::unique_ptr<State> state) : state_(std::move(state)) {}
 EmbeddedReplay::~EmbeddedReplay() = default;
 
@@ -166,11 +172,7 @@ Result<std::unique_ptr<EmbeddedReplay>> EmbeddedReplay::open(const Config& confi
 
 ReplayStart EmbeddedReplay::start() const {
   ReplayStart start{state_->key, {}};
-  for (const Position& position : state_->buffer->positions()) {
-    StoredPosition stored{position.file, {}, position.confirm, position.first_seen, {}};
-    stored.covered.add({0, position.emitted});
-    start.positions.push_back(std::move(stored));
-  }
+  for (const Position& position : state_->buffer->positions()) start.positions.push_back(stored_position(position));
   return start;
 }
 

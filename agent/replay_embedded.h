@@ -9,6 +9,9 @@
 
 namespace runtail {
 
+// Whether one of these lines of `file`, by the ids of their events, is kept there.
+Result<bool> holds_any(const DurableBuffer& buffer, const FileIdentity& file, std::span<const Uuid> lines);
+
 // Shared by the workers of one replay.
 class EmbeddedReplay {
  public:

@@ -218,7 +218,7 @@ bool ReplayReader::take_line(const LineBlock& block, const Line& line, const Sto
   read.first = std::min(read.first.value_or(at), at);
   read.last = std::max(read.last.value_or(at), at);
   const bool is_outside = (rules_.from && at < *rules_.from) || (rules_.to && at >= *rules_.to);
-  if (is_outside || (is_covered && !rules_.is_full)) {
+  if (is_outside || (is_covered && !rules_.goes_over_covered)) {
     (is_covered ? out.lines.duplicate : out.lines.outside) += line.lines;
     if (memory_.key_lines_left > 0 || line.bytes.find(kKeyBegins) != std::string_view::npos) {
       redactor_.redact(event, memory_);

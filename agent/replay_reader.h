@@ -58,7 +58,8 @@ struct ReplayRules {
   std::uint64_t line_bytes_max = 1 << 20;
   std::optional<TimePoint> from, to;  // [from, to)
   Level level = Level::kWarn;         // of lines without an event of their own that get a row
-  bool is_full = false;
+  bool is_full = false;               // lines of every level
+  bool goes_over_covered = false;     // lines of covered ranges come along
 };
 
 // Threads: one.
@@ -68,8 +69,8 @@ class ReplayReader {
 
   // Reads `input` as the file `known` says it is. Pieces of a line that `before` left open, the file of the same log
   // whose lines come before, go on in it; null: there is none. Lines in covered ranges are counted and passed over
-  // (with is_full they come along). `take` gets chunk after chunk, in order; false: it wants no more. `on_bytes` gets
-  // how far the file on disk is read.
+  // (with goes_over_covered they come along). `take` gets chunk after chunk, in order; false: it wants no more.
+  // `on_bytes` gets how far the file on disk is read.
   using Take = std::function<bool(ReplayChunk&&)>;
   using OnBytes = std::function<void(std::uint64_t on_disk)>;
   ReplayRead read(const ReplayInput& input, FileBytes bytes, const StoredPosition& known, const ReplayInput* before,

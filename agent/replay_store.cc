@@ -117,6 +117,12 @@ class PostgresStore final : public ReplayStore {
 
 }  // namespace
 
+StoredPosition stored_position(const Position& position) {
+  StoredPosition stored{position.file, {}, position.confirm, position.first_seen, {}};
+  stored.covered.add({0, position.emitted});
+  return stored;
+}
+
 std::unique_ptr<ReplayStore> make_postgres_store(const Config& config, const DeriverSettings& settings,
                                                  const std::vector<std::string>& kinds, const ReplayWish& wish,
                                                  OnReplayWait on_wait) {

@@ -31,6 +31,9 @@ struct ReplayStart {
   std::vector<StoredPosition> positions;
 };
 
+// Of a file that is read without gaps.
+StoredPosition stored_position(const Position& position);
+
 // Threads: one.
 class ReplayStore {
  public:

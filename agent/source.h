@@ -37,6 +37,11 @@ class Source {
   // Everything read so far is durable.
   virtual void committed() {}
 
+  // A replay reads old files past the sources. Whether this one has that file open: then the replay leaves it alone.
+  virtual bool follows(const FileIdentity&) const { return false; }
+  // It was read that far by a replay, durably.
+  virtual void was_replayed(const Position&) {}
+
   // What to wait for, and what happened: the same descriptors in the same order.
   virtual void fill(std::vector<pollfd>&) const {}
   virtual void on_ready(std::span<const pollfd>) {}

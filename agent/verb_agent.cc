@@ -294,6 +294,7 @@ class Agent {
       refresh();
       return engine->describe(clock_.now());
     }
+    if (words.front() == "replay") return engine->answer_replay(words);
     return look(engine->buffer(), words, engine->redaction_kinds());
   }
 

@@ -6,6 +6,7 @@
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "agent/config_file.h"
 #include "agent/log.h"
 #include "agent/replay.h"
+#include "agent/replay_agent.h"
 #include "agent/replay_display.h"
 #include "agent/replay_embedded.h"
 #include "agent/replay_metrics.h"
@@ -47,6 +49,9 @@ constexpr char kFooter[] =
 
 // How many of the machine's cores are used unless --workers says more.
 constexpr unsigned kWorkers = 4, kWorkersMax = 64;
+
+// One that holds the directory and does not answer yet.
+constexpr std::chrono::seconds kAgentStartsWithin{5};
 
 std::atomic<bool> stop_asked{false};
 
@@ -81,7 +86,7 @@ Result<ReplayStart> ask_postgres(const Config& config, const std::vector<ReplayI
   return ReplayStart{start->identity_key, std::move(start->positions)};
 }
 
-Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish,
+Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish, const std::string& ruleset,
                                   std::unique_ptr<EmbeddedReplay>& embedded) {
   if (wish.from || wish.to || wish.is_verify) {
     return Error{
@@ -90,10 +95,16 @@ Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish,
         "file, and of a line no row"};
   }
   auto opened = EmbeddedReplay::open(config);
-  if (!opened && opened.error().code == ErrorCode::kInUse) {
-    return Error{ErrorCode::kUnavailable, opened.error().message +
-                                              ": an agent runs on this directory and keeps its history there; stop it "
-                                              "for the replay, it reads on afterwards"};
+  const auto until = std::chrono::steady_clock::now() + kAgentStartsWithin;
+  while (!opened && opened.error().code == ErrorCode::kInUse) {
+    auto start = ask_agent(config, ruleset);
+    if (start || start.error().code == ErrorCode::kInvalidInput) return start;
+    if (std::chrono::steady_clock::now() > until) {
+      return Error{ErrorCode::kUnavailable,
+                   opened.error().message + "; no agent answers there: " + start.error().message};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    opened = EmbeddedReplay::open(config);
   }
   if (!opened) return opened.error();
   embedded = std::move(*opened);
@@ -127,7 +138,7 @@ int run(const Config& config, const Options& options) {
   std::unique_ptr<EmbeddedReplay> embedded;
   std::unique_ptr<ReplayMetrics> metrics;
   auto start = to_metrics    ? open_metrics(config, options.wish, metrics)
-               : is_embedded ? open_embedded(config, options.wish, embedded)
+               : is_embedded ? open_embedded(config, options.wish, redactor->ruleset(), embedded)
                              : ask_postgres(config, *inputs);
   if (!start) return complain(start.error().message, exit_code_of(start.error()));
   // The rehearsal's tables are those of one connection, and metrics are counted in order of time.
@@ -148,7 +159,8 @@ int run(const Config& config, const Options& options) {
     if (told.insert(reason).second) complain(reason + "; trying again", 0);
     return stop_asked.load();
   };
-  ReplayPlan plan{config, options.wish, dialects, *redactor, std::move(*inputs), std::move(*start), workers};
+  ReplayPlan plan{config,  options.wish, dialects, *redactor, std::move(*inputs), std::move(*start),
+                  workers, !is_embedded};
   ReplayReceipt receipt;
   {
     const ReplayShow show(display_of(options.progress), progress);
@@ -157,6 +169,7 @@ int run(const Config& config, const Options& options) {
         [&](const DeriverSettings& settings, const std::vector<std::string>& kinds) {
           if (metrics) return metrics->store(settings);
           if (embedded) return embedded->store(settings);
+          if (is_embedded) return make_agent_store(config, on_wait);
           return make_postgres_store(config, settings, kinds, options.wish, on_wait);
         },
         progress, stop_asked);

@@ -1,0 +1,55 @@
+// What a replay and the running agent whose own store it fills say to each other over the control socket.
+//
+//   replay begin RULESET   -> ReplayStart: the key of identities, and how far each file is read
+//   replay put BATCH       -> PastAnswer
+//   replay stored LINES    -> "1": one of these lines left something behind; "0"
+// Both are the same version, or the agent refuses: there is none in it beyond that of the request.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/replay_store.h"
+#include "core/chunk.h"
+#include "core/position.h"
+#include "core/result.h"
+
+namespace runtail {
+
+// Chunks of one file, one behind the other.
+struct PastBatch {
+  std::vector<Chunk> chunks;
+  Position position;  // after them
+};
+std::string encode_past_batch(std::span<const SequencedChunk> chunks, const Position& position);
+// kInvalidInput: these are not the bytes of one.
+Result<PastBatch> decode_past_batch(std::string_view bytes);
+
+// How far a file is read.
+struct FilePlace {
+  std::uint64_t emitted = 0;
+  bool is_followed = false;  // the agent has it open and reads it itself
+};
+
+struct PastAnswer {
+  bool is_taken = false;  // durable
+  std::string not_now;    // why it takes nothing at the moment; "": the file stands elsewhere
+  FilePlace place;        // where it stands otherwise
+  RunChanges runs;        // of what was taken
+};
+std::string encode_past_answer(const PastAnswer& answer);
+Result<PastAnswer> decode_past_answer(std::string_view bytes);
+
+std::string encode_start(const HashKey& key, const std::vector<Position>& positions);
+Result<ReplayStart> decode_start(std::string_view bytes);
+
+std::string encode_file(const FileIdentity& file, std::span<const LineTrace> lines = {});
+// The ids of the lines.
+Result<std::pair<FileIdentity, std::vector<Uuid>>> decode_file(std::string_view bytes);
+
+}  // namespace runtail
