@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "core/result.h"
@@ -38,6 +39,28 @@ class History {
     auto rows = select(query);
     if (const auto ended = end(query.name, rows.has_value()); rows && !ended) return ended.error();
     return rows;
+  }
+
+  // Several questions about one moment: ask(moment) reads by moment.read(query), and gives a Result.
+  class Moment {
+   public:
+    template <typename Row>
+    Result<std::vector<Row>> read(const Query<Row>& query) {
+      return history_.select(query);
+    }
+
+   private:
+    friend class History;
+    explicit Moment(History& history) : history_(history) {}
+    History& history_;
+  };
+  template <typename Ask>
+  std::invoke_result_t<const Ask&, Moment&> at_once(std::string_view name, const Ask& ask) {
+    if (const auto begun = begin(name); !begun) return begun.error();
+    Moment moment(*this);
+    auto answer = ask(moment);
+    if (const auto ended = end(name, answer.has_value()); answer && !ended) return ended.error();
+    return answer;
   }
 
   // A run with all that hangs on it, of one moment. std::nullopt: there is no such run.

@@ -22,18 +22,20 @@ struct AddCondition {
 }  // namespace
 
 Query<LogEventRow> log_lines(const LinesOf& of, const TimeRange& range, int limit,
-                             const std::optional<LineCursor>& after) {
+                             const std::optional<LineCursor>& after, int skip, const Projects& projects) {
   Statement statement = select_lines();
   std::visit(AddCondition{statement}, of);
   statement.add(" AND ");
   add_range(statement, range);
+  if (projects) statement.add(" AND (project_id IS NULL OR (true").only_of(projects).add("))");
+  statement.page_follows();
   if (after) {
     // The row comparison is one that an index on (…, ts) and the choice of partitions can start at only by its first
     // member, so that stands alone, too.
     statement.add(" AND ts >= ").bind(after->ts);
     statement.add(" AND (ts, event_id) > (").bind(after->ts).add(", ").bind(after->event_id).add(")");
   }
-  statement.add(" ORDER BY ts, event_id").limit(limit);
+  statement.add(" ORDER BY ts, event_id").limit(limit).skip(skip);
   return std::move(statement).as<LogEventRow>("log_lines");
 }
 

@@ -31,8 +31,9 @@ struct LineCursor {
 };
 
 // In order of time; lines of one microsecond by event_id.
+// `projects`: without the lines that name another one; lines that name none are left to who asked for them.
 Query<LogEventRow> log_lines(const LinesOf& of, const TimeRange& range, int limit,
-                             const std::optional<LineCursor>& after = {});
+                             const std::optional<LineCursor>& after = {}, int skip = 0, const Projects& projects = {});
 // ERROR and FATAL of all runs, the latest first; lines of one microsecond by event_id.
 Query<LogEventRow> error_lines(const TimeRange& range, int limit, const std::optional<LineCursor>& after = {});
 

@@ -1,63 +1,42 @@
 #include "history/quality_queries.h"
 
 namespace runtail {
-namespace {
 
-Statement select_results() {
-  return Statement("SELECT " + select_list<DqCheckResultRow>() + " FROM {{schema}}.dq_check_results WHERE ");
-}
-
-void add_range(Statement& statement, const TimeRange& range) {
-  statement.add(" AND created_at >= ").bind(range.from).add(" AND created_at < ").bind(range.to);
-}
-
-Query<DqCheckResultRow> page(Statement statement, std::string_view name, int limit,
-                             const std::optional<ResultCursor>& after) {
+Query<DqCheckResultRow> check_results(const ResultFilter& filter, int limit, const std::optional<ResultCursor>& after,
+                                      int skip) {
+  Statement statement("SELECT " + select_list<DqCheckResultRow>() +
+                      " FROM {{schema}}.dq_check_results c WHERE created_at >= ");
+  statement.bind(filter.created.from).add(" AND created_at < ").bind(filter.created.to);
+  if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
+  if (filter.run_id) statement.add(" AND run_id = ").bind(*filter.run_id);
+  if (filter.check_id) statement.add(" AND check_id = ").bind(*filter.check_id);
+  if (filter.table_name) statement.add(" AND table_name = ").bind(*filter.table_name);
+  if (filter.column_name) statement.add(" AND column_name = ").bind(*filter.column_name);
+  if (filter.status == "finding") {
+    statement.add(" AND status IN ('warn', 'fail')");
+  } else if (filter.status) {
+    statement.add(" AND status = ").bind(*filter.status);
+    if (filter.status == "warn" || filter.status == "fail")
+      statement.add(" AND status IN ('warn', 'fail')");  // indexed
+  }
+  statement.only_runs_of(filter.projects, "c.run_id").page_follows();
   if (after) {
     statement.add(" AND created_at <= ").bind(after->created_at);
     statement.add(" AND (created_at < ").bind(after->created_at).add(" OR id > ").bind(after->id).add(")");
   }
-  statement.add(" ORDER BY created_at DESC, id").limit(limit);
-  return std::move(statement).as<DqCheckResultRow>(name);
+  statement.add(" ORDER BY created_at DESC, id").limit(limit).skip(skip);
+  return std::move(statement).as<DqCheckResultRow>("check_results");
 }
 
-}  // namespace
-
-Query<DqCheckResultRow> results_of_run(const Uuid& run_id, int limit, const std::optional<ResultCursor>& after) {
-  Statement statement = select_results();
-  statement.add("run_id = ").bind(run_id);
-  return page(std::move(statement), "results_of_run", limit, after);
-}
-
-Query<DqCheckResultRow> results_of_check(const Uuid& check_id, const TimeRange& range, int limit,
-                                         const std::optional<ResultCursor>& after) {
-  Statement statement = select_results();
-  statement.add("check_id = ").bind(check_id);
-  add_range(statement, range);
-  return page(std::move(statement), "results_of_check", limit, after);
-}
-
-Query<DqCheckResultRow> results_of_job(const std::string& job_id, const TimeRange& range, int limit,
-                                       const std::optional<ResultCursor>& after) {
-  Statement statement = select_results();
-  statement.add("job_id = ").bind(job_id);
-  add_range(statement, range);
-  return page(std::move(statement), "results_of_job", limit, after);
-}
-
-Query<DqCheckResultRow> findings(const std::optional<std::string>& job_id, const TimeRange& range, int limit,
-                                 const std::optional<ResultCursor>& after) {
-  Statement statement = select_results();
-  statement.add("status IN ('warn', 'fail')");
-  if (job_id) statement.add(" AND job_id = ").bind(*job_id);
-  add_range(statement, range);
-  return page(std::move(statement), "findings", limit, after);
-}
-
-Query<DatasetFreshness> dataset_freshness(const std::optional<std::string>& environment, int limit) {
-  Statement statement("SELECT " + select_list<DatasetFreshness>() + " FROM monitoring.dataset_status");
-  if (environment) statement.add(" WHERE environment = ").bind(*environment);
-  statement.add(" ORDER BY last_successful_update NULLS FIRST, dataset, environment").limit(limit);
+Query<DatasetFreshness> dataset_freshness(const DatasetFilter& filter, int limit, int skip) {
+  Statement statement("SELECT " + select_list<DatasetFreshness>() + " FROM (SELECT dataset, environment, " +
+                      "last_successful_update, record_count, freshness_minutes, last_run_id, " +
+                      (filter.projects ? "NULL::text AS last_status" : "last_status") +
+                      " FROM monitoring.dataset_status) AS d WHERE true");
+  if (filter.environment) statement.add(" AND environment = ").bind(*filter.environment);
+  if (filter.dataset) statement.add(" AND dataset = ").bind(*filter.dataset);
+  statement.only_runs_of(filter.projects, "d.last_run_id").page_follows();
+  statement.add(" ORDER BY last_successful_update NULLS FIRST, dataset, environment").limit(limit).skip(skip);
   return std::move(statement).as<DatasetFreshness>("dataset_freshness");
 }
 

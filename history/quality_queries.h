@@ -15,15 +15,17 @@ struct ResultCursor {
   Uuid id;
 };
 
+struct ResultFilter {
+  TimeRange created;
+  std::optional<std::string> job_id;
+  std::optional<Uuid> run_id = {}, check_id = {};
+  std::optional<std::string> table_name = {}, column_name = {};
+  std::optional<std::string> status = {};  // pass, warn, fail; "finding": warn and fail
+  Projects projects = {};
+};
 // The latest first; results of one moment by id.
-Query<DqCheckResultRow> results_of_run(const Uuid& run_id, int limit, const std::optional<ResultCursor>& after = {});
-Query<DqCheckResultRow> results_of_check(const Uuid& check_id, const TimeRange& range, int limit,
-                                         const std::optional<ResultCursor>& after = {});
-Query<DqCheckResultRow> results_of_job(const std::string& job_id, const TimeRange& range, int limit,
-                                       const std::optional<ResultCursor>& after = {});
-// Warnings and failures; of one job, or of all.
-Query<DqCheckResultRow> findings(const std::optional<std::string>& job_id, const TimeRange& range, int limit,
-                                 const std::optional<ResultCursor>& after = {});
+Query<DqCheckResultRow> check_results(const ResultFilter& filter, int limit,
+                                      const std::optional<ResultCursor>& after = {}, int skip = 0);
 
 // As monitoring.dataset_status has it: freshness is of the moment of asking, null for a dataset that never succeeded.
 struct DatasetFreshness {
@@ -44,7 +46,12 @@ struct DatasetFreshness {
     visit("last_status", row.last_status);
   }
 };
+struct DatasetFilter {
+  std::optional<std::string> environment, dataset = {};
+  // Datasets whose last success is a run of one of them; last_status is null then: it may be that of another run.
+  Projects projects = {};
+};
 // The stalest first, those that never succeeded before all.
-Query<DatasetFreshness> dataset_freshness(const std::optional<std::string>& environment, int limit);
+Query<DatasetFreshness> dataset_freshness(const DatasetFilter& filter, int limit, int skip = 0);
 
 }  // namespace runtail

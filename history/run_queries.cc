@@ -23,28 +23,46 @@ void add_range(Statement& statement, const char* column, const TimeRange& range)
 }
 
 template <typename Row>
-Query<Row> rows_of_run(std::string_view name, const Uuid& run_id, const char* order) {
+Query<Row> rows_of_run(std::string_view name, const Uuid& run_id, const char* order, int limit, int skip) {
   Statement statement("SELECT " + select_list<Row>() + " FROM {{schema}}." + std::string(Row::kTable) +
                       " WHERE run_id = ");
-  statement.bind(run_id).add(" ORDER BY ").add(order).limit(kHistoryRowsMax);
-  return std::move(statement).as<Row>(name);
+  statement.bind(run_id).page_follows().add(" ORDER BY ").add(order).limit(limit).skip(skip);
+  return std::move(statement).template as<Row>(name);
+}
+
+// Jobs with their last run; what follows is ANDed.
+void add_filtered_jobs(Statement& statement, const JobFilter& filter, TimePoint now) {
+  statement.add(R"sql(
+  SELECT job_id, enabled, last.* FROM {{schema}}.etl_jobs j
+  LEFT JOIN LATERAL (
+    SELECT run_id AS last_run_id, scheduled_at AS last_run_at, status AS last_run_status FROM {{schema}}.job_runs
+    WHERE job_id = j.job_id AND scheduled_at <= )sql");
+  statement.bind(now).add(" AND scheduled_at > ").bind(now - kLatestRunWithin).only_of(filter.projects);
+  statement.add(" ORDER BY scheduled_at DESC, run_id LIMIT 1) AS last ON true WHERE ");
+  statement.add(filter.projects ? "last_run_id IS NOT NULL" : "true");
+  if (filter.status) statement.add(" AND last_run_status = ").bind(*filter.status);
+  if (filter.part) {
+    statement.add(" AND (strpos(lower(job_id), lower(").bind(*filter.part).add(")) > 0");
+    statement.add(" OR strpos(lower(name), lower(").bind(*filter.part).add(")) > 0)");
+  }
 }
 
 }  // namespace
 
-Query<RunSummary> runs(const RunFilter& filter, int limit, const std::optional<RunCursor>& after) {
+Query<RunSummary> runs(const RunFilter& filter, int limit, const std::optional<RunCursor>& after, int skip) {
   Statement statement = select_runs();
   add_range(statement, "scheduled_at", filter.scheduled);
   if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
   if (filter.status) statement.add(" AND status = ").bind(*filter.status);
   if (filter.environment) statement.add(" AND environment = ").bind(*filter.environment);
+  if (filter.error_category) statement.add(" AND status = 'failed' AND error_category = ").bind(*filter.error_category);
+  statement.only_of(filter.projects).page_follows();
   add_after(statement, "scheduled_at", after);
-  statement.add(" ORDER BY scheduled_at DESC, run_id").limit(limit);
+  statement.add(" ORDER BY scheduled_at DESC, run_id").limit(limit).skip(skip);
   return std::move(statement).as<RunSummary>("runs");
 }
 
-Query<RunSummary> failed_runs(const std::optional<std::string>& category, const TimeRange& ended, int limit,
-                              const std::optional<RunCursor>& after) {
+Query<RunSummary> failed_runs(const FailedFilter& filter, int limit, const std::optional<RunCursor>& after, int skip) {
   // Not from the view, whose error_category is an expression that no index knows.
   Statement statement("SELECT " + select_list<RunSummary>() + R"sql( FROM (
   SELECT run_id, scheduled_at, job_id, external_run_id, environment, service, dataset, status, end_reason,
@@ -52,15 +70,18 @@ Query<RunSummary> failed_runs(const std::optional<std::string>& category, const 
     coalesce(duration_ms, CASE WHEN finished_at >= started_at
       THEN (extract(epoch FROM finished_at - started_at) * 1000)::bigint END) AS duration_ms,
     attempt_count, retries_exhausted, error_category, error_code, error_message, records_extracted, records_loaded,
-    dq_status, correlation_id, last_event_at
+    dq_status, correlation_id, last_event_at, project_id
   FROM {{schema}}.job_runs WHERE status = 'failed'
 ) AS failed WHERE )sql");
-  add_range(statement, "end_at", ended);
+  add_range(statement, "end_at", filter.ended);
   // A run is scheduled before it ends: months after the range need no look.
-  statement.add(" AND scheduled_at < ").bind(ended.to);
-  if (category) statement.add(" AND error_category = ").bind(*category);
+  statement.add(" AND scheduled_at < ").bind(filter.ended.to);
+  if (filter.error_category) statement.add(" AND error_category = ").bind(*filter.error_category);
+  if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
+  if (filter.environment) statement.add(" AND environment = ").bind(*filter.environment);
+  statement.only_of(filter.projects).page_follows();
   add_after(statement, "end_at", after);
-  statement.add(" ORDER BY end_at DESC, run_id").limit(limit);
+  statement.add(" ORDER BY end_at DESC, run_id").limit(limit).skip(skip);
   return std::move(statement).as<RunSummary>("failed_runs");
 }
 
@@ -77,15 +98,12 @@ Query<RunSummary> runs_of_correlation(const std::string& correlation_id, int lim
   return std::move(statement).as<RunSummary>("runs_of_correlation");
 }
 
-Query<JobSummary> jobs(TimePoint now, int limit, const std::string& after) {
-  Statement statement("SELECT " + select_list<JobSummary>() + R"sql( FROM (
-  SELECT j.job_id, j.enabled, last.*, week.* FROM {{schema}}.etl_jobs j
-  LEFT JOIN LATERAL (
-    SELECT run_id AS last_run_id, scheduled_at AS last_run_at, status AS last_run_status FROM {{schema}}.job_runs
-    WHERE job_id = j.job_id AND scheduled_at <= )sql");
-  statement.bind(now).add(" AND scheduled_at > ").bind(now - kLatestRunWithin);
-  statement.add(R"sql( ORDER BY scheduled_at DESC LIMIT 1
-  ) AS last ON true
+Query<JobSummary> jobs(const JobFilter& filter, TimePoint now, int limit, const std::string& after, int skip) {
+  // The page first, then the week of each job on it.
+  Statement statement("SELECT " + select_list<JobSummary>() + " FROM (");
+  add_filtered_jobs(statement, filter, now);
+  statement.add(" AND job_id > ").bind(after).add(" ORDER BY job_id").limit(limit).skip(skip);
+  statement.add(R"sql() AS page
   LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE counts AND status = 'success')::double precision
         / nullif(count(*) FILTER (WHERE counts AND status IN ('success', 'failed', 'cancelled')), 0) AS success_rate_7d,
@@ -98,28 +116,58 @@ Query<JobSummary> jobs(TimePoint now, int limit, const std::string& after) {
     FROM (SELECT r.scheduled_at, r.status, r.duration_ms, r.started_at, r.finished_at, r.records_loaded,
       )sql" +
            std::string(kCountsAsRun) + R"sql( AS counts
-    FROM {{schema}}.job_runs r WHERE r.job_id = j.job_id AND r.scheduled_at <= )sql");
-  statement.bind(now).add(" AND r.scheduled_at > ").bind(now - kRatesOf);
-  statement.add(") AS each) AS week ON true WHERE j.job_id > ").bind(after);
-  statement.add(" ORDER BY j.job_id").limit(limit).add(") AS jobs ORDER BY job_id");
+    FROM {{schema}}.job_runs r WHERE r.job_id = page.job_id AND r.scheduled_at <= )sql");
+  statement.bind(now).add(" AND r.scheduled_at > ").bind(now - kRatesOf).only_of(filter.projects);
+  statement.add(") AS each) AS week ON true ORDER BY job_id");
   return std::move(statement).as<JobSummary>("jobs");
 }
 
-Query<RunView> run_with_id(const Uuid& run_id) {
+Query<RowCount> job_count(const JobFilter& filter, TimePoint now) {
+  Statement statement("SELECT count(*) AS count FROM (");
+  add_filtered_jobs(statement, filter, now);
+  return std::move(statement.add(") AS counted")).as<RowCount>("job_count");
+}
+
+Query<WeeklySummary> weekly_summaries(const WeekFilter& filter, int limit, int skip) {
+  Statement statement("SELECT " + select_list<WeeklySummary>() + R"sql( FROM (
+  SELECT job_id, environment, date_trunc('week', scheduled_at AT TIME ZONE 'UTC')::date AS week, count(*) AS runs,
+    count(*) FILTER (WHERE status = 'success') AS succeeded, count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'cancelled') AS cancelled, count(*) FILTER (WHERE status = 'skipped') AS skipped,
+    count(*) FILTER (WHERE status = 'success')::double precision
+      / nullif(count(*) FILTER (WHERE status IN ('success', 'failed', 'cancelled')), 0) AS success_rate,
+    round(avg(coalesce(duration_ms, CASE WHEN finished_at >= started_at
+      THEN extract(epoch FROM finished_at - started_at) * 1000 END)))::bigint AS avg_duration_ms,
+    sum(records_loaded)::bigint AS records_loaded
+  FROM {{schema}}.job_runs WHERE )sql");
+  add_range(statement, "scheduled_at", filter.scheduled);
+  if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
+  if (filter.environment) statement.add(" AND environment = ").bind(*filter.environment);
+  statement.only_of(filter.projects).add(" GROUP BY 1, 2, 3) AS weeks").page_follows();
+  statement.add(" ORDER BY week DESC, job_id, environment").limit(limit).skip(skip);
+  return std::move(statement).as<WeeklySummary>("weekly_summaries");
+}
+
+Query<RunView> run_with_id(const Uuid& run_id, const Projects& projects) {
   // By run_ids, which knows the month.
   Statement statement("SELECT " + select_list<RunView>() +
                       " FROM {{schema}}.run_ids JOIN {{schema}}.runs USING (run_id, scheduled_at) WHERE run_id = ");
-  return std::move(statement.bind(run_id)).as<RunView>("run_with_id");
+  return std::move(statement.bind(run_id).only_of(projects)).as<RunView>("run_with_id");
 }
 
-Query<RunAttemptRow> attempts_of_run(const Uuid& run_id) {
-  return rows_of_run<RunAttemptRow>("attempts_of_run", run_id, "attempt_no");
+Query<RunPlace> run_place(const Uuid& run_id, const Projects& projects) {
+  Statement statement("SELECT " + select_list<RunPlace>() +
+                      " FROM {{schema}}.run_ids JOIN {{schema}}.job_runs USING (run_id, scheduled_at) WHERE run_id = ");
+  return std::move(statement.bind(run_id).only_of(projects)).as<RunPlace>("run_place");
 }
-Query<TaskRunRow> tasks_of_run(const Uuid& run_id) {
-  return rows_of_run<TaskRunRow>("tasks_of_run", run_id, "first_event_at, task_run_id");
+
+Query<RunAttemptRow> attempts_of_run(const Uuid& run_id, int limit, int skip) {
+  return rows_of_run<RunAttemptRow>("attempts_of_run", run_id, "attempt_no", limit, skip);
 }
-Query<RunStateChangeRow> state_changes_of_run(const Uuid& run_id) {
-  return rows_of_run<RunStateChangeRow>("state_changes_of_run", run_id, "at, id");
+Query<TaskRunRow> tasks_of_run(const Uuid& run_id, int limit, int skip) {
+  return rows_of_run<TaskRunRow>("tasks_of_run", run_id, "first_event_at, task_run_id", limit, skip);
+}
+Query<RunStateChangeRow> state_changes_of_run(const Uuid& run_id, int limit, int skip) {
+  return rows_of_run<RunStateChangeRow>("state_changes_of_run", run_id, "at, id", limit, skip);
 }
 
 Query<JobDailySummaryRow> daily_summaries(const std::optional<std::string>& job_id, std::chrono::sys_days from,

@@ -98,6 +98,13 @@ struct RunView : RunSummary {
 struct RunFilter {
   TimeRange scheduled;  // of scheduled_at
   std::optional<std::string> job_id, status, environment;
+  std::optional<std::string> error_category = {};  // failed runs only
+  Projects projects = {};
+};
+struct FailedFilter {
+  TimeRange ended;  // of end_at
+  std::optional<std::string> error_category, job_id, environment;
+  Projects projects = {};
 };
 // The last run of a page; the next one begins after it.
 struct RunCursor {
@@ -105,11 +112,11 @@ struct RunCursor {
   Uuid run_id;
 };
 
-// The latest first; runs of one moment by run_id.
-Query<RunSummary> runs(const RunFilter& filter, int limit, const std::optional<RunCursor>& after = {});
-// The latest end first; runs without an end do not show. All categories unless one is given.
-Query<RunSummary> failed_runs(const std::optional<std::string>& category, const TimeRange& ended, int limit,
-                              const std::optional<RunCursor>& after = {});
+// The latest first; runs of one moment by run_id. `skip`: rows, for pages by number.
+Query<RunSummary> runs(const RunFilter& filter, int limit, const std::optional<RunCursor>& after = {}, int skip = 0);
+// The latest end first; runs without an end do not show.
+Query<RunSummary> failed_runs(const FailedFilter& filter, int limit, const std::optional<RunCursor>& after = {},
+                              int skip = 0);
 // Queued or running, and silent for longer than their job allows (15 minutes where it says nothing). The longest
 // silence first.
 Query<RunSummary> stalled_runs(int limit);
@@ -139,13 +146,68 @@ struct JobSummary {
     visit("records_loaded_24h", row.records_loaded_24h);
   }
 };
+struct JobFilter {
+  std::optional<std::string> part;    // of the job's id or name, in any case
+  std::optional<std::string> status;  // of its last run
+  // Jobs with a run of the last 90 days in one of them; all that is said of a job is of such runs.
+  Projects projects = {};
+};
 // By job_id, those after `after`, with the latest run of each until `now`.
-Query<JobSummary> jobs(TimePoint now, int limit, const std::string& after = {});
+Query<JobSummary> jobs(const JobFilter& filter, TimePoint now, int limit, const std::string& after = {}, int skip = 0);
 
-Query<RunView> run_with_id(const Uuid& run_id);
-Query<RunAttemptRow> attempts_of_run(const Uuid& run_id);           // by number
-Query<TaskRunRow> tasks_of_run(const Uuid& run_id);                 // the first event first
-Query<RunStateChangeRow> state_changes_of_run(const Uuid& run_id);  // the earliest first
+Query<RowCount> job_count(const JobFilter& filter, TimePoint now);
+
+// What a job did in a week from Monday, 00:00 UTC, of scheduled_at.
+struct WeeklySummary {
+  std::string job_id;
+  std::optional<std::string> environment;
+  std::chrono::sys_days week{};
+  std::int64_t runs = 0, succeeded = 0, failed = 0, cancelled = 0, skipped = 0;
+  std::optional<double> success_rate;  // as in JobSummary
+  std::optional<std::int64_t> avg_duration_ms, records_loaded;
+
+  static void columns(auto& row, auto&& visit) {
+    visit("job_id", row.job_id);
+    visit("environment", row.environment);
+    visit("week", row.week);
+    visit("runs", row.runs);
+    visit("succeeded", row.succeeded);
+    visit("failed", row.failed);
+    visit("cancelled", row.cancelled);
+    visit("skipped", row.skipped);
+    visit("success_rate", row.success_rate);
+    visit("avg_duration_ms", row.avg_duration_ms);
+    visit("records_loaded", row.records_loaded);
+  }
+};
+struct WeekFilter {
+  TimeRange scheduled;
+  std::optional<std::string> job_id, environment;
+  Projects projects = {};
+};
+// Of the runs themselves, so never behind them. The latest week first, then by job_id and environment.
+Query<WeeklySummary> weekly_summaries(const WeekFilter& filter, int limit, int skip = 0);
+
+Query<RunView> run_with_id(const Uuid& run_id, const Projects& projects = {});
+// Where and when a run is: what its lines, spans and tasks are looked for with.
+struct RunPlace {
+  Uuid run_id;
+  std::string status;
+  TimePoint first_event_at{}, last_event_at{};
+
+  static void columns(auto& row, auto&& visit) {
+    visit("run_id", row.run_id);
+    visit("status", row.status);
+    visit("first_event_at", row.first_event_at);
+    visit("last_event_at", row.last_event_at);
+  }
+};
+Query<RunPlace> run_place(const Uuid& run_id, const Projects& projects);
+Query<RunAttemptRow> attempts_of_run(const Uuid& run_id, int limit = kHistoryRowsMax, int skip = 0);  // by number
+// The first event first.
+Query<TaskRunRow> tasks_of_run(const Uuid& run_id, int limit = kHistoryRowsMax, int skip = 0);
+// The earliest first.
+Query<RunStateChangeRow> state_changes_of_run(const Uuid& run_id, int limit = kHistoryRowsMax, int skip = 0);
 
 // Precomputed by `migrate --maintain`. The latest day first; of one job, or of all.
 Query<JobDailySummaryRow> daily_summaries(const std::optional<std::string>& job_id, std::chrono::sys_days from,

@@ -23,24 +23,38 @@ Query<DeadLetterCount> dead_letter_counts(const TimeRange& range) {
   return std::move(statement).as<DeadLetterCount>("dead_letter_counts");
 }
 
-Query<ServiceHeartbeatRow> heartbeats(int limit) {
-  Statement statement("SELECT " + select_list<ServiceHeartbeatRow>() +
-                      " FROM {{schema}}.service_heartbeats ORDER BY service, instance");
-  return std::move(statement.limit(limit)).as<ServiceHeartbeatRow>("heartbeats");
+Query<ServiceView> services(const ServiceFilter& filter, int limit, int skip) {
+  Statement statement("SELECT " + select_list<ServiceView>() + R"sql( FROM (
+  SELECT b.*, b.version IS DISTINCT FROM usual.version AS version_drift,
+    b.config_digest IS DISTINCT FROM usual.config_digest AS config_drift
+  FROM {{schema}}.service_heartbeats b JOIN (
+    SELECT service, environment, mode() WITHIN GROUP (ORDER BY version) AS version,
+      mode() WITHIN GROUP (ORDER BY config_digest) AS config_digest
+    FROM {{schema}}.service_heartbeats GROUP BY service, environment
+  ) AS usual ON usual.service = b.service AND usual.environment IS NOT DISTINCT FROM b.environment
+) AS s WHERE )sql");
+  statement.add(filter.projects ? "false" : "true");
+  if (filter.service) statement.add(" AND service = ").bind(*filter.service);
+  if (filter.drifting_only) statement.add(" AND (version_drift OR config_drift)");
+  statement.page_follows().add(" ORDER BY service, instance, id").limit(limit).skip(skip);
+  return std::move(statement).as<ServiceView>("services");
 }
 
-Query<AlertEventRow> alert_events(const std::optional<std::string>& status, const TimeRange& fired, int limit) {
-  Statement statement("SELECT " + select_list<AlertEventRow>() + " FROM {{schema}}.alert_events WHERE fired_at >= ");
-  statement.bind(fired.from).add(" AND fired_at < ").bind(fired.to);
-  if (status) statement.add(" AND status = ").bind(*status);
-  statement.add(" ORDER BY fired_at DESC, id").limit(limit);
+Query<AlertEventRow> alert_events(const AlertFilter& filter, int limit, const std::optional<AlertCursor>& after,
+                                  int skip) {
+  Statement statement("SELECT " + select_list<AlertEventRow>() + " FROM {{schema}}.alert_events a WHERE fired_at >= ");
+  statement.bind(filter.fired.from).add(" AND fired_at < ").bind(filter.fired.to);
+  if (filter.status) statement.add(" AND status = ").bind(*filter.status);
+  if (filter.severity) statement.add(" AND severity = ").bind(*filter.severity);
+  if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
+  if (filter.run_id) statement.add(" AND run_id = ").bind(*filter.run_id);
+  statement.only_runs_of(filter.projects, "a.run_id").page_follows();
+  if (after) {
+    statement.add(" AND fired_at <= ").bind(after->fired_at);
+    statement.add(" AND (fired_at < ").bind(after->fired_at).add(" OR id > ").bind(after->id).add(")");
+  }
+  statement.add(" ORDER BY fired_at DESC, id").limit(limit).skip(skip);
   return std::move(statement).as<AlertEventRow>("alert_events");
-}
-
-Query<AlertEventRow> alerts_of_run(const Uuid& run_id) {
-  Statement statement("SELECT " + select_list<AlertEventRow>() + " FROM {{schema}}.alert_events WHERE run_id = ");
-  statement.bind(run_id).add(" ORDER BY fired_at, id").limit(kHistoryRowsMax);
-  return std::move(statement).as<AlertEventRow>("alerts_of_run");
 }
 
 }  // namespace runtail

@@ -57,11 +57,62 @@ struct DeadLetterCount {
 // The most frequent reason first.
 Query<DeadLetterCount> dead_letter_counts(const TimeRange& range);
 
-// By service and instance.
-Query<ServiceHeartbeatRow> heartbeats(int limit);
+// An instance of a service as it last said it is, beside the others of its service and environment.
+struct ServiceView {
+  std::string service;
+  std::optional<std::string> instance, environment, version, git_sha;
+  std::string status;
+  std::optional<TimePoint> started_at;
+  std::optional<double> uptime_seconds;
+  TimePoint last_seen_at{};
+  std::optional<std::string> config_digest;
+  std::optional<std::int64_t> lag_bytes;
+  std::optional<double> lag_seconds;
+  std::optional<std::int64_t> buffer_bytes;
+  Json details;
+  bool version_drift = false, config_drift = false;  // not what most of the others run
 
-// The latest first; of one status (firing, resolved, stale), or of all.
-Query<AlertEventRow> alert_events(const std::optional<std::string>& status, const TimeRange& fired, int limit);
-Query<AlertEventRow> alerts_of_run(const Uuid& run_id);
+  static void columns(auto& row, auto&& visit) {
+    visit("service", row.service);
+    visit("instance", row.instance);
+    visit("environment", row.environment);
+    visit("version", row.version);
+    visit("git_sha", row.git_sha);
+    visit("status", row.status);
+    visit("started_at", row.started_at);
+    visit("uptime_seconds", row.uptime_seconds);
+    visit("last_seen_at", row.last_seen_at);
+    visit("config_digest", row.config_digest);
+    visit("lag_bytes", row.lag_bytes);
+    visit("lag_seconds", row.lag_seconds);
+    visit("buffer_bytes", row.buffer_bytes);
+    visit("details", row.details);
+    visit("version_drift", row.version_drift);
+    visit("config_drift", row.config_drift);
+  }
+};
+struct ServiceFilter {
+  bool drifting_only = false;
+  std::optional<std::string> service = {};
+  Projects projects = {};  // instances belong to no project: whoever is bound to projects sees none
+};
+// By service, instance and id.
+Query<ServiceView> services(const ServiceFilter& filter, int limit, int skip = 0);
+
+struct AlertFilter {
+  TimeRange fired;
+  std::optional<std::string> status;  // firing, resolved, stale
+  std::optional<std::string> severity = {}, job_id = {};
+  std::optional<Uuid> run_id = {};
+  Projects projects = {};
+};
+// The last alert of a page; the next one begins after it.
+struct AlertCursor {
+  TimePoint fired_at;
+  Uuid id;
+};
+// The latest first; those of one moment by id.
+Query<AlertEventRow> alert_events(const AlertFilter& filter, int limit, const std::optional<AlertCursor>& after = {},
+                                  int skip = 0);
 
 }  // namespace runtail

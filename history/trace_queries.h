@@ -13,7 +13,7 @@ namespace runtail {
 
 // In order of start.
 Query<SpanRow> spans_of_trace(const std::string& trace_id, const TimeRange& range, int limit);
-Query<SpanRow> spans_of_run(const Uuid& run_id, const TimeRange& range, int limit);
+Query<SpanRow> spans_of_run(const Uuid& run_id, const TimeRange& range, int limit, int skip = 0);
 // In the order they were said.
 Query<ChatMessageRow> messages_of_session(const std::string& session_id, const TimeRange& range, int limit);
 // The latest first.

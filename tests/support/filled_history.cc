@@ -55,14 +55,14 @@ constexpr const char* kStatements[] = {
 SELECT md5(job_id)::uuid, job_id, 'Job ' || job_id, 'line', TIMESTAMPTZ :now, TIMESTAMPTZ :now
 FROM (SELECT DISTINCT job_id FROM filler) AS f ORDER BY job_id)sql",
     "INSERT INTO run_ids SELECT run_id, scheduled_at, true FROM filler ORDER BY n",
-    R"sql(INSERT INTO job_runs (run_id, scheduled_at, external_run_id, service, environment, correlation_id, trace_id,
+    R"sql(INSERT INTO job_runs (run_id, scheduled_at, external_run_id, service, environment, project_id, correlation_id, trace_id,
   dataset, dialect, job_type, job_id, job_id_rank, status, end_reason, verdict_source, finished_at, duration_ms,
   agent_id, ts_source, ruleset, records_extracted_total, records_loaded_total, state_attempt, state_rank, state_at,
   state_event, error_category, error_code, error_message, error_attempt, error_rank, error_at, error_event,
   records_loaded_sum, queued_at, started_at, first_event_at, last_event_at, attempt_count, max_attempts,
   retries_exhausted, dq_status, parent_run_id)
 SELECT run_id, scheduled_at, 'scheduled__' || to_char(scheduled_at, 'YYYY-MM-DD"T"HH24:MI:SS') || '_' || n,
-  'etl', environment, 'flow-' || n / 4, md5('trace' || n), 'warehouse.' || job_id, 'native', 'batch', job_id, 1, status,
+  'etl', environment, 'sponsor_' || substr('aaabbc', 1 + (h / 3 % 6)::int, 1), 'flow-' || n / 4, md5('trace' || n), 'warehouse.' || job_id, 'native', 'batch', job_id, 1, status,
   CASE WHEN open THEN NULL WHEN status = 'failed' THEN 'exit_code' ELSE 'completed' END,
   'log', CASE WHEN NOT open THEN finished_at END,
   CASE WHEN NOT open AND n % 10 > 0 THEN seconds * 1000 END,

@@ -19,7 +19,8 @@ struct HistorySize {
 // Into a migrated schema `observability` with partitions as of today and no rows; ends with VACUUM ANALYZE.
 // Of the runs 94 % succeed, 4 % fail, 10 % of them after a second attempt; the last few are queued or running and as
 // many are stalled; every two have the same scheduled_at. Half of the runs belong to a quarter of 200 jobs. 90 % of the
-// runs are of prod, 0.1 % of dev. 1 % of the lines are errors. Throws std::runtime_error.
+// runs are of prod, 0.1 % of dev. Half of them are of the project sponsor_a, a third of sponsor_b, the rest of
+// sponsor_c. 1 % of the lines are errors. Throws std::runtime_error.
 void fill_history(const std::string& conninfo, const HistorySize& size, TimePoint now);
 
 }  // namespace runtail::test

@@ -75,6 +75,8 @@ std::vector<HistorySample> history_samples(PgConnection& connection, TimePoint n
   const TimePoint end = now + std::chrono::hours(1);
   const TimeRange quarter{now - days(90), end}, lines{now - days(29), end}, day{now - days(1), end};
   const TimeRange of_run{scheduled_at, finished_at + std::chrono::minutes(1)};
+  const TimeRange eight_weeks{now - days(56), end};
+  const Projects one = std::vector<std::string>{"sponsor_a"}, two = std::vector<std::string>{"sponsor_a", "sponsor_b"};
   const RunCursor run_cursor{now - days(45), run_id};
   const ResultCursor result_cursor{now - days(45), run_id};
 
@@ -90,13 +92,25 @@ std::vector<HistorySample> history_samples(PgConnection& connection, TimePoint n
   add("of dev (0.1 %)", runs({quarter, {}, {}, "dev"}, kPage));
   add("of dev, failed", runs({quarter, {}, "failed", "dev"}, kPage));
   add("of an unknown environment", runs({quarter, {}, {}, "nowhere"}, kPage));
-  add("all categories", failed_runs({}, quarter, kPage));
-  add("one category", failed_runs("DB", quarter, kPage));
-  add("one category, a page from the middle", failed_runs("DB", quarter, kPage, run_cursor));
+  add("all categories", failed_runs({quarter, {}, {}, {}}, kPage));
+  add("one category", failed_runs({quarter, "DB", {}, {}}, kPage));
+  add("one category, a page from the middle", failed_runs({quarter, "DB", {}, {}}, kPage, run_cursor));
   add("", stalled_runs(kPage));
   add("", runs_of_correlation(run.text(2), kPage));
-  add("50 jobs", jobs(now, kPage));
-  add("all 200 jobs", jobs(now, 500));
+  add("50 jobs", jobs({}, now, kPage));
+  add("by name and last status", jobs({"JOB_", "success", {}}, now, kPage));
+  add("of two projects", jobs({{}, {}, two}, now, kPage));
+  add("", job_count({{}, {}, two}, now));
+  add("of a job, 8 weeks", weekly_summaries({eight_weeks, job, {}}, kPage));
+  add("of a job and a project, 8 weeks", weekly_summaries({eight_weeks, job, {}, one}, kPage));
+  add("all", count_of(runs({day, {}, {}, {}}, kPage)));
+  add("of a project", runs({quarter, {}, {}, {}, {}, one}, kPage));
+  add("of a project, a page from the middle", runs({quarter, {}, {}, {}, {}, one}, kPage, run_cursor));
+  add("of a category", runs({quarter, {}, {}, {}, "API", {}}, kPage));
+  add("of a project", failed_runs({quarter, "DB", {}, {}, one}, kPage));
+  add("of a project", run_with_id(run_id, one));
+  add("", run_place(run_id, one));
+  add("all 200 jobs", jobs({}, now, 500));
   add("", run_with_id(run_id));
   add("", attempts_of_run(run_id));
   add("", tasks_of_run(run_id));
@@ -108,6 +122,7 @@ std::vector<HistorySample> history_samples(PgConnection& connection, TimePoint n
   add("of a run", log_lines(RunLines{run_id}, of_run, kLinePage));
   add("of a run, time not known", log_lines(RunLines{run_id}, lines, kLinePage));
   add("of a run, second page", log_lines(RunLines{run_id}, of_run, kLinePage, LineCursor{finished_at, run_id}));
+  add("of a run and a project", log_lines(RunLines{run_id}, of_run, kLinePage, {}, 0, one));
   add("of a task", log_lines(TaskLines{task_run_id}, of_run, kLinePage));
   add("of a task, time not known", log_lines(TaskLines{task_run_id}, lines, kLinePage));
   add("of a correlation id", log_lines(CorrelationLines{run.text(2)}, lines, kLinePage));
@@ -116,24 +131,26 @@ std::vector<HistorySample> history_samples(PgConnection& connection, TimePoint n
   add("of 29 days", error_lines(lines, kLinePage));
   add("a page from the middle", error_lines(lines, kLinePage, LineCursor{now - days(14), run_id}));
 
-  add("", results_of_run(run_id, kPage));
-  add("90 days", results_of_check(check_id, quarter, kPage));
-  add("a page from the middle", results_of_check(check_id, quarter, kPage, result_cursor));
-  add("90 days", results_of_job(job, quarter, kPage));
-  add("a page from the middle", results_of_job(job, quarter, kPage, result_cursor));
-  add("of a job", findings(job, quarter, kPage));
-  add("of all jobs", findings({}, quarter, kPage));
-  add("of all jobs, a page from the middle", findings({}, quarter, kPage, result_cursor));
-  add("all", dataset_freshness({}, 500));
-  add("of prod", dataset_freshness("prod", 500));
+  add("", check_results({quarter, {}, run_id}, kPage));
+  add("90 days", check_results({quarter, {}, {}, check_id}, kPage));
+  add("a page from the middle", check_results({quarter, {}, {}, check_id}, kPage, result_cursor));
+  add("90 days", check_results({quarter, job}, kPage));
+  add("a page from the middle", check_results({quarter, job}, kPage, result_cursor));
+  add("of a job", check_results({quarter, job, {}, {}, {}, {}, "finding"}, kPage));
+  add("of all jobs", check_results({quarter, {}, {}, {}, {}, {}, "finding"}, kPage));
+  add("of all jobs, a page from the middle",
+      check_results({quarter, {}, {}, {}, {}, {}, "fail", one}, kPage, result_cursor));
+  add("all", dataset_freshness({{}}, 500));
+  add("of prod", dataset_freshness({"prod", {}, one}, 500));
 
   add("", dead_letters("bad_value", quarter, kPage));
   add("a page from the middle", dead_letters("bad_value", quarter, kPage, DeadLetterCursor{now - days(45), run_id}));
   add("", dead_letter_counts(quarter));
-  add("", heartbeats(kPage));
-  add("all", alert_events({}, quarter, kPage));
-  add("firing", alert_events("firing", quarter, kPage));
-  add("", alerts_of_run(failed_run));
+  add("", services({}, kPage));
+  add("drifting", services({true, "runtail"}, kPage));
+  add("all", alert_events({quarter, {}}, kPage));
+  add("firing", alert_events({quarter, "firing"}, kPage));
+  add("", alert_events({quarter, {}, {}, {}, failed_run, one}, kPage));
 
   add("", spans_of_trace(run.text(3), lines, kLinePage));
   add("", spans_of_run(run_id, lines, kLinePage));

@@ -40,7 +40,7 @@ TEST_F(HistoryTest, AQuestionThatTakesTooLongEndsAndTheNextIsAnswered) {
 
 TEST_F(HistoryTest, ALostConnectionIsAnErrorAndNotNothing) {
   connection_.close();
-  const auto rows = history_.read(jobs(now(), 10));
+  const auto rows = history_.read(jobs({}, now(), 10));
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(history_.run(Uuid{}).error().code, ErrorCode::kUnavailable);
@@ -82,7 +82,7 @@ TEST(HistoryOfAnotherSchema, IsReadByItsName) {
   request.without = {"traces"};
   ASSERT_TRUE(migrate_up(connection, schema, request));
   History history(connection, schema);
-  const auto rows = history.read(jobs(SystemClock().now(), 10));
+  const auto rows = history.read(jobs({}, SystemClock().now(), 10));
   ASSERT_TRUE(rows) << rows.error().message;
   EXPECT_THAT(*rows, IsEmpty());
 }

@@ -68,28 +68,34 @@ TEST_F(HistoryTest, CheckResultsAreOfARunACheckAJobOrFindings) {
     EXPECT_EQ(ids(rows, &DqCheckResultRow::id), expected) << where;
   };
   // Both results of a run are of one moment.
-  same([&](int limit, auto after) { return results_of_run(run_id, limit, after); },
+  ResultFilter of_run{all(), {}}, of_check{all(), {}}, of_job{all(), "job_000"}, findings_of_job{all(), "job_000"};
+  of_run.run_id = run_id;
+  of_check.check_id = check_id;
+  findings_of_job.status = "finding";
+  same([&](int limit, auto after) { return check_results(of_run, limit, after); },
        "run_id = '" + to_string(run_id) + "'");
-  EXPECT_THAT(read(results_of_run(run_id, 1, result_cursor(read(results_of_run(run_id, 1)).front()))), SizeIs(1));
-  same([&](int limit, auto after) { return results_of_check(check_id, all(), limit, after); },
+  EXPECT_THAT(read(check_results(of_run, 1, result_cursor(read(check_results(of_run, 1)).front()))), SizeIs(1));
+  same([&](int limit, auto after) { return check_results(of_check, limit, after); },
        "check_id = '" + to_string(check_id) + "'");
-  same([&](int limit, auto after) { return results_of_job("job_000", all(), limit, after); }, "job_id = 'job_000'");
-  same([&](int limit, auto after) { return findings("job_000", all(), limit, after); },
+  same([&](int limit, auto after) { return check_results(of_job, limit, after); }, "job_id = 'job_000'");
+  same([&](int limit, auto after) { return check_results(findings_of_job, limit, after); },
        "job_id = 'job_000' AND status IN ('warn', 'fail')");
   const TimeRange month{now() - std::chrono::days(40), now() - std::chrono::days(10)};
-  same([&](int limit, auto after) { return findings({}, month, limit, after); },
+  ResultFilter findings_of_month{month, {}};
+  findings_of_month.status = "finding";
+  same([&](int limit, auto after) { return check_results(findings_of_month, limit, after); },
        "status IN ('warn', 'fail') AND created_at >= '" + to_rfc3339(month.from) + "' AND created_at < '" +
            to_rfc3339(month.to) + "'");
 }
 
 TEST_F(HistoryTest, TheStalestDatasetComesFirst) {
-  const auto all_of_them = read(dataset_freshness({}, 1000));
+  const auto all_of_them = read(dataset_freshness({{}}, 1000));
   EXPECT_EQ(std::to_string(all_of_them.size()), value("SELECT count(*) FROM dataset_status"));
   for (std::size_t at = 1; at < all_of_them.size(); ++at) {
     EXPECT_LE(all_of_them[at - 1].last_successful_update, all_of_them[at].last_successful_update);
     EXPECT_TRUE(all_of_them[at].freshness_minutes);
   }
-  EXPECT_EQ(std::to_string(read(dataset_freshness("staging", 1000)).size()),
+  EXPECT_EQ(std::to_string(read(dataset_freshness({"staging"}, 1000)).size()),
             value("SELECT count(*) FROM dataset_status WHERE environment = 'staging'"));
 }
 
@@ -112,18 +118,20 @@ TEST_F(HistoryTest, DeadLettersAreListedAndCountedByReason) {
 }
 
 TEST_F(HistoryTest, AlertsAreOfAStatusOrOfARun) {
-  const auto firing = read(alert_events("firing", all(), 1000));
+  const auto firing = read(alert_events({all(), "firing"}, 1000));
   EXPECT_EQ(ids(firing, &AlertEventRow::id),
             column("SELECT id FROM alert_events WHERE status = 'firing' ORDER BY fired_at DESC, id"));
-  const auto everything = read(alert_events({}, all(), 1000));
+  const auto everything = read(alert_events({all(), {}}, 1000));
   EXPECT_EQ(ids(everything, &AlertEventRow::id), column("SELECT id FROM alert_events ORDER BY fired_at DESC, id"));
   ASSERT_THAT(everything, Not(IsEmpty()));
-  EXPECT_EQ(ids(read(alerts_of_run(everything.front().run_id.value())), &AlertEventRow::id),
+  AlertFilter of_run{all(), {}};
+  of_run.run_id = everything.front().run_id;
+  EXPECT_EQ(ids(read(alert_events(of_run, 1000)), &AlertEventRow::id),
             std::vector<std::string>{to_string(everything.front().id)});
 }
 
 TEST_F(HistoryTest, EveryInstanceShowsItsHeartbeat) {
-  const auto beats = read(heartbeats(1000));
+  const auto beats = read(services({}, 1000));
   EXPECT_THAT(beats, SizeIs(40));
   EXPECT_EQ(beats.front().instance, "worker-0");
 }

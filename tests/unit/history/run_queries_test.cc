@@ -64,7 +64,11 @@ TEST_F(HistoryTest, FailedRunsAreListedByTheirEndAllOrOfACategory) {
   for (const std::optional<std::string>& category :
        {std::optional<std::string>(), std::optional<std::string>("Data")}) {
     const auto rows = by_page<RunCursor>(
-        11, [&](int limit, auto after) { return failed_runs(category, all(), limit, after); }, by_end);
+        11,
+        [&](int limit, auto after) {
+          return failed_runs({all(), category, {}, {}}, limit, after);
+        },
+        by_end);
     const auto expected =
         column("SELECT run_id FROM runs WHERE status = 'failed' " +
                std::string(category ? "AND error_category = 'Data' " : "") + "ORDER BY end_at DESC, run_id");
@@ -86,11 +90,11 @@ TEST(SkewedHistoryTest, ARunThatEndedBeforeItStartedHasNoDuration) {
       connection.exec("UPDATE observability.job_runs SET duration_ms = NULL, "
                       "started_at = finished_at + interval '7 seconds'"));
   History history(connection, "observability");
-  const auto failed = history.read(failed_runs({}, {now - std::chrono::days(6), now}, 100, {}));
+  const auto failed = history.read(failed_runs({{now - std::chrono::days(6), now}, {}, {}, {}}, 100, {}));
   ASSERT_TRUE(failed);
   EXPECT_THAT(*failed, Not(IsEmpty()));
   for (const RunSummary& run : *failed) EXPECT_EQ(run.duration_ms, std::nullopt);
-  const auto known = history.read(jobs(now, 100, ""));
+  const auto known = history.read(jobs({}, now, 100));
   ASSERT_TRUE(known);
   for (const JobSummary& job : *known) EXPECT_EQ(job.avg_duration_ms_7d, std::nullopt);
 }
@@ -140,7 +144,7 @@ TEST_F(HistoryTest, ARunThatIsNotThereIsNoError) {
 TEST_F(HistoryTest, JobsShowTheirLatestRunAndTheirWeek) {
   std::vector<JobSummary> found;
   for (std::string after;;) {
-    const auto page = read(jobs(now(), 30, after));
+    const auto page = read(jobs({}, now(), 30, after));
     if (page.empty()) break;
     found.insert(found.end(), page.begin(), page.end());
     after = page.back().job_id;
