@@ -1,0 +1,203 @@
+#include "server/store_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "history/postgres_store.h"
+
+namespace runtail {
+namespace {
+
+// Beyond it a request is refused: it would wait longer than anybody does.
+constexpr std::size_t kWaitersMax = 1024;
+constexpr std::chrono::seconds kWaitMax{10}, kAskEvery{1};
+constexpr std::chrono::milliseconds kRetryFirst{200}, kRetryLast{2000};
+// The server keeps statement_timeout unless it is frozen.
+constexpr std::chrono::seconds kAnswerSlack{2};
+
+}  // namespace
+
+struct StorePool::Link {
+  std::optional<PgConnection> connection;
+  std::optional<PostgresStore> store;
+  bool prepare = true;  // until a pooler is seen
+
+  bool is_alive() const { return connection && connection->is_alive(); }
+};
+
+StorePool::StorePool(PostgresConfig postgres, std::uint32_t connections_max,
+                     std::chrono::milliseconds statement_timeout, Note note)
+    : postgres_(std::move(postgres)),
+      connections_max_(std::max<std::uint32_t>(connections_max, 1)),
+      statement_timeout_(statement_timeout),
+      note_(std::move(note)) {}
+
+StorePool::~StorePool() { stop(); }
+
+void StorePool::start() {
+  for (std::size_t number = 0; number < connections_max_; ++number) {
+    threads_.emplace_back([this, number] { work(number); });
+  }
+}
+
+void StorePool::stop() {
+  std::vector<Waiting> left;
+  {
+    const std::lock_guard lock(mutex_);
+    has_stopped_ = true;
+    left = take_all();
+  }
+  has_work_.notify_all();
+  for (Waiting& waiting : left) waiting.task.refuse({ErrorCode::kUnavailable, "the server ends"});
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+StorePool::Taken StorePool::submit(const std::string& who, StoreTask task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!fault_.empty() || has_stopped_) return Taken::kAway;
+    if (waiters_ >= kWaitersMax) return Taken::kFull;
+    auto& queue = queues_[who];
+    if (queue.empty()) turns_.push_back(who);
+    queue.push_back({std::move(task), Clock::now()});
+    ++waiters_;
+  }
+  has_work_.notify_one();
+  return Taken::kYes;
+}
+
+StorePoolState StorePool::state() const {
+  const std::lock_guard lock(mutex_);
+  return {in_use_, size_, waiters_, wait_seconds_, fault_};
+}
+
+std::optional<StorePool::Waiting> StorePool::take() {
+  if (turns_.empty()) return std::nullopt;
+  const std::string who = std::move(turns_.front());
+  turns_.pop_front();
+  const auto queue = queues_.find(who);
+  Waiting waiting = std::move(queue->second.front());
+  queue->second.pop_front();
+  if (queue->second.empty()) {
+    queues_.erase(queue);
+  } else {
+    turns_.push_back(who);
+  }
+  --waiters_;
+  wait_seconds_ = std::chrono::duration<double>(Clock::now() - waiting.since).count();
+  return waiting;
+}
+
+std::vector<StorePool::Waiting> StorePool::take_all() {
+  std::vector<Waiting> all;
+  while (auto waiting = take()) all.push_back(std::move(*waiting));
+  return all;
+}
+
+void StorePool::set_away(const Error& error) {
+  std::vector<Waiting> left;
+  bool is_news = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_news = fault_.empty();
+    fault_ = error.message;
+    left = take_all();
+  }
+  if (is_news) note_("the database is away: " + error.message);
+  for (Waiting& waiting : left) waiting.task.refuse(error);
+}
+
+void StorePool::set_back() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (fault_.empty()) return;
+    fault_.clear();
+  }
+  note_("the database is back");
+}
+
+Result<void> StorePool::connect(Link& link) {
+  const auto count = [this](int change) {
+    const std::lock_guard lock(mutex_);
+    size_ = static_cast<std::size_t>(static_cast<int>(size_) + change);
+  };
+  if (link.connection) count(-1);
+  link.store.reset();
+  link.connection.reset();
+  PgOptions options;
+  options.connect_timeout = postgres_.connect_timeout;
+  options.answer_timeout = statement_timeout_ + kAnswerSlack;
+  options.password_file = postgres_.password_file;
+  options.prepare = link.prepare;
+  auto connection = PgConnection::connect(postgres_.url, options);
+  if (!connection) return to_error(connection.error(), "connect to PostgreSQL");
+  link.connection = std::move(*connection);
+  link.store.emplace(*link.connection, postgres_.schema, statement_timeout_);
+  count(1);
+  return {};
+}
+
+void StorePool::run(Link& link, Waiting waiting) {
+  if (Clock::now() - waiting.since > kWaitMax) {
+    return waiting.task.refuse({ErrorCode::kUnavailable, "waited too long for a connection"});
+  }
+  // A connection that stood idle may have been lost without a word: one that fails is tried anew, once.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!link.is_alive()) {
+      if (const auto connected = connect(link); !connected) {
+        set_away(connected.error());
+        return waiting.task.refuse(connected.error());
+      }
+    }
+    waiting.task.ask(*link.store);
+    if (link.is_alive()) return waiting.task.done();
+  }
+  const Error lost{ErrorCode::kUnavailable, "the connection was lost twice"};
+  set_away(lost);
+  waiting.task.refuse(lost);
+}
+
+// Looks whether the database answers: of the first thread, when it has nothing else to do.
+void StorePool::watch(Link& link) {
+  if (link.is_alive() && link.connection->exec("SELECT 1")) return set_back();
+  if (const auto connected = connect(link); !connected) return set_away(connected.error());
+  set_back();
+}
+
+void StorePool::work(std::size_t number) {
+  Link link;
+  const bool is_first = number == 0;
+  std::chrono::milliseconds retry = kRetryFirst;
+  if (is_first) watch(link);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto has_turn = [this] { return has_stopped_ || !turns_.empty(); };
+    if (!fault_.empty() && is_first) {
+      has_work_.wait_for(lock, retry, [this] { return has_stopped_; });
+      retry = std::min(retry * 2, kRetryLast);
+    } else {
+      retry = kRetryFirst;
+      const auto patience = is_first ? std::chrono::milliseconds(kAskEvery) : postgres_.idle_timeout;
+      has_work_.wait_for(lock, patience, has_turn);
+    }
+    if (has_stopped_) break;
+    if (auto waiting = take()) {
+      ++in_use_;
+      lock.unlock();
+      run(link, std::move(*waiting));
+      lock.lock();
+      --in_use_;
+    } else if (is_first) {
+      lock.unlock();
+      watch(link);
+      lock.lock();
+    } else if (link.connection) {
+      link.store.reset();
+      link.connection.reset();
+      --size_;
+    }
+  }
+}
+
+}  // namespace runtail
