@@ -154,6 +154,8 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
     "1: the configuration in force is the one read last")                                                              \
   X(kConfigReloadTime, "runtail_config_last_reload_success_timestamp_seconds", kGauge, "",                             \
     "When the configuration in force was read")                                                                        \
+  X(kAccessLogLostTotal, "runtail_access_log_lost_total", kCounter, "",                                                \
+    "Answers of the history API that left no row in access_log")                                                       \
   X(kOwnCpuTotal, "process_cpu_seconds_total", kCounter, "", "CPU time of this process, user and system")              \
   X(kOwnMemory, "process_resident_memory_bytes", kGauge, "", "Resident memory of this process")                        \
   X(kOwnFds, "process_open_fds", kGauge, "", "Open descriptors of this process")                                       \

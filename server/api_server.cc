@@ -435,7 +435,13 @@ Result<void> ApiServer::start() {
     return opened.error();
   }
   error_code error;
-  port_ = state_->acceptor.local_endpoint(error).port();
+  const auto local = state_->acceptor.local_endpoint(error);
+  if (!state_->verifier && !local.address().is_loopback()) {
+    return Error{
+        ErrorCode::kInvalidInput,
+        "api.anonymous lets everybody read, so api.listen must be a loopback address, not " + state_->config.listen};
+  }
+  port_ = local.port();
   asio::co_spawn(state_->context, state_->accept_all(), asio::detached);
   state_->thread = std::thread([state = state_.get()] { state->context.run(); });
   return {};

@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   add_check_verb(app, exit_code);
   add_redact_verb(app, exit_code);
   add_replay_verb(app, exit_code);
+  add_server_verb(app, exit_code);
   add_explain_verb(app, exit_code);
   add_runs_verb(app, exit_code);
   add_status_verb(app, exit_code);
