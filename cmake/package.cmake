@@ -19,7 +19,7 @@ install(FILES packaging/deb/runtail.lintian DESTINATION ${CMAKE_INSTALL_DATADIR}
 install(FILES packaging/deb/runtail.yaml DESTINATION /etc/runtail)
 install(FILES packaging/deb/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runtail)
 install(FILES config/runtail.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runtail/examples)
-install(DIRECTORY packaging/prometheus packaging/alertmanager DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runtail/examples)
+install(DIRECTORY packaging/prometheus packaging/alertmanager packaging/grafana DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runtail/examples)
 
 # Completion and manual pages come out of the binary itself, so they cannot be behind it.
 install(CODE "
