@@ -32,7 +32,7 @@ struct DialectSpec {
   std::vector<std::string> ts, level, event;  // members that hold time, level, kind; the first present wins
   std::map<std::string, EventKind> events;    // words of `event`; keys folded by fold_word()
   std::map<std::string, EventKind>
-      phase_events;                            // `phase` words that mean the run's lifecycle where no event is stated
+      phase_events;  // `phase` words that mean the run's lifecycle where no event is stated
   std::map<std::string, StatusWord, std::less<>> statuses;  // keys folded
   std::map<std::string, Level, std::less<>> levels;         // keys folded
   // Of a tool's own format. Its lines are read by this; of the above it has the words of statuses and levels only, and

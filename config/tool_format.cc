@@ -92,7 +92,9 @@ void ToolFormatReader::read(const std::string& part, const YAML::Node& value, To
   } else if (part == "broken") {
     into.broken = texts(value, part);
     for (const std::string& mark : into.broken) {
-      if (!mark.starts_with('"')) complain_(value, part, "\"" + mark + "\" must begin with a quote, as members do");
+      if (!mark.starts_with('"') || mark.size() < 3 || mark[1] == ' ' || mark[1] == '\\' || mark[1] == '\t') {
+        complain_(value, part, "\"" + mark + "\" must begin with a quote and a member's name, as in \"record\":{");
+      }
     }
   } else if (part == "inner") {
     into.inner = texts(value, part);

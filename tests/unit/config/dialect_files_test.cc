@@ -129,6 +129,9 @@ TEST_F(DialectFiles, WhatWouldNeverWorkIsRefused) {
   EXPECT_THAT(with("rules: [{each: 'a[0].b', fields: {msg: ['@.a']}}]"), ElementsAre(HasSubstr("[] behind each")));
   EXPECT_THAT(with("rules: [{event: run.finished, fields: {records_loaded: [{sum: 'a.'}]}}]"),
               ElementsAre(HasSubstr("write members with dots")));
+  EXPECT_THAT(with("broken: ['\"']"), ElementsAre(HasSubstr("must begin with a quote and a member's name")));
+  EXPECT_THAT(with("broken: ['\" sql\"']"), ElementsAre(HasSubstr("must begin with a quote and a member's name")));
+  EXPECT_THAT(with("broken: ['\"sql\":']"), IsEmpty());
   EXPECT_THAT(with("contract: ."), IsEmpty());
   EXPECT_THAT(with("contract: .\nrules: [{when: {a: present}}]"), ElementsAre(HasSubstr("has none")));
   EXPECT_THAT(with("rules: [&r {when: {a: present}, also: [*r]}]"), ElementsAre(HasSubstr("is a part of itself")));

@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "core/embedded.h"
 #include "parsers/dialect_examples.h"
 #include "parsers/parser.h"
+#include "tests/support/scale.h"
 
 namespace runtail {
 namespace {
@@ -55,6 +59,50 @@ TEST(OwnDialects, LinesTakenFromBuiltInDialectsAreToldOf) {
   later.replace(later.find("{type: present}"), 15, "{type: [END]}");
   const std::vector<DialectSpec> narrow = with(built_in_dialects(), later);
   EXPECT_THAT(taken_examples(narrow, {narrow.back()}), IsEmpty());
+}
+
+// Files of users are checked when they are loaded: what is accepted can be compiled, and reads whatever line.
+TEST(OwnDialects, WhateverIsAcceptedCanBeCompiledAndReadsEveryLine) {
+  const std::uint64_t seed = test::seed();
+  std::mt19937_64 random(seed);
+  const auto below = [&](std::size_t bound) { return static_cast<std::size_t>(random() % bound); };
+  const std::vector<DialectSpec> built_in = built_in_dialects();
+  std::vector<std::string> lines;
+  for (const DialectSpec& dialect : built_in) {
+    for (const DialectExample& example : dialect.examples) lines.push_back(example.line);
+  }
+  const auto files = embedded::runtail_dialects();
+  static const std::string kPieces[] = {"[]",    "[0]", "@.", "@^.", "@", "each: a[].b", "''",
+                                        "{",     "}",   "[",  "]",   ".", "sum: ",       "as: seconds",
+                                        "also:", "- ",  "  ", "\n",  "'", "absent",      "{key}"};
+  std::size_t accepted = 0;
+  const int tries = test::by_scale(300, 20'000);
+  for (int i = 0; i < tries; ++i) {
+    std::string yaml(files[below(files.size())].text);
+    for (std::size_t edits = 1 + below(3); edits > 0; --edits) {
+      const std::size_t at = below(yaml.size()), length = std::min(below(12), yaml.size() - at);
+      switch (below(3)) {
+        case 0:
+          yaml.insert(at, kPieces[below(std::size(kPieces))]);
+          break;
+        case 1:
+          yaml.erase(at, length);
+          break;
+        default:  // from elsewhere in the file
+          yaml.replace(at, length, yaml.substr(below(yaml.size()), below(20)));
+      }
+    }
+    ReadDialect read = read_dialect(yaml, "mutated.yaml", DialectOrigin::kOwn);
+    if (!read.problems.empty()) continue;
+    ++accepted;
+    std::vector<DialectSpec> dialects = {built_in.front(), std::move(read.spec)};
+    Parser parser(std::move(dialects));
+    for (const std::string& line : lines) {
+      parser.parse(line);
+      for (int events = 0; parser.next(); ++events) ASSERT_LT(events, 5000) << "seed " << seed << "\n" << yaml;
+    }
+  }
+  EXPECT_GT(accepted, static_cast<std::size_t>(tries) / 10) << "seed " << seed;
 }
 
 class PinnedDialect : public testing::Test {
