@@ -349,11 +349,14 @@ class Loader {
       complain(problem.place.empty() && given != places_.end() ? given->second : problem.place, problem.key,
                problem.message);
     }
-    if (!problems.empty()) return;  // a name that is not known may be one of theirs
+    const auto is_pinned = [](const SourceConfig& source) { return !source.dialect.empty(); };
+    const std::vector<SourceConfig>& sources = loaded_.config.sources;
+    // A name that is not known may be one of a file that cannot be read. The built-in files are read only if asked for.
+    if (!problems.empty() || std::none_of(sources.begin(), sources.end(), is_pinned)) return;
     std::vector<std::string> names;
     for (const DialectSpec& dialect : dialects_of(loaded_.config.dialects)) names.push_back(dialect.name);
-    for (std::size_t i = 0; i < loaded_.config.sources.size(); ++i) {
-      const std::string &name = loaded_.config.sources[i].dialect, key = "sources[" + std::to_string(i) + "].dialect";
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const std::string &name = sources[i].dialect, key = "sources[" + std::to_string(i) + "].dialect";
       if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) continue;
       complain(places_[key], key,
                "no dialect \"" + name + '"' + did_you_mean(name, names) + "; `runtail check` lists them");

@@ -76,7 +76,7 @@ TEST(OwnDialects, WhateverIsAcceptedCanBeCompiledAndReadsEveryLine) {
                                         "{",     "}",   "[",  "]",   ".", "sum: ",       "as: seconds",
                                         "also:", "- ",  "  ", "\n",  "'", "absent",      "{key}"};
   std::size_t accepted = 0;
-  const int tries = test::by_scale(300, 20'000);
+  const int tries = test::by_scale(300, 5'000);
   for (int i = 0; i < tries; ++i) {
     std::string yaml(files[below(files.size())].text);
     for (std::size_t edits = 1 + below(3); edits > 0; --edits) {
