@@ -56,6 +56,11 @@ BytesRead FileBytes::read_at(char* into, std::size_t size, std::uint64_t offset)
   return read;
 }
 
+void FileBytes::read_as_export() {
+  packed_.reset();
+  packing_ = as_export(packing_);
+}
+
 std::uint64_t FileBytes::length() const {
   if (is_packed()) return packed_ ? packed_->unpacked() : 0;
   const auto known = facts();

@@ -44,6 +44,8 @@ class FileBytes {
 
   FileBytes(OpenedFile file, Packing packing);
 
+  // It holds an export of the journal: from the next read on it is read as lines.
+  void read_as_export();
   bool is_packed() const { return packing_ != Packing::kNone; }
   // As the file system has it now; nothing if it does not say.
   std::optional<Facts> facts() const;

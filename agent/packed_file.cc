@@ -11,6 +11,8 @@
 #include <new>
 #include <utility>
 
+#include "agent/journal_export.h"
+
 namespace runtail {
 namespace {
 
@@ -152,12 +154,89 @@ class ZstdUnpacker final : public Unpacker {
   bool held_back_ = false;  // there was not room for all of a block
 };
 
+// Of what `inner` unpacks, or of plain bytes.
+class ExportUnpacker final : public Unpacker {
+ public:
+  explicit ExportUnpacker(std::unique_ptr<Unpacker> inner)
+      : inner_(std::move(inner)), room_(inner_ ? kStepBytes : 0, '\0') {}
+
+  Piece unpack(std::string_view in, char* into, std::size_t room) override {
+    Piece piece;
+    if (given_ == lines_.size()) {
+      lines_.clear();
+      given_ = 0;
+      std::string_view bytes = in;
+      piece.used = in.size();
+      if (inner_) {
+        piece = inner_->unpack(in, room_.data(), room_.size());
+        bytes = {room_.data(), piece.made};
+        // What it holds back it is asked for again, if it is the last.
+        while (!piece.fault && piece.made == room_.size()) {
+          piece.fault = export_.add(bytes, lines_);
+          if (piece.fault) break;
+          const Piece more = inner_->unpack({}, room_.data(), room_.size());
+          piece.made = more.made;
+          piece.fault = more.fault;
+          bytes = {room_.data(), more.made};
+        }
+      }
+      if (const char* fault = piece.fault ? nullptr : export_.add(bytes, lines_)) piece.fault = fault;
+    }
+    // First what is whole, then why nothing follows.
+    piece.made = std::min(room, lines_.size() - given_);
+    std::memcpy(into, lines_.data() + given_, piece.made);
+    given_ += piece.made;
+    if (piece.fault) fault_ = std::exchange(piece.fault, nullptr);
+    if (given_ == lines_.size()) piece.fault = fault_;
+    return piece;
+  }
+  bool at_end() const override { return export_.at_end() && (!inner_ || inner_->at_end()); }
+  void begin_anew() override {
+    if (inner_) inner_->begin_anew();
+    export_ = {};
+    lines_.clear();
+    given_ = 0;
+    fault_ = nullptr;
+  }
+
+ private:
+  const std::unique_ptr<Unpacker> inner_;
+  std::string room_;
+  JournalExport export_;
+  std::string lines_;      // unpacked
+  std::size_t given_ = 0;  // of them
+  const char* fault_ = nullptr;
+};
+
 std::unique_ptr<Unpacker> unpacker_of(Packing packing) {
-  if (packing == Packing::kZstd) return std::make_unique<ZstdUnpacker>();
+  switch (packing) {
+    case Packing::kZstd:
+      return std::make_unique<ZstdUnpacker>();
+    case Packing::kExport:
+      return std::make_unique<ExportUnpacker>(nullptr);
+    case Packing::kGzipExport:
+      return std::make_unique<ExportUnpacker>(std::make_unique<GzipUnpacker>());
+    case Packing::kZstdExport:
+      return std::make_unique<ExportUnpacker>(std::make_unique<ZstdUnpacker>());
+    case Packing::kNone:
+    case Packing::kGzip:
+      break;
+  }
   return std::make_unique<GzipUnpacker>();
 }
 
+const char* name_of(Packing packing) {
+  if (packing == Packing::kExport) return "journal export";
+  return packing == Packing::kZstd || packing == Packing::kZstdExport ? "zstd" : "gzip";
+}
+
 }  // namespace
+
+Packing as_export(Packing packing) {
+  if (packing == Packing::kNone) return Packing::kExport;
+  if (packing == Packing::kGzip) return Packing::kGzipExport;
+  return packing == Packing::kZstd ? Packing::kZstdExport : packing;
+}
 
 Packing packing_of(std::string_view file_name) {
   if (file_name.ends_with(".gz")) return Packing::kGzip;
@@ -166,7 +245,7 @@ Packing packing_of(std::string_view file_name) {
 }
 
 PackedFile::PackedFile(Packing packing, int fd)
-    : name_(packing == Packing::kZstd ? "zstd" : "gzip"),
+    : name_(name_of(packing)),
       fd_(fd),
       unpacker_(unpacker_of(packing)),
       input_(kInputBytes),

@@ -10,7 +10,10 @@
 
 namespace runtail {
 
-enum class Packing { kNone, kGzip, kZstd };
+// The last three: an export of the journal (journal_export.h), plain or packed; it is read as lines of JSON.
+enum class Packing { kNone, kGzip, kZstd, kExport, kGzipExport, kZstdExport };
+// The same bytes, read as an export.
+Packing as_export(Packing packing);
 
 // By the end of the name: .gz, .zst.
 Packing packing_of(std::string_view file_name);

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "agent/file_names.h"
+#include "agent/journal_export.h"
 #include "agent/line_defaults.h"
 #include "agent/pod_path.h"
 #include "agent/source_framing.h"
@@ -176,7 +177,11 @@ Result<FileBytes> open_input(const ReplayInput& input) {
   char head[4];
   const ssize_t got = pread(fd, head, sizeof head, 0);
   if (got < 0) return Error{ErrorCode::kUnavailable, "read " + input.path + ": " + std::strerror(errno)};
-  return FileBytes(std::move(file), packing_of_bytes({head, static_cast<std::size_t>(got)}));
+  FileBytes bytes(std::move(file), packing_of_bytes({head, static_cast<std::size_t>(got)}));
+  char begins[kJournalExportBegins.size()];
+  const BytesRead read = bytes.read_at(begins, sizeof begins, 0);
+  if (std::string_view(begins, read.size) == kJournalExportBegins) bytes.read_as_export();
+  return bytes;
 }
 
 Result<std::vector<ReplayInput>> find_inputs(const ReplayWish& wish, const Config& config, Parser& parser,
