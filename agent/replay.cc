@@ -103,9 +103,8 @@ class Worker {
       shared_.fault = Error{ErrorCode::kInvalidInput, "nothing is made anew, as not all of the files could be read"};
       return;
     }
-    auto rebuilt = store_->rebuild();
+    const auto rebuilt = store_->rebuild(shared_.rebuild.emplace());
     if (!rebuilt) shared_.fault = rebuilt.error();
-    if (rebuilt) shared_.rebuild = std::move(*rebuilt);
   }
 
   // The longest first: the others may be the beginning of it.

@@ -86,7 +86,7 @@ class AgentStore final : public ReplayStore {
   Result<std::vector<RowDifference>> differences() override {
     return Error{ErrorCode::kInvalidInput, "a verification needs PostgreSQL (postgres.url)"};
   }
-  Result<Rebuild> rebuild() override {
+  Result<void> rebuild(Rebuild&) override {
     return Error{ErrorCode::kInvalidInput, "to make runs anew needs PostgreSQL (postgres.url)"};
   }
 

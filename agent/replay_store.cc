@@ -83,7 +83,7 @@ class PostgresStore final : public ReplayStore {
   }
 
   Result<std::vector<RowDifference>> differences() override { return sink_.compare_rehearsed(wish_.is_full); }
-  Result<Rebuild> rebuild() override { return sink_.rebuild_rehearsed(); }
+  Result<void> rebuild(Rebuild& done) override { return sink_.rebuild_rehearsed(done); }
 
  private:
   static constexpr std::size_t kRunsAsked = 1000;

@@ -49,8 +49,8 @@ class ReplayStore {
   virtual Result<RunChanges> runs() = 0;
   // Of a verification: how what is stored differs from all that was put.
   virtual Result<std::vector<RowDifference>> differences() = 0;
-  // After that: makes runs anew that differ.
-  virtual Result<Rebuild> rebuild() = 0;
+  // After that: makes runs anew that differ. `done`: what became of each, also of those before an error.
+  virtual Result<void> rebuild(Rebuild& done) = 0;
 };
 
 // Told of a wait for the store, once each; true: wait no longer.

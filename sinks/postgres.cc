@@ -249,13 +249,13 @@ Result<std::vector<RowDifference>> PostgresSink::compare_rehearsed(bool all_line
   return std::move(*compared);
 }
 
-Result<Rebuild> PostgresSink::rebuild_rehearsed() {
+Result<void> PostgresSink::rebuild_rehearsed(Rebuild& done) {
   if (const auto failure = connect(*main_)) return Error{ErrorCode::kUnavailable, failure->reason};
-  auto rebuilt = rebuild_from_rehearsal(*main_->connection, config_.schema, deriver_.settings().agent_id);
+  const auto rebuilt = rebuild_from_rehearsal(*main_->connection, config_.schema, deriver_.settings().agent_id, done);
   if (!rebuilt) {
     return Error{ErrorCode::kInvalidInput, "rebuild in PostgreSQL: " + explain(rebuilt.error(), config_.schema)};
   }
-  return std::move(*rebuilt);
+  return {};
 }
 
 void PostgresSink::idle() {

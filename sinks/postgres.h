@@ -41,7 +41,7 @@ class PostgresSink final : public Sink {
   // lost, kUnavailable.
   Result<std::vector<RowDifference>> compare_rehearsed(bool all_lines);
   // Makes runs anew that differ from the rehearsed ones (sinks/postgres_rebuild.h).
-  Result<Rebuild> rebuild_rehearsed();
+  Result<void> rebuild_rehearsed(Rebuild& done);
   // Closes the connections when nothing was delivered for config.idle_timeout.
   void idle() override;
 

@@ -57,8 +57,8 @@ PgOutcome<std::string> columns_of(PgConnection& connection, const std::string& s
 
 }  // namespace
 
-PgOutcome<Rebuild> rebuild_from_rehearsal(PgConnection& connection, const std::string& schema,
-                                          const std::string& agent_id) {
+PgOutcome<void> rebuild_from_rehearsal(PgConnection& connection, const std::string& schema, const std::string& agent_id,
+                                       Rebuild& done) {
   auto uncovered = connection.exec(replaced(kUncovered, schema));
   if (!uncovered) return uncovered.error();
   if (uncovered->integer(0, 0) > 0) {
@@ -98,11 +98,10 @@ UPDATE {{schema}}.run_ids r SET scheduled_at = e.scheduled_at, scheduled_stated 
 )" + copies + "COMMIT",
                                     schema);
 
-  Rebuild out;
   for (int row = 0; row < differing->rows(); ++row) {
     const std::string run(differing->text(row, 0));
     if (differing->boolean(row, 3)) {
-      out.left.push_back(run);
+      done.left.push_back(run);
       continue;
     }
     std::string sql = anew;
@@ -112,14 +111,14 @@ UPDATE {{schema}}.run_ids r SET scheduled_at = e.scheduled_at, scheduled_stated 
         sql.replace(at, what.size(), with);
       }
     }
-    if (auto done = connection.exec(sql); !done) {
-      const PgError error = done.error();
+    if (auto made = connection.exec(sql); !made) {
+      const PgError error = made.error();
       if (connection.is_alive()) (void)connection.exec("ROLLBACK");
       return error;
     }
-    out.runs.push_back({run, std::string(differing->text(row, 1)), std::string(differing->text(row, 2))});
+    done.runs.push_back({run, std::string(differing->text(row, 1)), std::string(differing->text(row, 2))});
   }
-  return out;
+  return {};
 }
 
 }  // namespace runtail

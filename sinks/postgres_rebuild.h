@@ -23,9 +23,10 @@ struct Rebuild {
 };
 
 // Runs, attempts and tasks that differ from the rehearsed ones, one transaction each, recorded in run_state_changes as
-// field `rebuild`. Every range of the rehearsed files has to be covered, or a later replay would apply them once more:
-// SQLSTATE 55000 otherwise. Needs the right to delete from job_runs, run_attempts and task_runs.
-PgOutcome<Rebuild> rebuild_from_rehearsal(PgConnection& connection, const std::string& schema,
-                                          const std::string& agent_id);
+// field `rebuild`. `done` says of each what became of it, also of those before an error. Every range of the rehearsed
+// files has to be covered, or a later replay would apply them once more: SQLSTATE 55000 otherwise. Needs the right to
+// delete from job_runs, run_attempts and task_runs.
+PgOutcome<void> rebuild_from_rehearsal(PgConnection& connection, const std::string& schema, const std::string& agent_id,
+                                       Rebuild& done);
 
 }  // namespace runtail

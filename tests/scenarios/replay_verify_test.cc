@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/replay_scene.h"
 #include "tests/support/scale.h"
 
@@ -138,6 +140,44 @@ TEST_F(ReplayVerify, RebuildMakesTheRunsAnewThatDiffer) {
   rebuilt = scene.replay({"--rebuild", scene.logs});
   EXPECT_EQ(rebuilt.exit_code, 0) << rebuilt.errors << rebuilt.receipt;
   EXPECT_EQ(scene.text(rebuilt, "rebuilt"), "[]");
+}
+
+// Of lines below the level the database has no row, and still what they said of their runs.
+TEST_F(ReplayVerify, RebuildLeavesRunsOfWhichTheFilesAreOnlyTheBeginning) {
+  ASSERT_EQ(scene.replay({"--level", "FATAL", scene.logs}).exit_code, 0);
+  const auto before = table_digests(scene.sql);
+  const std::string whole = read_file(scene.logs / "etl.log");
+  write_file(scene.logs / "etl.log", whole.substr(0, whole.find('\n', whole.size() / 2) + 1));
+  const auto rebuilt = scene.replay({"--rebuild", scene.logs});
+  EXPECT_EQ(rebuilt.exit_code, 5) << rebuilt.errors << rebuilt.receipt;
+  EXPECT_NE(scene.text(rebuilt, "left"), "[]");
+  EXPECT_EQ(scene.text(rebuilt, "rebuilt"), "[]");
+  EXPECT_EQ(table_digests(scene.sql), before);
+}
+
+TEST_F(ReplayVerify, ARebuildThatIsCutShortSaysWhatItMade) {
+  ASSERT_EQ(scene.replay({scene.logs}).exit_code, 0);
+  const auto before = table_digests(scene.sql);
+  const auto changed = scene.sql.rows(
+      "UPDATE observability.job_runs SET status = 'cancelled' WHERE run_id IN (SELECT run_id FROM "
+      "observability.job_runs WHERE status = 'success' ORDER BY run_id LIMIT 2) RETURNING run_id");
+  ASSERT_EQ(changed.size(), 2u);
+  const std::string first = std::min(changed[0], changed[1]), second = std::max(changed[0], changed[1]);
+  by_hand("CREATE FUNCTION pg_temp_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.run_id = '" + second +
+          "' THEN RAISE 'not this one'; END IF; RETURN NEW; END $$");
+  by_hand(
+      "CREATE TRIGGER refuse BEFORE INSERT ON observability.job_runs FOR EACH ROW EXECUTE FUNCTION pg_temp_refuse()");
+  auto rebuilt = scene.replay({"--rebuild", scene.logs});
+  EXPECT_EQ(rebuilt.exit_code, 3) << rebuilt.errors << rebuilt.receipt;
+  EXPECT_THAT(rebuilt.errors, HasSubstr("a trigger or function raised an error"));
+  EXPECT_EQ(scene.text(rebuilt, "complete"), "false");
+  EXPECT_EQ(scene.text(rebuilt, "rebuilt,0,run_id"), first);
+  EXPECT_EQ(scene.text(rebuilt, "rebuilt,1"), "") << rebuilt.receipt;
+  by_hand("DROP TRIGGER refuse ON observability.job_runs");
+  rebuilt = scene.replay({"--rebuild", scene.logs});
+  EXPECT_EQ(rebuilt.exit_code, 0) << rebuilt.errors << rebuilt.receipt;
+  EXPECT_EQ(scene.text(rebuilt, "rebuilt,0,run_id"), second);
+  EXPECT_EQ(table_digests(scene.sql), before);
 }
 
 }  // namespace
