@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/time.h"
 #include "tests/support/container_lines.h"
 #include "tests/support/replay_scene.h"
 #include "tests/support/scale.h"
@@ -172,6 +173,54 @@ TEST(ReplayBroken, StandardInputIsAFileLikeAnyOther) {
   done.receipt = again.output;
   EXPECT_EQ(scene.number(done, "lines,duplicate"), static_cast<std::int64_t>(scene.expected.lines)) << again.output;
   scene.expect_mended({"-", scene.logs});
+}
+
+// Whoever runs the tests: a link that leads to itself cannot be opened, memory of a process not be read.
+TEST(ReplayBroken, WhatTheSystemDoesNotLetItReadIsNamed) {
+  BrokenScene scene;
+  write_file(scene.logs / "etl.log", scene.log);
+  fs::create_symlink(scene.directory / "itself", scene.directory / "itself");
+  fs::create_symlink("/proc/self/mem", scene.logs / "unreadable");
+  const auto done = scene.replay({scene.logs, scene.directory / "itself"});
+  EXPECT_EQ(done.exit_code, 1) << done.errors;
+  EXPECT_NE(done.errors.find("open " + (scene.directory / "itself").string() + ": Too many levels"), std::string::npos)
+      << done.errors;
+  EXPECT_NE(done.errors.find("read " + (scene.logs / "unreadable").string() + ": Input/output error"),
+            std::string::npos)
+      << done.errors;
+  EXPECT_EQ(scene.text(done, "complete"), "false");
+  EXPECT_EQ(scene.sql.number("SELECT count(*) FROM json_array_elements(($receipt$" + done.receipt +
+                             "$receipt$::json)->'files') f WHERE f->>'state' = 'unreadable'"),
+            2);
+  expect_runs(scene.sql, scene.expected);
+  fs::remove(scene.logs / "unreadable");
+  scene.expect_mended({scene.logs});
+}
+
+// Old lines give no rows, and neither do old runs; the receipt says so, and it is no fault.
+TEST(ReplayBroken, WhatIsOlderThanItsTableReachesIsExpired) {
+  ReplayScene scene;
+  const auto lines = [](int days_ago, const std::string& run) {
+    const std::string ts = to_rfc3339(SystemClock().now() - std::chrono::hours(24 * days_ago));
+    std::string out;
+    for (const char* event : {"run.started", "run.finished"}) {
+      out += R"({"ts":")" + ts + R"(","level":"WARN","msg":"m","job_id":"orders","run_id":")" + run + R"(","event":")" +
+             event + R"(","status":"success"})" + "\n";
+    }
+    return out;
+  };
+  write_file(scene.logs / "etl.log", lines(500, "ancient") + lines(60, "old") + lines(1, "new"));
+  for (int times = 0; times < 2; ++times) {
+    const auto done = scene.replay({scene.logs});
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.receipt;
+    EXPECT_EQ(scene.number(done, "lines,expired"), times == 0 ? 4 : 0) << done.receipt;
+    EXPECT_EQ(scene.number(done, "lines,stored"), times == 0 ? 2 : 0);
+    EXPECT_EQ(scene.number(done, "lines,duplicate"), times == 0 ? 0 : 6);
+    EXPECT_EQ(scene.number(done, "records,job_runs,expired"), times == 0 ? 2 : -1) << done.receipt;
+    EXPECT_EQ(scene.sql.rows("SELECT external_run_id FROM observability.job_runs ORDER BY 1"),
+              (std::vector<std::string>{"new", "old"}));
+    EXPECT_EQ(scene.sql.log_events(), 2);
+  }
 }
 
 // Docker cuts long lines into pieces, and a rotation may fall between two of them.

@@ -1,7 +1,11 @@
 // Backfill of an agent that keeps its history itself: runs come, live counters stay, and the agent reads on.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <memory>
 #include <thread>
 
 #include "tests/support/replay_scene.h"
@@ -123,6 +127,7 @@ TEST(ReplayEmbedded, GoesThroughTheAgentThatRunsAndTailsTheSameFile) {
   run_command({"gzip", archive / "b.log"});
   write_file(logs / "etl.log", now);
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  ASSERT_TRUE(wait_until([&] { return scene.agent.get("/readyz").status == 200; })) << scene.agent.log();
   // The worker writes on, and the replay is killed and begun again, until it has come to the end.
   std::jthread worker([&] {
     LogFile log(logs / "etl.log");
@@ -166,10 +171,39 @@ TEST(ReplayEmbedded, GoesThroughTheAgentThatRunsAndTailsTheSameFile) {
   expect_local_runs(scene.agent, scene.expected);
 }
 
+TEST(ReplayEmbedded, OnAFullDiskItSaysSoAndGoesOnWhenThereIsRoom) {
+  EmbeddedScene scene;
+  const fs::path small = scene.directory / "small", logs = scene.directory / "logs";
+  fs::create_directory(small);
+  if (mount("tmpfs", small.c_str(), "tmpfs", 0, "size=2m") != 0) {
+    GTEST_SKIP() << "mount is refused here: " << std::strerror(errno);
+  }
+  const auto unmount = [&](const fs::path* path) { umount2(path->c_str(), MNT_DETACH); };
+  const std::unique_ptr<const fs::path, decltype(unmount)> mounted(&small, unmount);
+  fs::create_directory(small / "buffer");
+  fs::create_directory_symlink(small / "buffer", scene.directory / "buffer");
+  const std::size_t half = scene.text.find('\n', scene.text.size() / 2) + 1;
+  write_file(logs / "etl.log.1", scene.text.substr(0, half));
+  write_file(logs / "etl.log", scene.text.substr(half));
+  std::ofstream(small / "ballast") << std::string(by_scale(1800 << 10, 0), 'b');
+  Finished done = scene.replay({"--full", logs});
+  EXPECT_EQ(done.exit_code, 4) << done.errors << done.output;
+  EXPECT_NE(done.errors.find("No space left"), std::string::npos) << done.errors;
+  EXPECT_NE(done.output.find(R"("complete":false)"), std::string::npos) << done.output;
+  EXPECT_NE(done.output.find("No space left"), std::string::npos) << done.output;
+  ASSERT_EQ(mount("tmpfs", small.c_str(), "tmpfs", MS_REMOUNT, "size=512m"), 0) << std::strerror(errno);
+  for (int times = 0; times < 2; ++times) {
+    done = scene.replay({"--full", logs});
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+    expect_local_runs(scene.agent, scene.expected);
+  }
+}
+
 TEST(ReplayEmbedded, AnAgentThatMasksByOtherRulesTakesNothing) {
   EmbeddedScene scene;
   write_file(scene.directory / "logs/etl.log", scene.text);
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  ASSERT_TRUE(wait_until([&] { return scene.agent.get("/readyz").status == 200; })) << scene.agent.log();
   Command command;
   command.argv = {RUNTAIL_BINARY, "replay", "--config", scene.agent.config_path(), scene.directory / "logs"};
   command.environment = {{"RUNTAIL_REDACTION_PACKS", "secrets"}};

@@ -63,6 +63,7 @@ class ControlSocketTest : public testing::Test {
   // "echo": its words, one per line, in brackets. "big": 10 MB. "fail": an error of two lines.
   static Result<std::string> answer(const std::vector<std::string>& words) {
     if (words[0] == "fail") return Error{ErrorCode::kNotFound, "run 7: not known\nhere"};
+    if (words[0] == "busy") return Error{ErrorCode::kUnavailable, "full"};
     if (words[0] == "big") return std::string(10'000'000, 'x');
     std::string body;
     for (const std::string& word : words) body += "[" + word + "]\n";
@@ -120,6 +121,33 @@ TEST_F(ControlSocketTest, AnErrorOfTheHandlerIsSaidInOneLine) {
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::kInvalidInput);  // kNotFound would mean: no agent
   EXPECT_EQ(answer.error().message, "run 7: not known here");
+}
+
+TEST_F(ControlSocketTest, ANotNowIsToldFromANo) {
+  serve();
+  const auto answer = ask(path_, {"busy"}, kPatience);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(answer.error().message, "full");
+}
+
+TEST_F(ControlSocketTest, BytesBehindTheWordsAreTheLastOfThem) {
+  serve();
+  std::string bytes(10'000'000, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 + i / 255);
+  EXPECT_EQ(*ask(path_, {"echo"}, kPatience, &bytes), "[echo]\n[" + bytes + "]\n");
+  const std::string none;
+  EXPECT_EQ(*ask(path_, {"echo", "a b"}, kPatience, &none), "[echo]\n[a b]\n[]\n");
+  // A few of them, and no more.
+  const ControlLimits hasty{.deadline = 50ms, .connections_max = 1};
+  socket_.reset();
+  serve(hasty);
+  for (const auto& [request, why] : {std::pair("echo \x7F\x39\n12345", "no whole request within the deadline"),
+                                     {"echo \x7F\x39\x39\x39\x39\x39\x39\x39\x39\x39\n", "more bytes than 64 MiB"}}) {
+    RawClient client(path_);
+    client.send(request);
+    EXPECT_THAT(client.read_to_end(), StartsWith(std::string("error ") + why));
+  }
 }
 
 TEST_F(ControlSocketTest, NoAgentIsNotFound) {
