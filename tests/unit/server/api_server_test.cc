@@ -299,6 +299,17 @@ TEST_F(ApiServerTest, AQuestionThatTakesTooLongIs503AndHoldsUpNobodyElse) {
   EXPECT_THAT(notes_, IsEmpty());  // the database was never away
 }
 
+TEST_F(ApiServerTest, AConnectionLostWhileItStoodIdleIsMendedBeforeAnybodyNotices) {
+  config_.database_connections_max = 1;
+  start();
+  EXPECT_EQ(get("/v1/obs/services").status, 200);
+  auto admin = PgConnection::connect(database());
+  ASSERT_TRUE(admin && admin->exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = "
+                                   "current_database() AND pid <> pg_backend_pid()"));
+  EXPECT_EQ(get("/v1/obs/services").status, 200);
+  EXPECT_THAT(notes_, IsEmpty());
+}
+
 TEST_F(ApiServerTest, WhoAsksForMuchWaitsBehindHimself) {
   config_.database_connections_max = 1;
   start();
