@@ -29,6 +29,7 @@ void bench_indexes(const BenchOptions& options);   // what each index costs the 
 void bench_replay(const BenchOptions& options);    // old files -> the agent's own store, beside the live agent
 void bench_replay_postgres(const BenchOptions& options);  // the same into PostgreSQL: its work and ours
 void bench_scrape(const BenchOptions& options);           // GET /metrics of 10,000 series beside a loop that commits
+void bench_api(const BenchOptions& options);              // the history API under load, by route
 void bench_files(const BenchOptions& options);            // 2,000 files, few of them active: CPU, memory, descriptors
 
 }  // namespace runtail::bench

@@ -50,12 +50,12 @@ int main(int argc, char** argv) {
       {"latency", bench_latency}, {"files", bench_files},
       {"store", bench_store},     {"indexes", bench_indexes},
       {"replay", bench_replay},   {"replay-pg", bench_replay_postgres},
-      {"scrape", bench_scrape}};
+      {"scrape", bench_scrape},   {"api", bench_api}};
   app.add_option(
          "what", what,
-         "stages, redact, buffer, pg, latency, files (default: these), store, indexes, replay, replay-pg, scrape")
+         "stages, redact, buffer, pg, latency, files (default: these), store, indexes, replay, replay-pg, scrape, api")
       ->check(CLI::IsMember({"stages", "redact", "buffer", "pg", "latency", "files", "store", "indexes", "replay",
-                             "replay-pg", "scrape"}));
+                             "replay-pg", "scrape", "api"}));
   app.add_option("--lines", options.lines, "Lines of the workload")->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the workload")->capture_default_str();
   app.add_option("--rounds", options.rounds, "Rounds; the median counts")->capture_default_str();

@@ -27,6 +27,7 @@ class ServerProcess {
   std::string token(const std::vector<std::string>& projects = {}) const;
   CurlAnswer get(const std::string& path, const std::string& token, const std::vector<std::string>& more = {}) const;
   std::string api_url() const { return "http://127.0.0.1:" + std::to_string(api_port_); }
+  int page_port() const { return page_port_; }
   CurlAnswer page(const std::string& path) const;  // /metrics, /readyz, ...
   Scrape scrape() const { return parse_metrics(page("/metrics").body); }
   std::string log() const { return read_file(log_path_); }
