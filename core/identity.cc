@@ -70,5 +70,8 @@ Uuid check_id_of(std::string_view job_id, std::string_view type, std::string_vie
                  std::string_view metric) {
   return named({job_id, type, table, column, metric});
 }
+Uuid result_id_of(const std::optional<Uuid>& run_id, int attempt, const Uuid& check_id) {
+  return named({run_id ? to_string(*run_id) : std::string(), std::to_string(attempt), to_string(check_id)});
+}
 
 }  // namespace runtail

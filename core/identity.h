@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -51,5 +52,7 @@ Uuid heartbeat_id_of(std::string_view service, std::string_view instance);
 Uuid snapshot_id_of(std::string_view agent_id, std::string_view series, TimePoint at);
 Uuid check_id_of(std::string_view job_id, std::string_view type, std::string_view table, std::string_view column,
                  std::string_view metric);
+// Of a check's result in an attempt of a run; of a result that no run is known of, without it.
+Uuid result_id_of(const std::optional<Uuid>& run_id, int attempt, const Uuid& check_id);
 
 }  // namespace runtail

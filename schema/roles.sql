@@ -95,6 +95,9 @@ BEGIN
     ('alert_rule_channels',  NULL,                            NULL,                                             NULL),
     ('alert_events',         NULL,                            'SELECT, UPDATE (dq_result_id, dq_result_at), DELETE', NULL),
     ('alert_deliveries',     NULL,                            NULL,                                             NULL),
+    ('alert_watch',          NULL,                            NULL,                                             NULL),
+    ('alert_silences',       NULL,                            NULL,                                             NULL),
+    ('evaluation_progress',  NULL,                            NULL,                                             NULL),
     ('runs',                 NULL,                            NULL,                                             NULL)
   ) AS v(name, writer_rights, retention_rights, unseen)
   JOIN LATERAL (SELECT to_regclass(format('%I.%I', spot, v.name)) AS oid) AS t ON t.oid IS NOT NULL LOOP

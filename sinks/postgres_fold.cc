@@ -159,8 +159,7 @@ void PostgresFold::add_dq(const RedactedEvent& event, const Origin& origin, cons
     row.run_id = run_id;
     row.attempt_no = attempt;
     row.created_at = event.ts;
-    row.id = uuid_v5(runtail_namespace(),
-                     {run_id ? to_string(*run_id) : std::string(), std::to_string(attempt), to_string(row.check_id)});
+    row.id = result_id_of(run_id, attempt, row.check_id);
     row.status = fact.status;
     row.value = fact.value;
     row.threshold = fact.threshold;

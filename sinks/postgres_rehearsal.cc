@@ -37,7 +37,7 @@ constexpr ComparedTable kCompared[] = {
 };
 
 // Who wrote a row and by which rules, and what other rows than those of the files decide.
-constexpr const char* kAside = "'{agent_id,ruleset,redaction_counts,retry_of,dq_status,dq_findings}'::text[]";
+constexpr const char* kAside = "'{agent_id,ruleset,redaction_counts,retry_of,dq_status,dq_findings,stored_in}'::text[]";
 
 void replace(std::string& text, std::string_view what, const std::string& with) {
   for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {

@@ -6,6 +6,7 @@
 
 #include "core/run_state.h"
 #include "schema/pg.h"
+#include "schema/run_quality.h"
 #include "sinks/postgres_log_row.h"
 
 namespace runtail {
@@ -387,25 +388,7 @@ FROM json_to_recordset($1::json) AS f(id uuid, created_at timestamptz, check_id 
   table_name text, column_name text, correlation_id text, request_id text, ruleset text)
 ORDER BY id, created_at
 ON CONFLICT DO NOTHING)");
-  // The latest result of each check in the highest attempt that has any; the worst of them is the run's.
-  set_dq_status = in_schema(R"(
-WITH latest AS (
-  SELECT DISTINCT ON (d.run_id, d.check_id) d.*
-  FROM {{schema}}.dq_check_results d
-  WHERE d.run_id = ANY($1::uuid[]) AND d.attempt_no = (
-    SELECT max(h.attempt_no) FROM {{schema}}.dq_check_results h WHERE h.run_id = d.run_id)
-  ORDER BY d.run_id, d.check_id, d.created_at DESC
-), verdict AS (
-  SELECT run_id,
-    CASE WHEN bool_or(status = 'fail') THEN 'fail' WHEN bool_or(status = 'warn') THEN 'warn' ELSE 'pass' END AS worst,
-    jsonb_agg(jsonb_build_object('check', type, 'table', table_name, 'column', column_name, 'metric', metric,
-      'status', status, 'value', value, 'threshold', threshold) ORDER BY check_id)
-      FILTER (WHERE status <> 'pass') AS findings
-  FROM latest GROUP BY run_id
-)
-UPDATE {{schema}}.job_runs j SET dq_status = v.worst, dq_findings = v.findings
-FROM verdict v JOIN {{schema}}.run_ids r ON r.run_id = v.run_id
-WHERE j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at)");
+  set_dq_status = set_run_quality(schema);
   insert_observations = in_schema(R"(
 INSERT INTO {{schema}}.dq_observations
   (id, observed_at, run_id, job_id, attempt_no, table_name, kind, row_count, data, event_id)

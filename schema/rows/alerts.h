@@ -95,7 +95,7 @@ struct AlertEventRow {
   std::optional<TimePoint> dq_result_at;
   Json labels, annotations;
   std::optional<std::string> correlation_id, acknowledged_by;
-  std::optional<TimePoint> acknowledged_at;
+  std::optional<TimePoint> acknowledged_at, notify_at, notified_at;
   bool operator==(const AlertEventRow&) const = default;
 
   static void columns(auto& row, auto&& visit) {
@@ -117,6 +117,8 @@ struct AlertEventRow {
     visit("correlation_id", row.correlation_id);
     visit("acknowledged_by", row.acknowledged_by);
     visit("acknowledged_at", row.acknowledged_at);
+    visit("notify_at", row.notify_at);
+    visit("notified_at", row.notified_at);
   }
 };
 
@@ -148,6 +150,64 @@ struct AlertDeliveryRow {
     visit("sent_at", row.sent_at);
     visit("last_error", row.last_error);
     visit("created_at", row.created_at);
+  }
+};
+
+struct AlertWatchRow {
+  static constexpr std::string_view kTable = "alert_watch";
+  static constexpr int kKeyColumns = 2;
+  static constexpr bool kInsertOnly = false;
+
+  Uuid rule_id;
+  std::string job_id;
+  TimePoint due_at{};
+  bool operator==(const AlertWatchRow&) const = default;
+
+  static void columns(auto& row, auto&& visit) {
+    visit("rule_id", row.rule_id);
+    visit("job_id", row.job_id);
+    visit("due_at", row.due_at);
+  }
+};
+
+struct AlertSilenceRow {
+  static constexpr std::string_view kTable = "alert_silences";
+  static constexpr int kKeyColumns = 1;
+  static constexpr bool kInsertOnly = false;
+
+  Uuid id;
+  std::string job_pattern;
+  std::optional<std::string> rule_name;
+  TimePoint starts_at{}, ends_at{};
+  std::string created_by;
+  std::optional<std::string> comment;
+  bool operator==(const AlertSilenceRow&) const = default;
+
+  static void columns(auto& row, auto&& visit) {
+    visit("id", row.id);
+    visit("job_pattern", row.job_pattern);
+    visit("rule_name", row.rule_name);
+    visit("starts_at", row.starts_at);
+    visit("ends_at", row.ends_at);
+    visit("created_by", row.created_by);
+    visit("comment", row.comment);
+  }
+};
+
+struct EvaluationProgressRow {
+  static constexpr std::string_view kTable = "evaluation_progress";
+  static constexpr int kKeyColumns = 1;
+  static constexpr bool kInsertOnly = false;
+
+  std::string name;
+  std::int64_t stored_before = 0;
+  TimePoint updated_at{};
+  bool operator==(const EvaluationProgressRow&) const = default;
+
+  static void columns(auto& row, auto&& visit) {
+    visit("name", row.name);
+    visit("stored_before", row.stored_before);
+    visit("updated_at", row.updated_at);
   }
 };
 

@@ -54,6 +54,7 @@ struct DqObservationRow {
   std::optional<std::int64_t> row_count;
   std::optional<Json> data;
   Uuid event_id;
+  std::int64_t stored_in = 0;
   bool operator==(const DqObservationRow&) const = default;
 
   static void columns(auto& row, auto&& visit) {
@@ -67,6 +68,7 @@ struct DqObservationRow {
     visit("row_count", row.row_count);
     visit("data", row.data);
     visit("event_id", row.event_id);
+    visit("stored_in", row.stored_in);
   }
 };
 

@@ -268,6 +268,7 @@ struct RunStateChangeRow {
   Uuid event_id;
   std::string agent_id;
   TimePoint at{};
+  std::int64_t stored_in = 0;
   bool operator==(const RunStateChangeRow&) const = default;
 
   static void columns(auto& row, auto&& visit) {
@@ -281,6 +282,7 @@ struct RunStateChangeRow {
     visit("event_id", row.event_id);
     visit("agent_id", row.agent_id);
     visit("at", row.at);
+    visit("stored_in", row.stored_in);
   }
 };
 

@@ -5,17 +5,11 @@
 namespace runtail::test {
 namespace {
 
-const std::set<std::string> kBookkeeping = {"etl_jobs.created_at",
-                                            "etl_jobs.updated_at",
-                                            "dq_check_definitions.updated_at",
-                                            "summary_dirty.since",
-                                            "source_files.confirm",
-                                            "source_files.first_seen_at",
-                                            "source_files.last_advanced_at",
-                                            "source_facts.last_advanced_at",
-                                            "source_files.covers_until",
-                                            "source_facts.covers_until",
-                                            "summary_dirty.day"};
+const std::set<std::string> kBookkeeping = {
+    "etl_jobs.created_at",        "etl_jobs.updated_at",           "dq_check_definitions.updated_at",
+    "dq_observations.stored_in",  "summary_dirty.since",           "source_files.confirm",
+    "source_files.first_seen_at", "source_files.last_advanced_at", "source_facts.last_advanced_at",
+    "source_files.covers_until",  "source_facts.covers_until",     "summary_dirty.day"};
 const std::set<std::string> kOtherTables = {"run_state_changes", "schema_migrations", "identity_key", "summary_dirty",
                                             "metric_snapshots"};
 

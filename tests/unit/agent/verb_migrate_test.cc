@@ -67,7 +67,7 @@ TEST_F(MigrateVerbTest, SaysWhatItDidAndThenThatNothingIsLeft) {
   EXPECT_EQ(migrate({"--url", url, "--maintain"}).output,
             "partitions: all there\nretention: nothing to remove\nsummaries: up to date\n");
   const Ran down = migrate({"--url", url, "--down-to", "4"});
-  EXPECT_THAT(down.output, HasSubstr("version 15 -> 4\n  015_nested_runs down\n"));
+  EXPECT_THAT(down.output, HasSubstr("version 16 -> 4\n  016_evaluation down\n"));
 }
 
 TEST_F(MigrateVerbTest, DryRunChangesNothing) {

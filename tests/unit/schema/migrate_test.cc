@@ -22,7 +22,7 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr char kSchema[] = "observability";
-constexpr int kNewest = 15;
+constexpr int kNewest = 16;
 
 MigrationRequest with_key(const HashKey& key) {
   MigrationRequest request;
@@ -76,18 +76,19 @@ TEST_F(MigrateTest, UpSaysWhatItDidAndTheSecondTimeDoesNothing) {
   const MigrationReport first = must_migrate();
   EXPECT_EQ(first.from, 0);
   EXPECT_EQ(first.to, kNewest);
-  EXPECT_THAT(first.steps, ElementsAre("001_delivery up", "002_runs up", "003_quality up", "004_log_events up",
-                                       "005_views up", "006_traces up", "007_chat up", "008_documents up",
-                                       "009_aggregates up", "010_providers up", "011_alerts up", "012_service up",
-                                       "013_history_indexes up", "014_durations up", "015_nested_runs up"));
+  EXPECT_THAT(first.steps,
+              ElementsAre("001_delivery up", "002_runs up", "003_quality up", "004_log_events up", "005_views up",
+                          "006_traces up", "007_chat up", "008_documents up", "009_aggregates up", "010_providers up",
+                          "011_alerts up", "012_service up", "013_history_indexes up", "014_durations up",
+                          "015_nested_runs up", "016_evaluation up"));
   EXPECT_TRUE(first.identity_key_made);
-  EXPECT_THAT(
-      rows("SELECT version, name, octet_length(checksum), applied_by FROM observability.schema_migrations "
-           "ORDER BY version"),
-      ElementsAre("1 delivery 32 runtail", "2 runs 32 runtail", "3 quality 32 runtail", "4 log_events 32 runtail",
-                  "5 views 32 runtail", "6 traces 32 runtail", "7 chat 32 runtail", "8 documents 32 runtail",
-                  "9 aggregates 32 runtail", "10 providers 32 runtail", "11 alerts 32 runtail", "12 service 32 runtail",
-                  "13 history_indexes 32 runtail", "14 durations 32 runtail", "15 nested_runs 32 runtail"));
+  EXPECT_THAT(rows("SELECT version, name, octet_length(checksum), applied_by FROM observability.schema_migrations "
+                   "ORDER BY version"),
+              ElementsAre("1 delivery 32 runtail", "2 runs 32 runtail", "3 quality 32 runtail",
+                          "4 log_events 32 runtail", "5 views 32 runtail", "6 traces 32 runtail", "7 chat 32 runtail",
+                          "8 documents 32 runtail", "9 aggregates 32 runtail", "10 providers 32 runtail",
+                          "11 alerts 32 runtail", "12 service 32 runtail", "13 history_indexes 32 runtail",
+                          "14 durations 32 runtail", "15 nested_runs 32 runtail", "16 evaluation 32 runtail"));
   const MigrationReport second = must_migrate();
   EXPECT_EQ(second.from, kNewest);
   EXPECT_THAT(second.steps, IsEmpty());
@@ -102,7 +103,7 @@ TEST_F(MigrateTest, DownTakesEverythingAwayAndUpBringsItBack) {
   ASSERT_TRUE(down) << down.error().message;
   EXPECT_EQ(down->to, 0);
   EXPECT_EQ(down->steps.size(), static_cast<std::size_t>(kNewest));
-  EXPECT_EQ(down->steps.front(), "015_nested_runs down");
+  EXPECT_EQ(down->steps.front(), "016_evaluation down");
   EXPECT_EQ(down->steps.back(), "001_delivery down");
   EXPECT_THAT(rows("SELECT nspname FROM pg_namespace WHERE nspname IN ('observability', 'monitoring')"), IsEmpty());
   must_migrate();
@@ -169,7 +170,7 @@ TEST_F(MigrateTest, ADatabaseNewerThanTheBinaryIsRefused) {
   auto report = migrate_up(connection_, kSchema, {}, older);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, ErrorCode::kCorrupt);
-  EXPECT_THAT(report.error().message, AllOf(HasSubstr("15_nested_runs"), HasSubstr("newer")));
+  EXPECT_THAT(report.error().message, AllOf(HasSubstr("16_evaluation"), HasSubstr("newer")));
 }
 
 TEST_F(MigrateTest, AFailingMigrationLeavesTheDatabaseAsItWas) {

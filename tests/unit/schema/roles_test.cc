@@ -137,7 +137,10 @@ constexpr const char* kTables[] = {"schema_migrations",
                                    "alert_rules",
                                    "alert_rule_channels",
                                    "alert_events",
-                                   "alert_deliveries"};
+                                   "alert_deliveries",
+                                   "alert_watch",
+                                   "alert_silences",
+                                   "evaluation_progress"};
 
 TEST_F(RolesTest, TheListHasEveryTable) {
   PgConnection admin = database()->as("admin");

@@ -26,12 +26,13 @@ using testing::IsEmpty;
 
 const std::string kSchema = "observability";
 
-using AllRows = testing::Types<AccessLogRow, AlertChannelRow, AlertDeliveryRow, AlertEventRow, AlertRuleChannelRow,
-                               AlertRuleRow, AuditEventRow, ChatMessageRow, DatasetStatusRow, DeadLetterRow,
-                               DocumentEventRow, DqCheckDefinitionRow, DqCheckResultRow, DqObservationRow, EtlJobRow,
-                               JobDailySummaryRow, JobRunRow, LogEventRow, MetricSnapshotRow, MetricsAggregateRow,
-                               ProviderSyncStatusRow, RunAttemptRow, RunIdRow, RunStateChangeRow, ServiceHeartbeatRow,
-                               SourceFactRow, SourceFileRow, SpanRow, SummaryDirtyRow, TaskRunRow, TraceRow>;
+using AllRows =
+    testing::Types<AccessLogRow, AlertChannelRow, AlertDeliveryRow, AlertEventRow, AlertRuleChannelRow, AlertRuleRow,
+                   AuditEventRow, ChatMessageRow, DatasetStatusRow, DeadLetterRow, DocumentEventRow,
+                   DqCheckDefinitionRow, DqCheckResultRow, DqObservationRow, EtlJobRow, JobDailySummaryRow, JobRunRow,
+                   LogEventRow, MetricSnapshotRow, MetricsAggregateRow, ProviderSyncStatusRow, RunAttemptRow, RunIdRow,
+                   RunStateChangeRow, ServiceHeartbeatRow, SourceFactRow, SourceFileRow, SpanRow, SummaryDirtyRow,
+                   TaskRunRow, TraceRow, AlertWatchRow, AlertSilenceRow, EvaluationProgressRow>;
 
 // Names of AllRows' tables, for the test that none is missing.
 template <typename... Rows>

@@ -21,10 +21,12 @@ TEST_F(TablesTest, ColumnsHaveTheirTypes) {
       "ts, leased_until ts, sent_at ts, last_error t, created_at ts!",
       "alert_events: id u!, rule_id u!, dedupe_key t!, status t!, severity t!, fired_at ts!, last_seen_at ts!, "
       "resolved_at ts, count i!, job_id t, run_id u, dq_result_id u, dq_result_at ts, labels j!, annotations j!, "
-      "correlation_id t, acknowledged_by t, acknowledged_at ts",
+      "correlation_id t, acknowledged_by t, acknowledged_at ts, notify_at ts, notified_at ts",
       "alert_rule_channels: id u!, rule_id u!, channel_id u!, repeat_s i",
       "alert_rules: id u!, name t!, kind t!, job_id t, params j!, window_s i, for_s i, severity t!, labels j!, "
       "annotations j!, enabled b!, source t!, updated_at ts!",
+      "alert_silences: id u!, job_pattern t!, rule_name t, starts_at ts!, ends_at ts!, created_by t!, comment t",
+      "alert_watch: rule_id u!, job_id t!, due_at ts!",
       "audit_events: id u!, at ts!, actor t!, action t!, object t, before j, after j, correlation_id t",
       "chat_messages: id u!, ts ts!, session_id t!, turn i, role t, content t, sources j, citations j, user_id t, "
       "trace_id t, span_id t, model t, tokens_in n, tokens_out n, cost_usd numeric(10,6), redacted b!, pii_safe b!, "
@@ -42,9 +44,10 @@ TEST_F(TablesTest, ColumnsHaveTheirTypes) {
       "metric t!, value d, baseline d, threshold d, severity t, table_name t, column_name t, details j!, "
       "correlation_id t, request_id t, ruleset t",
       "dq_observations: id u!, observed_at ts!, run_id u, job_id t!, attempt_no i, table_name t!, kind t!, "
-      "row_count n, data j, event_id u!",
+      "row_count n, data j, event_id u!, stored_in n!",
       "etl_jobs: id u!, job_id t!, name t, job_type t, owner t, service t, dataset t, schedule t, expected_every "
       "interval, stall_after interval, enabled b!, source t!, metadata j!, created_at ts!, updated_at ts!",
+      "evaluation_progress: name t!, stored_before n!, updated_at ts!",
       "identity_key: only_row b!, key bytea!, created_at ts!",
       "job_daily_summary: id u!, job_id t!, environment t!, day date!, runs i, succeeded i, failed i, cancelled i, "
       "skipped i, success_rate d, p95_duration_ms d, duration_buckets bigint[], records_loaded n, dq_warn i, "
@@ -78,7 +81,7 @@ TEST_F(TablesTest, ColumnsHaveTheirTypes) {
       "correlation_id t, request_id t, agent_id t, ruleset t",
       "run_ids: run_id u!, scheduled_at ts!, scheduled_stated b!",
       "run_state_changes: id u!, run_id u!, attempt_no i!, field t!, old t, new t, verdict_source t!, event_id u!, "
-      "agent_id t!, at ts!",
+      "agent_id t!, at ts!, stored_in n!",
       "schema_migrations: version i!, name t!, checksum bytea!, applied_at ts!, applied_by t!",
       "service_heartbeats: id u!, service t!, instance t, environment t, version t, git_sha t, status t!, "
       "started_at ts, uptime_seconds d, agent_id t, config_digest t, lag_bytes n, lag_seconds d, buffer_bytes n, "
@@ -130,6 +133,14 @@ TEST_F(TablesTest, IndexesAreThere) {
       "alert_events (id) unique",
       "alert_events (run_id)",
       "alert_events (status, fired_at DESC)",
+      "alert_events (notify_at) WHERE ((status = 'firing'::text) AND (notified_at IS NULL))",
+      "alert_silences (ends_at)",
+      "alert_silences (id) unique",
+      "alert_watch (due_at)",
+      "alert_watch (rule_id, job_id) unique",
+      "evaluation_progress (name) unique",
+      "dq_observations (stored_in)",
+      "run_state_changes (stored_in)",
       "alert_rule_channels (id) unique",
       "alert_rule_channels (rule_id, channel_id) unique",
       "alert_rules (id) unique",
@@ -243,7 +254,8 @@ TEST_F(TablesTest, ForeignKeysAreThereAndLogLinesHaveNone) {
           "alert_events (job_id) etl_jobs(job_id)", "alert_events (rule_id) alert_rules(id)",
           "alert_events (run_id) run_ids(run_id) ON DELETE SET NULL",
           "alert_rule_channels (channel_id) alert_channels(id) ON DELETE CASCADE",
-          "alert_rule_channels (rule_id) alert_rules(id) ON DELETE CASCADE", "alert_rules (job_id) etl_jobs(job_id)",
+          "alert_rule_channels (rule_id) alert_rules(id) ON DELETE CASCADE",
+          "alert_watch (rule_id) alert_rules(id) ON DELETE CASCADE", "alert_rules (job_id) etl_jobs(job_id)",
           "job_daily_summary (job_id) etl_jobs(job_id)", "dq_check_definitions (job_id) etl_jobs(job_id)",
           "dq_check_results (check_id) dq_check_definitions(check_id)", "dq_check_results (job_id) etl_jobs(job_id)",
           "dq_check_results (run_id) run_ids(run_id) ON DELETE SET NULL",

@@ -231,8 +231,8 @@ class PostgresSinkTest : public testing::Test {
          {"SELECT to_jsonb(s) - 'last_advanced_at' - 'first_seen_at' - 'confirm' FROM source_files s",
           "SELECT to_jsonb(s) - 'last_advanced_at' FROM source_facts s", "SELECT to_jsonb(r) FROM run_ids r",
           "SELECT to_jsonb(r) FROM job_runs r", "SELECT to_jsonb(r) FROM run_attempts r",
-          "SELECT to_jsonb(r) FROM task_runs r", "SELECT to_jsonb(r) FROM run_state_changes r",
-          "SELECT to_jsonb(r) FROM dq_observations r", "SELECT to_jsonb(r) FROM dq_check_results r",
+          "SELECT to_jsonb(r) FROM task_runs r", "SELECT to_jsonb(r) - 'stored_in' FROM run_state_changes r",
+          "SELECT to_jsonb(r) - 'stored_in' FROM dq_observations r", "SELECT to_jsonb(r) FROM dq_check_results r",
           "SELECT to_jsonb(r) FROM dataset_status r", "SELECT to_jsonb(r) FROM log_events r",
           "SELECT to_jsonb(r) FROM dead_letters r", "SELECT job_id, environment, day FROM summary_dirty",
           "SELECT id, job_id, source FROM etl_jobs"}) {
