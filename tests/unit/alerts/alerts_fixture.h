@@ -1,4 +1,5 @@
-// A database per test with schema and partitions as of now, with jobs and runs as a writer would store them.
+// A database with schema and partitions as of now, emptied for each test, with jobs and runs as a writer would store
+// them.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -27,10 +28,15 @@ class AlertsTest : public testing::Test {
   static const inline std::string kSchema = "observability";
 
   void SetUp() override {
-    static int count = 0;
-    conninfo_ = PostgresCluster::shared().create_migrated_database("alerts_" + std::to_string(++count));
+    static const std::string database = PostgresCluster::shared().create_migrated_database("alerts");
+    conninfo_ = database;
     connection_.emplace(connect());
     run("SET search_path = observability; SET timezone = 'UTC'");
+    for (const char* table :
+         {"alert_deliveries", "alert_events", "alert_silences", "alert_rules", "alert_channels", "dq_check_results",
+          "dq_observations", "dq_check_definitions", "run_ids", "summary_dirty", "evaluation_progress", "etl_jobs"}) {
+      run(std::string("DELETE FROM ") + table);
+    }
   }
   PgConnection connect() const {
     auto connection = PgConnection::connect(conninfo_);

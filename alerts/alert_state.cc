@@ -1,0 +1,38 @@
+#include "alerts/alert_state.h"
+
+#include <algorithm>
+
+namespace runtail {
+
+AlertStep next_step(const Finding& finding, const AlertPast& past, const AlertPolicy& policy, TimePoint now,
+                    std::optional<TimePoint> quiet_until) {
+  using Action = AlertStep::Action;
+  AlertStep step;
+  if (finding.state == Finding::State::kUnchanged) return step;
+  if (finding.state == Finding::State::kCleared) {
+    if (past.firing) step.action = Action::kResolve;
+    return step;
+  }
+  if (past.firing) {
+    step.action = Action::kSeen;
+    return step;
+  }
+  const bool known = std::ranges::any_of(past.fired, [&](TimePoint at) { return at >= finding.since; });
+  if (known) return step;
+  if (now - finding.since > policy.max_age) {
+    step.action = Action::kOpenStale;
+    return step;
+  }
+  if (const TimePoint held = finding.since + policy.hold; now < held) {
+    step.look_again = held;
+    return step;
+  }
+  step.action = Action::kOpen;
+  step.notify_at = now;
+  const auto recent = std::ranges::count_if(past.fired, [&](TimePoint at) { return at > now - policy.flap_window; });
+  if (recent >= policy.flaps_max) step.notify_at = now + policy.flap_calm;
+  if (quiet_until) step.notify_at = std::max(step.notify_at, *quiet_until);
+  return step;
+}
+
+}  // namespace runtail
