@@ -130,19 +130,24 @@ Query<RowCount> job_count(const JobFilter& filter, TimePoint now) {
 
 Query<WeeklySummary> weekly_summaries(const WeekFilter& filter, int limit, int skip) {
   Statement statement("SELECT " + select_list<WeeklySummary>() + R"sql( FROM (
-  SELECT job_id, environment, date_trunc('week', scheduled_at AT TIME ZONE 'UTC')::date AS week, count(*) AS runs,
-    count(*) FILTER (WHERE status = 'success') AS succeeded, count(*) FILTER (WHERE status = 'failed') AS failed,
-    count(*) FILTER (WHERE status = 'cancelled') AS cancelled, count(*) FILTER (WHERE status = 'skipped') AS skipped,
-    count(*) FILTER (WHERE status = 'success')::double precision
-      / nullif(count(*) FILTER (WHERE status IN ('success', 'failed', 'cancelled')), 0) AS success_rate,
+  SELECT job_id, environment, date_trunc('week', scheduled_at AT TIME ZONE 'UTC')::date AS week,
+    count(*) FILTER (WHERE counts) AS runs, count(*) FILTER (WHERE counts AND status = 'success') AS succeeded,
+    count(*) FILTER (WHERE counts AND status = 'failed') AS failed,
+    count(*) FILTER (WHERE counts AND status = 'cancelled') AS cancelled,
+    count(*) FILTER (WHERE counts AND status = 'skipped') AS skipped,
+    count(*) FILTER (WHERE counts AND status = 'success')::double precision
+      / nullif(count(*) FILTER (WHERE counts AND status IN ('success', 'failed', 'cancelled')), 0) AS success_rate,
     round(avg(coalesce(duration_ms, CASE WHEN finished_at >= started_at
-      THEN extract(epoch FROM finished_at - started_at) * 1000 END)))::bigint AS avg_duration_ms,
+      THEN extract(epoch FROM finished_at - started_at) * 1000 END)) FILTER (WHERE counts))::bigint AS avg_duration_ms,
     sum(records_loaded)::bigint AS records_loaded
-  FROM {{schema}}.job_runs WHERE )sql");
+  FROM (SELECT r.job_id, r.environment, r.scheduled_at, r.status, r.duration_ms, r.started_at, r.finished_at,
+      r.records_loaded, )sql" +
+                      std::string(kCountsAsRun) + R"sql( AS counts
+    FROM {{schema}}.job_runs r WHERE )sql");
   add_range(statement, "scheduled_at", filter.scheduled);
   if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
   if (filter.environment) statement.add(" AND environment = ").bind(*filter.environment);
-  statement.only_of(filter.projects).add(" GROUP BY 1, 2, 3) AS weeks").page_follows();
+  statement.only_of(filter.projects).add(") AS each GROUP BY 1, 2, 3) AS weeks").page_follows();
   statement.add(" ORDER BY week DESC, job_id, environment").limit(limit).skip(skip);
   return std::move(statement).as<WeeklySummary>("weekly_summaries");
 }

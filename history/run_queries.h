@@ -157,7 +157,8 @@ Query<JobSummary> jobs(const JobFilter& filter, TimePoint now, int limit, const 
 
 Query<RowCount> job_count(const JobFilter& filter, TimePoint now);
 
-// What a job did in a week from Monday, 00:00 UTC, of scheduled_at.
+// What a job did in a week from Monday, 00:00 UTC, of scheduled_at. A run inside of another one of this job counts as in
+// JobSummary: not as a run, but with what it loaded.
 struct WeeklySummary {
   std::string job_id;
   std::optional<std::string> environment;

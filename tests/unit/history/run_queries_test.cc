@@ -182,6 +182,35 @@ TEST_F(HistoryTest, JobsShowTheirLatestRunAndTheirWeek) {
   EXPECT_NE(value("SELECT count(*) FROM job_runs WHERE parent_run_id IS NOT NULL"), "0");
 }
 
+TEST_F(HistoryTest, AWeekCountsARunInsideOfOneOfItsJobOnceAndAllThatWasLoaded) {
+  const TimePoint from = now() - std::chrono::days(56);
+  const auto weeks = read(weekly_summaries({{from, now()}, {}, {}, {}}, kHistoryRowsMax));
+  std::vector<std::string> real;
+  for (const WeeklySummary& week : weeks) {
+    const auto number = [](const auto& value) { return value ? std::to_string(*value) : "-"; };
+    real.push_back(week.job_id + " " + week.environment.value_or("-") + " " + pg_text::write(week.week) + " " +
+                   std::to_string(week.runs) + " " + std::to_string(week.succeeded) + " " +
+                   std::to_string(week.failed) + " " + number(week.avg_duration_ms) + " " +
+                   number(week.records_loaded));
+  }
+  const std::string range = "scheduled_at >= '" + to_rfc3339(from) + "' AND scheduled_at < '" + to_rfc3339(now()) + "'";
+  const auto expected =
+      column(R"sql(
+      SELECT concat_ws(' ', job_id, coalesce(environment, '-'), date_trunc('week', scheduled_at AT TIME ZONE 'UTC')::date,
+        count(*) FILTER (WHERE own), count(*) FILTER (WHERE own AND status = 'success'),
+        count(*) FILTER (WHERE own AND status = 'failed'),
+        coalesce(round(avg(coalesce(duration_ms, extract(epoch FROM finished_at - started_at) * 1000)) FILTER (WHERE own))::text, '-'),
+        coalesce(sum(records_loaded)::text, '-'))
+      FROM (SELECT *, parent_run_id IS NULL OR parent_run_id NOT IN
+          (SELECT run_id FROM job_runs AS outer_run WHERE outer_run.job_id = r.job_id) AS own FROM job_runs r) AS each
+      WHERE )sql" +
+             range + R"sql( GROUP BY job_id, environment, date_trunc('week', scheduled_at AT TIME ZONE 'UTC')::date
+      ORDER BY date_trunc('week', scheduled_at AT TIME ZONE 'UTC')::date DESC, job_id, environment LIMIT )sql" +
+             std::to_string(kHistoryRowsMax));
+  EXPECT_EQ(real, expected);
+  EXPECT_GT(real.size(), 50u);
+}
+
 TEST_F(HistoryTest, DailySummariesAreOfAJobOrOfAllTheLatestDayFirst) {
   const auto today = std::chrono::floor<std::chrono::days>(now());
   const auto from = today - std::chrono::days(10), to = today - std::chrono::days(2);
