@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/line_events.h"
 #include "core/json_text.h"
 
 namespace runtail {
@@ -256,25 +257,30 @@ void DryRun::take_unit(const Unit& unit) {
     return;
   }
   if (unit.orphan) return drop("orphan_piece");
-  const LogEvent* event = &parser_.parse(unit.bytes);
-  if (event->shape == LineShape::kEmpty) return drop("empty");
-  const std::string dropped(event->drop), dialect(event->dialect);
+  const LogEvent& first = parser_.parse(unit.bytes);
+  if (first.shape == LineShape::kEmpty) return drop("empty");
+  const std::string dropped(first.drop), dialect(first.dialect);
   if (!dropped.empty()) summary_.dropped[dropped] += unit.lines;
   summary_.dialects[dialect] += unit.lines;
   line.dropped = dropped;
   line.dialect = dialect;
-  for (; event; event = parser_.next(), ++line.part) {
-    summary_.unknown_statuses += event->violations >> static_cast<int>(ContractViolation::kUnknownStatus) & 1;
-    RedactedEvent& safe = line.part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
-    time_.put(unit.envelope_time, safe);
-    if (event->run_is_process && !safe.fields.has(Field::kRunId)) safe.fields.put_text(Field::kRunId, job_id_);
-    line.is_row = safe.stored = dropped.empty() && !event->is_further;
-    deriver_.derive(safe, {&*ids_, unit.offset + line.part, job_id_, 4}, derived_);
-    fold(safe);
-    line.event = &safe;
-    line.derived = &derived_;
-    if (visit_) visit_(line);
-  }
+  for_each_event(
+      parser_, redactor_, memory_, first, unit.bytes.size(),
+      [&](const LogEvent& event, RedactedEvent& safe) {
+        summary_.unknown_statuses += event.violations >> static_cast<int>(ContractViolation::kUnknownStatus) & 1;
+        time_.put(unit.envelope_time, safe);
+        if (event.run_is_process && !safe.fields.has(Field::kRunId)) safe.fields.put_text(Field::kRunId, job_id_);
+      },
+      [](const LogEvent&, const RedactedEvent&) { return LineOutcome::kStored; },
+      [&](const RedactedEvent& safe, std::uint64_t part) {
+        line.part = static_cast<decltype(line.part)>(part);
+        line.is_row = safe.stored;
+        deriver_.derive(safe, {&*ids_, unit.offset + part, job_id_, 4}, derived_);
+        fold(safe);
+        line.event = &safe;
+        line.derived = &derived_;
+        if (visit_) visit_(line);
+      });
 }
 
 void DryRun::fold(const RedactedEvent& event) {

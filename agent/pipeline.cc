@@ -6,6 +6,7 @@
 
 #include "agent/counters.h"
 #include "agent/line_defaults.h"
+#include "agent/line_events.h"
 #include "core/event_codec.h"
 #include "core/event_json.h"
 #include "core/json_text.h"
@@ -147,45 +148,42 @@ void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) 
     orphans_ += line.lines;
     return;
   }
-  const LogEvent* event =
-      &parser_.parse(line.bytes, zone_of(block), dialect_of(block));  // never fails: unknown text is an event too
-  if (event->shape == LineShape::kEmpty) {
+  // Never fails: unknown text is an event, too.
+  const LogEvent& first = parser_.parse(line.bytes, zone_of(block), dialect_of(block));
+  if (first.shape == LineShape::kEmpty) {
     outcomes_[static_cast<int>(LineOutcome::kDropped)] += line.lines;
     if (block.on_redacted) (*block.on_redacted)(line, {});
     return;
   }
-  const bool is_dropped = !event->drop.empty();
-  if (is_dropped) {
-    // A body that must not be kept: what is left of the line is what it counts.
+  if (!first.drop.empty()) {
     outcomes_[static_cast<int>(LineOutcome::kDropped)] += line.lines;
-    bodies_[std::string(event->drop)] += line.lines;
+    bodies_[std::string(first.drop)] += line.lines;
     if (block.on_redacted) (*block.on_redacted)(line, {});
   }
-  // A line that states several events has more bytes than events: each is as if it began one byte further.
-  for (std::uint64_t part = 0; event && part < std::max<std::uint64_t>(line.length, 1); ++part) {
-    // The only way to make one from a line.
-    RedactedEvent& safe = part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
-    time_.put(line, safe);
-    if (block.defaults) put_defaults(*block.defaults, line.output, safe, context_);
-    if (worker_ids_) worker_ids_->put_into(safe.fields);
-    if (event->run_is_process) put_process_run(block, safe, process_run_);
-    if (part == 0 && !is_dropped) {
-      if (block.on_redacted) {
-        json_.clear();
-        append_event_json(json_, safe, redactor_.kinds());
-        (*block.on_redacted)(line, json_);
-      }
-      count_line(*event, safe);
-      line_outcome_ = filter_.outcome(safe, *ids_, line.offset);
-      outcomes_[static_cast<int>(line_outcome_)] += line.lines;
-    }
-    safe.stored = !is_dropped && line_outcome_ == LineOutcome::kStored && !event->is_further;
-    take(safe, block, line.offset + part, line.length - part, chunk);
-    event = parser_.next();
-  }
+  for_each_event(
+      parser_, redactor_, memory_, first, line.length,
+      [&](const LogEvent& event, RedactedEvent& safe) {
+        time_.put(line, safe);
+        if (block.defaults) put_defaults(*block.defaults, line.output, safe, context_);
+        if (worker_ids_) worker_ids_->put_into(safe.fields);
+        if (event.run_is_process) put_process_run(block, safe, process_run_);
+      },
+      [&](const LogEvent& event, const RedactedEvent& safe) {
+        if (block.on_redacted) {
+          json_.clear();
+          append_event_json(json_, safe, redactor_.kinds());
+          (*block.on_redacted)(line, json_);
+        }
+        count_line(event, safe);
+        const LineOutcome outcome = filter_.outcome(safe, *ids_, line.offset);
+        outcomes_[static_cast<int>(outcome)] += line.lines;
+        return outcome;
+      },
+      [&](const RedactedEvent& safe, std::uint64_t part) {
+        take(safe, block, line.offset + part, line.length - part, chunk);
+      });
 }
 
-// From here on nothing has ever seen an unmasked value.
 void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length,
                     Chunk& chunk) {
   const Origin origin{&*ids_, offset, block.default_job_id, block.default_job_rank};

@@ -123,7 +123,6 @@ class Pipeline {
   std::uint64_t orphans_ = 0;
   std::string process_run_;                      // of the event being taken
   std::map<std::string, std::uint64_t> bodies_;  // lines dropped for what they hold, by rule
-  LineOutcome line_outcome_ = LineOutcome::kStored;
 };
 
 }  // namespace runtail

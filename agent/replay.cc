@@ -4,8 +4,8 @@
 #include <chrono>
 #include <map>
 #include <mutex>
-#include <set>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
 #include "agent/deriver_settings.h"
@@ -31,7 +31,7 @@ struct Shared {
   std::atomic<bool> failed{false};
   std::mutex mutex{};  // guards what follows
   std::optional<Error> fault{};
-  std::set<Uuid> runs_found{};
+  std::unordered_set<Uuid> runs_found{};
   RunChanges runs{};
   std::vector<RowDifference> differences{};
   std::optional<Rebuild> rebuild{};
@@ -72,16 +72,15 @@ class Worker {
 
   // What came of it, once no worker runs any more.
   void finish() {
-    shared_.runs_found.insert(runs_found_.begin(), runs_found_.end());
+    shared_.runs_found.merge(runs_found_);
     if (is_dry_ || shared_.fault) return;
     if (shared_.plan.wish.is_verify) return finish_verification();
     auto runs = store_->runs();
     if (!runs) shared_.fault = runs.error();
     if (!runs) return;
-    for (const auto& [run, change] : *runs) {
-      RunChange& all = shared_.runs.try_emplace(run, change).first->second;
-      all = std::max(all, change);
-    }
+    shared_.runs.merge(*runs);
+    // Those left were touched by another worker, too.
+    for (const auto& [run, change] : *runs) shared_.runs[run] = std::max(shared_.runs[run], change);
   }
 
  private:
@@ -313,7 +312,7 @@ class Worker {
   ReplayReader reader_;
   ReadBuffer buffer_;
   const std::unique_ptr<ReplayStore> store_;
-  std::set<Uuid> runs_found_;
+  std::unordered_set<Uuid> runs_found_;
 
   // Chunks of one file on their way.
   std::vector<SequencedChunk> batch_;

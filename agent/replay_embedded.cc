@@ -1,8 +1,9 @@
 #include "agent/replay_embedded.h"
 
-#include <map>
+#include <algorithm>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "agent/counters.h"
@@ -51,7 +52,7 @@ struct EmbeddedReplay::State {
   MetricTable counters;  // as the agent left them
   LastKnown known;       // never asked: it is of what is read now
   RunBook book;
-  std::map<Uuid, std::optional<std::string>> before;  // records of the runs touched; nothing: it was not there
+  std::unordered_map<Uuid, std::uint64_t> before;  // digests of the runs touched; 0: it was not there
 };
 
 namespace {
@@ -97,19 +98,31 @@ class EmbeddedStore final : public ReplayStore {
   Result<RunChanges> runs() override {
     const std::lock_guard lock(state_.mutex);
     RunChanges out;
-    for (const auto& [run, before] : state_.before) {
-      const auto now = state_.buffer->get(run_key(run));
-      if (!now) continue;
-      out[run] = !before ? RunChange::kCreated : *before == *now ? RunChange::kUnchanged : RunChange::kUpdated;
+    // The first worker that asks tells of those of all. In order, as they lie in the store.
+    const auto before = std::exchange(state_.before, {});
+    std::vector<Uuid> touched;
+    for (const auto& [run, digest] : before) touched.push_back(run);
+    std::sort(touched.begin(), touched.end());
+    for (const Uuid& run : touched) {
+      const std::uint64_t was = before.at(run), now = digest_of(run);
+      if (now == 0) continue;
+      out[run] = was == 0 ? RunChange::kCreated : was == now ? RunChange::kUnchanged : RunChange::kUpdated;
     }
     return out;
   }
 
  private:
+  // Of its record; 0: there is none.
+  std::uint64_t digest_of(const Uuid& run) const {
+    const auto record = state_.buffer->get(run_key(run));
+    return record ? std::hash<std::string>()(*record) | 1 : 0;
+  }
+
   Result<Sequence> fold(std::span<const SequencedChunk> chunks, std::span<const Uuid> runs, Commit& commit) {
     const std::lock_guard lock(state_.mutex);
     for (const Uuid& run : runs) {
-      if (!state_.before.contains(run)) state_.before[run] = state_.buffer->get(run_key(run));
+      const auto [at, is_new] = state_.before.try_emplace(run, 0);
+      if (is_new) at->second = digest_of(run);
     }
     for (const SequencedChunk& each : chunks) {
       const EventIds ids(each.chunk.file);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/line_defaults.h"
+#include "agent/line_events.h"
 #include "agent/replay_identity.h"
 #include "agent/tailed_file.h"
 #include "core/event_codec.h"
@@ -230,24 +231,20 @@ bool ReplayReader::take_line(const LineBlock& block, const Line& line, const Sto
   return true;
 }
 
-// As Pipeline::add_line(): a body that must not be kept leaves what it counts, and a line may state several events,
-// each as if it began one byte further.
 void ReplayReader::take_events(const LineBlock& block, const Line& line, const LogEvent& first, ReplayChunk& out) {
-  LineOutcome outcome = LineOutcome::kDropped;
-  const bool is_dropped = !first.drop.empty();
-  const LogEvent* event = &first;
-  for (std::uint64_t part = 0; event && part < std::max<std::uint64_t>(line.length, 1); ++part) {
-    // From here on nothing has ever seen an unmasked value.
-    RedactedEvent& safe = part == 0 ? redactor_.redact(*event, memory_) : redactor_.redact(*event);
-    time_.put(line, safe);
-    put_defaults(*block.defaults, line.output, safe, context_);
-    if (event->run_is_process) put_process_run(block, safe, process_run_);
-    if (part == 0 && !is_dropped) outcome = outcome_of(safe, line.offset);
-    safe.stored = outcome == LineOutcome::kStored && !event->is_further;
-    add_event(block, line.offset + part, line.length - part, safe, out);
-    if (part == 0) count_line(outcome, line, out);
-    event = parser_.next();
-  }
+  LineOutcome of_line = LineOutcome::kDropped;
+  for_each_event(
+      parser_, redactor_, memory_, first, line.length,
+      [&](const LogEvent& event, RedactedEvent& safe) {
+        time_.put(line, safe);
+        put_defaults(*block.defaults, line.output, safe, context_);
+        if (event.run_is_process) put_process_run(block, safe, process_run_);
+      },
+      [&](const LogEvent&, const RedactedEvent& safe) { return of_line = outcome_of(safe, line.offset); },
+      [&](const RedactedEvent& safe, std::uint64_t part) {
+        add_event(block, line.offset + part, line.length - part, safe, out);
+        if (part == 0) count_line(of_line, line, out);
+      });
 }
 
 void ReplayReader::add_event(const LineBlock& block, std::uint64_t offset, std::uint64_t length,
