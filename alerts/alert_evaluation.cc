@@ -1,0 +1,457 @@
+#include "alerts/alert_evaluation.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "alerts/json_object.h"
+#include "alerts/progress.h"
+#include "core/identity.h"
+#include "schema/migrations.h"
+#include "schema/row.h"
+
+namespace runtail {
+namespace {
+
+constexpr std::string_view kName = "alerts";
+
+constexpr std::string_view kNews = R"sql(
+WITH news AS (
+  (SELECT stored_in FROM {{schema}}.dq_observations WHERE stored_in >= $1 ORDER BY stored_in LIMIT $2 + 1)
+  UNION ALL
+  (SELECT stored_in FROM {{schema}}.run_state_changes WHERE stored_in >= $1 ORDER BY stored_in LIMIT $2 + 1)
+)
+SELECT (SELECT stored_in FROM news ORDER BY stored_in OFFSET $2 LIMIT 1),
+  (SELECT updated_at FROM {{schema}}.evaluation_progress WHERE name = 'alerts') - interval '5 minutes')sql";
+// $1 to $2: transactions; $3: definitions that changed since count, too; $4 now. Which rules may say something new of
+// which jobs; null: every rule.
+constexpr std::string_view kToLookAt = R"sql(
+SELECT job_id, NULL::uuid AS rule_id FROM {{schema}}.dq_observations WHERE stored_in BETWEEN $1 AND $2
+UNION
+SELECT j.job_id, NULL FROM {{schema}}.run_state_changes c JOIN {{schema}}.run_ids r USING (run_id)
+  JOIN {{schema}}.job_runs j ON j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
+  WHERE c.stored_in BETWEEN $1 AND $2
+UNION
+SELECT job_id, NULL FROM {{schema}}.etl_jobs WHERE updated_at >= $3
+UNION
+SELECT j.job_id, a.id FROM {{schema}}.alert_rules a CROSS JOIN {{schema}}.etl_jobs j
+  WHERE a.enabled AND a.updated_at >= $3 AND (a.job_id IS NULL OR a.job_id = j.job_id)
+UNION
+SELECT job_id, rule_id FROM {{schema}}.alert_watch WHERE due_at <= $4)sql";
+constexpr std::string_view kRules = R"sql(
+SELECT a.id, a.name, a.kind, a.job_id, a.window_s, a.for_s, a.severity, e.key, e.value
+FROM {{schema}}.alert_rules a LEFT JOIN LATERAL jsonb_each_text(a.params) e ON true WHERE a.enabled ORDER BY a.id)sql";
+constexpr std::string_view kJobs = R"sql(
+SELECT job_id, created_at, extract(epoch FROM expected_every)::bigint
+FROM {{schema}}.etl_jobs WHERE job_id = ANY ($1::text[]) AND enabled)sql";
+constexpr std::string_view kRuns = R"sql(
+SELECT r.job_id, r.run_id, r.status, coalesce(r.started_at, r.first_event_at),
+  CASE WHEN r.status NOT IN ('queued', 'running') THEN coalesce(r.finished_at, r.state_at) END, r.attempt_count,
+  r.max_attempts, r.retries_exhausted, r.retry_of
+FROM unnest($1::text[]) AS j(job_id) CROSS JOIN LATERAL (
+  SELECT * FROM {{schema}}.job_runs l WHERE l.job_id = j.job_id AND l.scheduled_at > $2::timestamptz - interval '90 days'
+  ORDER BY l.scheduled_at DESC LIMIT $3) r)sql";
+constexpr std::string_view kRetries = R"sql(
+SELECT j.job_id, coalesce(a.started_at, a.state_at) FROM {{schema}}.run_attempts a
+JOIN {{schema}}.run_ids r USING (run_id)
+JOIN {{schema}}.job_runs j ON j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
+WHERE a.attempt_no > 1 AND a.run_id = ANY ($1::uuid[]))sql";
+constexpr std::string_view kResults = R"sql(
+SELECT d.job_id, d.check_id, d.check_type, d.table_name, r.id, r.status, r.created_at, r.run_id
+FROM {{schema}}.dq_check_definitions d CROSS JOIN LATERAL (
+  SELECT * FROM {{schema}}.dq_check_results t WHERE t.check_id = d.check_id ORDER BY t.created_at DESC, t.id LIMIT 1) r
+WHERE d.job_id = ANY ($1::text[]) AND d.enabled)sql";
+constexpr std::string_view kPasts = R"sql(
+SELECT k.key, e.id, e.status, e.fired_at FROM unnest($1::text[]) AS k(key) CROSS JOIN LATERAL (
+  SELECT id, status, fired_at FROM {{schema}}.alert_events a WHERE a.dedupe_key = k.key
+  ORDER BY (status = 'firing') DESC, fired_at DESC LIMIT 10) e)sql";
+constexpr std::string_view kSilences = R"sql(
+SELECT job_pattern, rule_name, ends_at FROM {{schema}}.alert_silences WHERE starts_at <= $1 AND ends_at > $1)sql";
+
+constexpr std::string_view kOpen = R"sql(
+INSERT INTO {{schema}}.alert_events (id, rule_id, dedupe_key, status, severity, fired_at, last_seen_at, resolved_at,
+  count, job_id, run_id, dq_result_id, dq_result_at, labels, annotations, notify_at)
+SELECT w.id, rule_id, dedupe_key, status, w.severity, fired_at, last_seen_at, CASE WHEN status = 'stale' THEN last_seen_at END,
+  1, w.job_id, run_id, dq_result_id, dq_result_at, w.labels, a.annotations || w.annotations, notify_at
+FROM json_to_recordset($1::json) AS w(id uuid, rule_id uuid, dedupe_key text, status text, severity text,
+  fired_at timestamptz, last_seen_at timestamptz, job_id text, run_id uuid, dq_result_id uuid, dq_result_at timestamptz,
+  labels jsonb, annotations jsonb, notify_at timestamptz)
+JOIN {{schema}}.alert_rules a ON a.id = w.rule_id
+ORDER BY dedupe_key ON CONFLICT DO NOTHING RETURNING status)sql";
+constexpr std::string_view kSeen = R"sql(
+UPDATE {{schema}}.alert_events SET count = count + 1, last_seen_at = greatest(last_seen_at, $2)
+WHERE id = ANY ($1::uuid[]))sql";
+// Who was told that it fires is told that it is over; what was not sent yet need not be.
+constexpr std::string_view kResolve = R"sql(
+WITH over AS (
+  UPDATE {{schema}}.alert_events SET status = 'resolved', resolved_at = $2 WHERE id = ANY ($1::uuid[])
+    AND status = 'firing' RETURNING id, notified_at
+)
+INSERT INTO {{schema}}.alert_deliveries
+  (id, alert_id, channel_id, kind, seq, state, attempts, next_attempt_at, created_at)
+SELECT gen_random_uuid(), d.alert_id, d.channel_id, 'resolved', 0, 'pending', 0, $2, $2
+FROM over JOIN {{schema}}.alert_deliveries d ON d.alert_id = over.id AND d.kind = 'firing'
+JOIN {{schema}}.alert_channels c ON c.id = d.channel_id AND c.send_resolved AND c.enabled
+WHERE over.notified_at IS NOT NULL
+ON CONFLICT DO NOTHING)sql";
+constexpr std::string_view kNotify = R"sql(
+WITH told AS (
+  UPDATE {{schema}}.alert_events SET notified_at = $1
+  WHERE status = 'firing' AND notified_at IS NULL AND notify_at <= $1 RETURNING id, rule_id
+)
+INSERT INTO {{schema}}.alert_deliveries
+  (id, alert_id, channel_id, kind, seq, state, attempts, next_attempt_at, created_at)
+SELECT gen_random_uuid(), told.id, m.channel_id, 'firing', 0, 'pending', 0, $1, $1
+FROM told JOIN {{schema}}.alert_rule_channels m ON m.rule_id = told.rule_id
+JOIN {{schema}}.alert_channels c ON c.id = m.channel_id AND c.enabled
+ON CONFLICT DO NOTHING)sql";
+constexpr std::string_view kRepeat = R"sql(
+INSERT INTO {{schema}}.alert_deliveries
+  (id, alert_id, channel_id, kind, seq, state, attempts, next_attempt_at, created_at)
+SELECT gen_random_uuid(), e.id, m.channel_id, 'repeat', last.seq + 1, 'pending', 0, $1, $1
+FROM {{schema}}.alert_events e JOIN {{schema}}.alert_rule_channels m ON m.rule_id = e.rule_id AND m.repeat_s IS NOT NULL
+JOIN {{schema}}.alert_channels c ON c.id = m.channel_id AND c.enabled
+CROSS JOIN LATERAL (
+  SELECT max(seq) AS seq, max(created_at) AS at, bool_or(state = 'pending') AS waits FROM {{schema}}.alert_deliveries d
+  WHERE d.alert_id = e.id AND d.channel_id = m.channel_id) last
+WHERE e.status = 'firing' AND e.notified_at IS NOT NULL AND NOT last.waits
+  AND last.at <= $1::timestamptz - m.repeat_s * interval '1 second'
+ON CONFLICT DO NOTHING)sql";
+constexpr std::string_view kWatch = R"sql(
+WITH gone AS (
+  DELETE FROM {{schema}}.alert_watch w USING json_to_recordset($1::json) AS n(rule_id uuid, job_id text, due_at timestamptz)
+  WHERE w.rule_id = n.rule_id AND w.job_id = n.job_id AND n.due_at IS NULL
+)
+INSERT INTO {{schema}}.alert_watch AS w (rule_id, job_id, due_at)
+SELECT rule_id, job_id, due_at FROM json_to_recordset($1::json) AS n(rule_id uuid, job_id text, due_at timestamptz)
+WHERE due_at IS NOT NULL ORDER BY rule_id, job_id
+ON CONFLICT (rule_id, job_id) DO UPDATE SET due_at = excluded.due_at WHERE w.due_at <> excluded.due_at)sql";
+
+struct Rule {
+  AlertRule rule;
+  std::chrono::seconds hold{0};
+};
+struct Said {
+  const Rule* rule;
+  const JobFacts* job;
+  Finding finding;
+  std::string key;
+};
+struct Past {
+  AlertPast past;
+  std::optional<Uuid> open;
+};
+
+template <typename T>
+std::optional<T> cell(const PgResult& rows, int row, int column) {
+  T value{};
+  if (rows.is_null(row, column) || !pg_text::read(rows.text(row, column), value)) return std::nullopt;
+  return value;
+}
+
+std::string array_of(const auto& texts) {
+  std::string out = "{";
+  for (const std::string& text : texts) {
+    out += out.size() > 1 ? ",\"" : "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += '"';
+  }
+  return out + '}';
+}
+
+void set_param(Rule& made, std::string_view name, std::string_view text) {
+  double number = 0;
+  const bool is_number = pg_text::read(text, number) && number >= 0 && number < 1e9;
+  const auto period = std::chrono::seconds(is_number ? static_cast<std::int64_t>(number) : 0);
+  AlertRule& rule = made.rule;
+  if (name == "jobs") rule.jobs = text;
+  if (!is_number) return;
+  if (name == "threshold") rule.count = static_cast<int>(number);
+  if (name == "retry_grace_s") rule.retry_grace = period;
+  if (name == "expected_every_s") rule.expected_every = period;
+  if (name == "late_by_s") rule.late_by = period;
+  if (name == "long_run_s") rule.long_run = period;
+}
+
+class Round {
+ public:
+  Round(PgConnection& connection, const std::string& schema, TimePoint now, TimePoint read_until,
+        const AlertPolicy& policy)
+      : connection_(connection), schema_(schema), now_(now), read_until_(read_until), policy_(policy) {}
+
+  PgOutcome<AlertRound> run(int news_max) {
+    AlertRound round;
+    auto progress = lock_progress(connection_, schema_, kName, now_);
+    if (!progress) return progress.error();
+    round.taken = !*progress;
+    if (round.taken) return round;
+    const std::int64_t from = (*progress)->seen_before, ended = (*progress)->ended_before;
+    auto cut = ask(kNews, {std::to_string(from), std::to_string(news_max)});
+    if (!cut) return cut.error();
+    round.more = !cut->is_null(0, 0);
+    const std::string upto = round.more ? std::string(cut->text(0, 0)) : "9223372036854775807";
+    const std::string since = from == 0 ? "-infinity" : std::string(cut->text(0, 1));
+    auto look_at = ask(kToLookAt, {std::to_string(from), upto, since, to_rfc3339(now_)});
+    if (!look_at) return look_at.error();
+    if (look_at->rows() > 0) {
+      if (auto done = look(*look_at, round); !done) return done.error();
+    }
+    for (const std::string_view sql : {kNotify, kRepeat}) {
+      auto queued = ask(sql, {to_rfc3339(now_)});
+      if (!queued) return queued.error();
+      round.queued += queued->affected();
+    }
+    const std::int64_t seen = round.more ? std::min(cut->integer(0, 0) + 1, ended) : ended;
+    round.more = round.more && seen > from;
+    if (auto saved = save_progress(connection_, schema_, kName, seen, now_); !saved) return saved.error();
+    return round;
+  }
+
+ private:
+  PgOutcome<PgResult> ask(std::string_view sql, const PgParams& params) {
+    return connection_.query(sql_for_schema(sql, schema_), params);
+  }
+
+  PgOutcome<void> look(const PgResult& look_at, AlertRound& round) {
+    std::map<std::string, std::set<Uuid>> jobs;  // rules; an empty set: all
+    std::set<std::string> whole, names;
+    for (int row = 0; row < look_at.rows(); ++row) {
+      const std::string job(look_at.text(row, 0));
+      names.insert(job);
+      if (const auto rule = cell<Uuid>(look_at, row, 1)) {
+        jobs[job].insert(*rule);
+      } else {
+        whole.insert(job);
+      }
+    }
+    if (auto read = read_rules(); !read) return read.error();
+    if (rules_.empty()) return {};
+    if (auto read = read_facts(array_of(names)); !read) return read.error();
+    round.jobs = static_cast<std::int64_t>(facts_.size());
+    std::vector<Said> said;
+    std::map<std::pair<Uuid, std::string>, std::optional<TimePoint>> watch;
+    for (const auto& [name, facts] : facts_) {
+      for (const auto& [id, rule] : rules_) {
+        if (!whole.contains(name) && !jobs[name].contains(id)) continue;
+        if (!matches(rule.rule.jobs, name)) continue;
+        Findings findings = judge(rule.rule, facts, now_, read_until_);
+        watch[{id, name}] = findings.look_again;
+        for (Finding& finding : findings.all) {
+          if (finding.state == Finding::State::kUnchanged) continue;
+          std::string key = dedupe_key(rule.rule, name, finding);
+          said.push_back({&rule, &facts, std::move(finding), std::move(key)});
+        }
+      }
+    }
+    if (auto done = take_steps(said, watch, round); !done) return done.error();
+    std::vector<std::string> rows;
+    for (const auto& [pair, due] : watch) {
+      JsonObject row;
+      row.uuid("rule_id", pair.first).text("job_id", pair.second);
+      if (due) row.time("due_at", *due);
+      rows.push_back(row.take());
+    }
+    auto watched = ask(kWatch, {json_array(rows)});
+    if (!watched) return watched.error();
+    return {};
+  }
+
+  PgOutcome<void> take_steps(const std::vector<Said>& said,
+                             std::map<std::pair<Uuid, std::string>, std::optional<TimePoint>>& watch,
+                             AlertRound& round) {
+    if (said.empty()) return {};
+    std::set<std::string> keys;
+    for (const Said& each : said) keys.insert(each.key);
+    auto pasts = read_pasts(keys);
+    if (!pasts) return pasts.error();
+    auto silences = ask(kSilences, {to_rfc3339(now_)});
+    if (!silences) return silences.error();
+    std::vector<std::string> opened, seen, resolved;
+    for (const Said& each : said) {
+      const Past& past = (*pasts)[each.key];
+      AlertPolicy policy = policy_;
+      policy.hold = each.rule->hold;
+      const AlertStep step =
+          next_step(each.finding, past.past, policy, now_, quiet_until(*silences, each.rule->rule, each.job->job_id));
+      using Action = AlertStep::Action;
+      if (step.action == Action::kSeen) seen.push_back(to_string(*past.open));
+      if (step.action == Action::kResolve) resolved.push_back(to_string(*past.open));
+      if (step.action == Action::kOpen || step.action == Action::kOpenStale) opened.push_back(event_of(each, step));
+      auto& due = watch[{each.rule->rule.id, each.job->job_id}];
+      if (step.look_again) due = due ? std::min(*due, *step.look_again) : *step.look_again;
+    }
+    const std::string now = to_rfc3339(now_);
+    // What is over first: its key may fire again.
+    auto closed = ask(kResolve, {array_of(resolved), now});
+    if (!closed) return closed.error();
+    round.resolved = static_cast<std::int64_t>(resolved.size());
+    round.queued += closed->affected();
+    if (auto done = ask(kSeen, {array_of(seen), now}); !done) return done.error();
+    auto made = ask(kOpen, {json_array(opened)});
+    if (!made) return made.error();
+    for (int row = 0; row < made->rows(); ++row) ++(made->text(row, 0) == "stale" ? round.stale : round.opened);
+    return {};
+  }
+
+  static std::optional<TimePoint> quiet_until(const PgResult& silences, const AlertRule& rule,
+                                              const std::string& job_id) {
+    std::optional<TimePoint> until;
+    for (int row = 0; row < silences.rows(); ++row) {
+      if (!matches(silences.text(row, 0), job_id)) continue;
+      if (!silences.is_null(row, 1) && silences.text(row, 1) != rule.name) continue;
+      until = std::max(until, cell<TimePoint>(silences, row, 2));
+    }
+    return until;
+  }
+
+  std::string event_of(const Said& each, const AlertStep& step) const {
+    const bool stale = step.action == AlertStep::Action::kOpenStale;
+    const AlertRule& rule = each.rule->rule;
+    const Finding& finding = each.finding;
+    JsonObject labels, annotations, row;
+    labels.text("alertname", rule.name).text("job_id", each.job->job_id);
+    if (!finding.table.empty()) labels.text("table", finding.table);
+    if (!finding.reason.empty()) labels.text("reason", finding.reason);
+    labels.text("severity", rule.severity);
+    annotations.text("kind", to_string(rule.kind));
+    if (finding.run_id) annotations.uuid("run_id", *finding.run_id);
+    // Of key and fact, so that the same fact cannot become two events.
+    row.uuid("id", uuid_v5(runtail_namespace(), {"alert_events", each.key, to_rfc3339(finding.since)}));
+    row.uuid("rule_id", rule.id).text("dedupe_key", each.key).text("status", stale ? "stale" : "firing");
+    row.text("severity", rule.severity).time("fired_at", finding.since).time("last_seen_at", now_);
+    row.text("job_id", each.job->job_id);
+    if (finding.run_id) row.uuid("run_id", *finding.run_id);
+    if (finding.result) row.uuid("dq_result_id", finding.result->result_id).time("dq_result_at", finding.result->at);
+    row.json("labels", labels.take()).json("annotations", annotations.take());
+    if (!stale) row.time("notify_at", step.notify_at);
+    return row.take();
+  }
+
+  PgOutcome<void> read_rules() {
+    auto rows = ask(kRules, {});
+    if (!rows) return rows.error();
+    for (int row = 0; row < rows->rows(); ++row) {
+      const auto kind = to_rule_kind(rows->text(row, 2));
+      if (!kind) continue;
+      Rule& made = rules_[*cell<Uuid>(*rows, row, 0)];
+      if (made.rule.name.empty()) {
+        made.rule.id = *cell<Uuid>(*rows, row, 0);
+        made.rule.name = rows->text(row, 1);
+        made.rule.kind = *kind;
+        made.rule.severity = rows->text(row, 6);
+        if (!rows->is_null(row, 3)) made.rule.jobs = rows->text(row, 3);
+        if (!rows->is_null(row, 4)) made.rule.window = std::chrono::seconds(rows->integer(row, 4));
+        made.hold = std::chrono::seconds(rows->integer(row, 5));
+      }
+      if (!rows->is_null(row, 7)) set_param(made, rows->text(row, 7), rows->text(row, 8));
+    }
+    return {};
+  }
+
+  PgOutcome<void> read_facts(const std::string& names) {
+    auto jobs = ask(kJobs, {names});
+    if (!jobs) return jobs.error();
+    for (int row = 0; row < jobs->rows(); ++row) {
+      JobFacts& facts = facts_[std::string(jobs->text(row, 0))];
+      facts.job_id = jobs->text(row, 0);
+      facts.known_since = cell<TimePoint>(*jobs, row, 1).value_or(now_);
+      if (!jobs->is_null(row, 2)) facts.expected_every = std::chrono::seconds(jobs->integer(row, 2));
+    }
+    auto runs = ask(kRuns, {names, to_rfc3339(now_), std::to_string(kRunsLookedAt)});
+    if (!runs) return runs.error();
+    std::vector<std::string> retried;
+    for (int row = 0; row < runs->rows(); ++row) {
+      const auto facts = facts_.find(std::string(runs->text(row, 0)));
+      if (facts == facts_.end()) continue;
+      RunFact& run = facts->second.runs.emplace_back();
+      run.id = *cell<Uuid>(*runs, row, 1);
+      run.status = parse_run_status(runs->text(row, 2)).value_or(RunStatus::kRunning);
+      if (run.status != RunStatus::kQueued) run.started_at = cell<TimePoint>(*runs, row, 3);
+      run.ended_at = cell<TimePoint>(*runs, row, 4);
+      run.attempt = static_cast<int>(runs->integer(row, 5));
+      if (!runs->is_null(row, 6)) run.max_attempts = static_cast<int>(runs->integer(row, 6));
+      run.retries_exhausted = runs->boolean(row, 7);
+      run.retry_of = cell<Uuid>(*runs, row, 8);
+      if (run.attempt > 1) retried.push_back(to_string(run.id));
+    }
+    auto retries = ask(kRetries, {array_of(retried)});
+    if (!retries) return retries.error();
+    for (int row = 0; row < retries->rows(); ++row) {
+      const auto facts = facts_.find(std::string(retries->text(row, 0)));
+      const auto at = cell<TimePoint>(*retries, row, 1);
+      if (facts != facts_.end() && at) facts->second.retries.push_back(*at);
+    }
+    auto results = ask(kResults, {names});
+    if (!results) return results.error();
+    for (int row = 0; row < results->rows(); ++row) {
+      const auto facts = facts_.find(std::string(results->text(row, 0)));
+      const auto type = to_check_type(results->text(row, 2));
+      if (facts == facts_.end() || !type) continue;
+      const std::string_view status = results->text(row, 5);
+      facts->second.results.push_back({*cell<Uuid>(*results, row, 1), *cell<Uuid>(*results, row, 4), *type,
+                                       std::string(results->text(row, 3)),
+                                       status == "pass"   ? DqStatus::kPass
+                                       : status == "warn" ? DqStatus::kWarn
+                                                          : DqStatus::kFail,
+                                       cell<TimePoint>(*results, row, 6).value_or(now_), cell<Uuid>(*results, row, 7)});
+    }
+    return {};
+  }
+
+  PgOutcome<std::map<std::string, Past>> read_pasts(const std::set<std::string>& keys) {
+    auto rows = ask(kPasts, {array_of(keys)});
+    if (!rows) return rows.error();
+    std::map<std::string, Past> pasts;
+    for (int row = 0; row < rows->rows(); ++row) {
+      Past& past = pasts[std::string(rows->text(row, 0))];
+      past.past.fired.push_back(cell<TimePoint>(*rows, row, 3).value_or(now_));
+      if (rows->text(row, 2) != "firing") continue;
+      past.past.firing = true;
+      past.open = cell<Uuid>(*rows, row, 1);
+    }
+    return pasts;
+  }
+
+  PgConnection& connection_;
+  const std::string& schema_;
+  const TimePoint now_, read_until_;
+  const AlertPolicy policy_;
+  std::map<Uuid, Rule> rules_;
+  std::map<std::string, JobFacts> facts_;
+};
+
+}  // namespace
+
+Result<AlertRound> evaluate_alerts(PgConnection& connection, const std::string& schema, TimePoint now,
+                                   TimePoint read_until, const AlertPolicy& policy, int news_max) {
+  auto done =
+      in_transaction(connection, [&] { return Round(connection, schema, now, read_until, policy).run(news_max); });
+  if (!done) return to_error(done.error(), "evaluate alerts");
+  return *done;
+}
+
+Result<bool> acknowledge_alert(PgConnection& connection, const std::string& schema, const std::string& dedupe_key,
+                               const std::string& who, TimePoint now) {
+  auto done = in_transaction(connection, [&]() -> PgOutcome<bool> {
+    auto marked = connection.query(sql_for_schema("UPDATE {{schema}}.alert_events SET acknowledged_by = $2, "
+                                                  "acknowledged_at = $3 WHERE dedupe_key = $1 AND status = 'firing' "
+                                                  "RETURNING id",
+                                                  schema),
+                                   PgParams{dedupe_key, who, to_rfc3339(now)});
+    if (!marked) return marked.error();
+    if (marked->rows() == 0) return false;
+    auto over = connection.query(sql_for_schema(kResolve, schema),
+                                 PgParams{"{" + std::string(marked->text(0, 0)) + "}", to_rfc3339(now)});
+    if (!over) return over.error();
+    return true;
+  });
+  if (!done) return to_error(done.error(), "acknowledge alert");
+  return *done;
+}
+
+}  // namespace runtail

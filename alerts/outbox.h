@@ -1,0 +1,63 @@
+// Deliveries that are wanted and not yet made: rows of alert_deliveries, queued in the transaction that opened or
+// resolved their alert. A sender leases them, so that several servers share the work and none sends twice; what a
+// sender that died had leased comes back when the lease ends. So each is sent at least once, and twice only where a
+// sender died, or its answer was lost, between sending and saying so.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "core/time.h"
+#include "core/uuid.h"
+#include "schema/pg.h"
+#include "schema/row.h"
+
+namespace runtail {
+
+struct Delivery {
+  Uuid id, alert_id;
+  std::string kind;           // firing, repeat, resolved
+  std::int32_t attempts = 0;  // with this one
+  std::string channel, channel_kind, target_ref;
+  std::string severity;
+  std::optional<std::string> job_id, acknowledged_by;
+  Json labels, annotations;
+  TimePoint fired_at{};
+  std::optional<TimePoint> resolved_at;
+
+  static void columns(auto& row, auto&& visit) {
+    visit("id", row.id);
+    visit("alert_id", row.alert_id);
+    visit("kind", row.kind);
+    visit("attempts", row.attempts);
+    visit("channel", row.channel);
+    visit("channel_kind", row.channel_kind);
+    visit("target_ref", row.target_ref);
+    visit("severity", row.severity);
+    visit("job_id", row.job_id);
+    visit("acknowledged_by", row.acknowledged_by);
+    visit("labels", row.labels);
+    visit("annotations", row.annotations);
+    visit("fired_at", row.fired_at);
+    visit("resolved_at", row.resolved_at);
+  }
+};
+
+inline constexpr std::chrono::seconds kFirstRetry{10}, kLongestRetry{600};
+// A delivery that failed for so long is given up.
+inline constexpr std::chrono::hours kGiveUpAfter{24};
+
+// Those that are due, at most `limit`, for this sender until now + lease. What an alert was told earlier on a channel
+// goes before what it is told later.
+Result<std::vector<Delivery>> lease_deliveries(PgConnection& connection, const std::string& schema, TimePoint now,
+                                               std::chrono::seconds lease, int limit);
+
+// `error` is empty where it was sent, else what to show of why not, without secrets; then it is tried again, twice as
+// late each time.
+Result<void> settle_delivery(PgConnection& connection, const std::string& schema, const Delivery& delivery,
+                             const std::string& error, TimePoint now);
+
+}  // namespace runtail
