@@ -38,7 +38,7 @@ void add_filtered_jobs(Statement& statement, const JobFilter& filter, TimePoint 
     SELECT run_id AS last_run_id, scheduled_at AS last_run_at, status AS last_run_status FROM {{schema}}.job_runs
     WHERE job_id = j.job_id AND scheduled_at <= )sql");
   statement.bind(now).add(" AND scheduled_at > ").bind(now - kLatestRunWithin).only_of(filter.projects);
-  statement.add(" ORDER BY scheduled_at DESC, run_id LIMIT 1) AS last ON true WHERE ");
+  statement.add(" ORDER BY scheduled_at DESC LIMIT 1) AS last ON true WHERE ");
   statement.add(filter.projects ? "last_run_id IS NOT NULL" : "true");
   if (filter.status) statement.add(" AND last_run_status = ").bind(*filter.status);
   if (filter.part) {
@@ -118,7 +118,8 @@ Query<JobSummary> jobs(const JobFilter& filter, TimePoint now, int limit, const 
            std::string(kCountsAsRun) + R"sql( AS counts
     FROM {{schema}}.job_runs r WHERE r.job_id = page.job_id AND r.scheduled_at <= )sql");
   statement.bind(now).add(" AND r.scheduled_at > ").bind(now - kRatesOf).only_of(filter.projects);
-  statement.add(") AS each) AS week ON true ORDER BY job_id");
+  // OFFSET 0: so that `counts` is found out once for each run, and not in each of the sums.
+  statement.add(" OFFSET 0) AS each) AS week ON true ORDER BY job_id");
   return std::move(statement).as<JobSummary>("jobs");
 }
 
@@ -130,8 +131,8 @@ Query<RowCount> job_count(const JobFilter& filter, TimePoint now) {
 
 Query<WeeklySummary> weekly_summaries(const WeekFilter& filter, int limit, int skip) {
   Statement statement("SELECT " + select_list<WeeklySummary>() + R"sql( FROM (
-  SELECT job_id, environment, date_trunc('week', scheduled_at AT TIME ZONE 'UTC')::date AS week,
-    count(*) FILTER (WHERE counts) AS runs, count(*) FILTER (WHERE counts AND status = 'success') AS succeeded,
+  SELECT job_id, environment, week, count(*) FILTER (WHERE counts) AS runs,
+    count(*) FILTER (WHERE counts AND status = 'success') AS succeeded,
     count(*) FILTER (WHERE counts AND status = 'failed') AS failed,
     count(*) FILTER (WHERE counts AND status = 'cancelled') AS cancelled,
     count(*) FILTER (WHERE counts AND status = 'skipped') AS skipped,
@@ -140,14 +141,15 @@ Query<WeeklySummary> weekly_summaries(const WeekFilter& filter, int limit, int s
     round(avg(coalesce(duration_ms, CASE WHEN finished_at >= started_at
       THEN extract(epoch FROM finished_at - started_at) * 1000 END)) FILTER (WHERE counts))::bigint AS avg_duration_ms,
     sum(records_loaded)::bigint AS records_loaded
-  FROM (SELECT r.job_id, r.environment, r.scheduled_at, r.status, r.duration_ms, r.started_at, r.finished_at,
-      r.records_loaded, )sql" +
+  FROM (SELECT r.job_id, r.environment, date_trunc('week', r.scheduled_at AT TIME ZONE 'UTC')::date AS week, r.status,
+    r.duration_ms, r.started_at, r.finished_at, r.records_loaded, )sql" +
                       std::string(kCountsAsRun) + R"sql( AS counts
     FROM {{schema}}.job_runs r WHERE )sql");
-  add_range(statement, "scheduled_at", filter.scheduled);
-  if (filter.job_id) statement.add(" AND job_id = ").bind(*filter.job_id);
-  if (filter.environment) statement.add(" AND environment = ").bind(*filter.environment);
-  statement.only_of(filter.projects).add(") AS each GROUP BY 1, 2, 3) AS weeks").page_follows();
+  add_range(statement, "r.scheduled_at", filter.scheduled);
+  if (filter.job_id) statement.add(" AND r.job_id = ").bind(*filter.job_id);
+  if (filter.environment) statement.add(" AND r.environment = ").bind(*filter.environment);
+  statement.only_of(filter.projects, "r.project_id");
+  statement.add(" OFFSET 0) AS each GROUP BY job_id, environment, week) AS weeks").page_follows();
   statement.add(" ORDER BY week DESC, job_id, environment").limit(limit).skip(skip);
   return std::move(statement).as<WeeklySummary>("weekly_summaries");
 }

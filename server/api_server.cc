@@ -365,6 +365,7 @@ asio::awaitable<ApiResponse> ApiServer::State::ask_pool(const ApiCall& call, con
   task.ask = [&call, &exchange, wait, this](HistoryStore& store) {
     wait->response = answer_call(call, store);
     finish(exchange, wait->response);
+    return wait->response.fault;
   };
   task.done = wake;
   task.refuse = [&call, wait, wake](const Error& error) {

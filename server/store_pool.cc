@@ -15,6 +15,11 @@ constexpr std::chrono::milliseconds kRetryFirst{200}, kRetryLast{2000};
 // The server keeps statement_timeout unless it is frozen.
 constexpr std::chrono::seconds kAnswerSlack{2};
 
+// A pooler in transaction mode lost a prepared statement, or has it twice.
+bool met_pooler(const std::string& fault) {
+  return fault.find("SQLSTATE 26000") != std::string::npos || fault.find("SQLSTATE 42P05") != std::string::npos;
+}
+
 }  // namespace
 
 struct StorePool::Link {
@@ -150,7 +155,11 @@ void StorePool::run(Link& link, Waiting waiting) {
         return waiting.task.refuse(connected.error());
       }
     }
-    waiting.task.ask(*link.store);
+    const std::string fault = waiting.task.ask(*link.store);
+    if (link.prepare && met_pooler(fault)) {
+      link.prepare = false;
+      link.connection->close();
+    }
     if (link.is_alive()) return waiting.task.done();
   }
   const Error lost{ErrorCode::kUnavailable, "the connection was lost twice"};

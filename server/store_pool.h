@@ -26,7 +26,8 @@ namespace runtail {
 
 // What is asked of the database. Called on threads of the pool; exactly one of done() and refuse() ends it.
 struct StoreTask {
-  std::function<void(HistoryStore& store)> ask;  // a second time if the connection was lost on the first
+  // Gives what went wrong, "" for nothing. A second time if the connection was lost, or a pooler was met, on the first.
+  std::function<std::string(HistoryStore& store)> ask;
   std::function<void()> done;
   std::function<void(const Error& error)> refuse;
 };

@@ -60,6 +60,53 @@ TEST_F(HistoryTest, ARunInAListIsWhatTheViewShows) {
   }
 }
 
+TEST_F(HistoryTest, WeeksAddUpTheRunsThatCountOfThoseOneMaySee) {
+  for (const Projects& projects : {Projects(), Projects(std::vector<std::string>{"sponsor_a", "sponsor_c"})}) {
+    std::vector<std::string> weeks;
+    for (int skip = 0;; skip += 1000) {
+      const auto page = read(weekly_summaries({all(), {}, {}, projects}, 1000, skip));
+      for (const WeeklySummary& week : page) {
+        weeks.push_back(pg_text::write(week.week) + " " + week.job_id + " " + week.environment.value_or("-") + " " +
+                        std::to_string(week.runs) + " " + std::to_string(week.succeeded) + " " +
+                        std::to_string(week.failed) + " " + std::to_string(week.avg_duration_ms.value_or(-1)) + " " +
+                        std::to_string(week.records_loaded.value_or(-1)));
+      }
+      if (page.size() < 1000) break;
+    }
+    EXPECT_EQ(weeks,
+              column("WITH each AS (SELECT *, NOT coalesce(parent_run_id IN (SELECT p.run_id FROM job_runs p "
+                     "WHERE p.job_id = runs.job_id AND p.run_id <> runs.run_id), false) AS counts FROM runs WHERE " +
+                     std::string(projects ? "project_id IN ('sponsor_a', 'sponsor_c')" : "true") +
+                     ") SELECT concat_ws(' ', date_trunc('week', scheduled_at)::date, job_id, coalesce(environment, "
+                     "'-'), count(*) FILTER (WHERE counts), count(*) FILTER (WHERE counts AND status = 'success'), "
+                     "count(*) FILTER (WHERE counts AND status = 'failed'), coalesce(round(avg(duration_ms) FILTER "
+                     "(WHERE counts))::bigint, -1), coalesce(sum(records_loaded), -1)) FROM each GROUP BY "
+                     "date_trunc('week', scheduled_at)::date, job_id, environment ORDER BY "
+                     "date_trunc('week', scheduled_at)::date DESC, job_id, environment"));
+    EXPECT_THAT(weeks, Not(IsEmpty()));
+  }
+}
+
+TEST_F(HistoryTest, AJobIsFoundByPartOfItsNameAndByItsLastRun) {
+  const auto of = [&](const JobFilter& filter) {
+    std::vector<std::string> out;
+    for (const JobSummary& job : read(jobs(filter, now(), 1000))) out.push_back(job.job_id);
+    EXPECT_EQ(read(job_count(filter, now())).front().count, static_cast<std::int64_t>(out.size()));
+    return out;
+  };
+  EXPECT_EQ(of({"JOB_01", {}, {}}), column("SELECT job_id FROM etl_jobs WHERE job_id LIKE 'job_01%' ORDER BY 1"));
+  EXPECT_EQ(of({{}, {}, std::vector<std::string>{"sponsor_b"}}),
+            column("SELECT DISTINCT job_id FROM job_runs WHERE project_id = 'sponsor_b' AND scheduled_at <= '" +
+                   to_rfc3339(now()) + "' ORDER BY 1"));
+  EXPECT_THAT(of({{}, {}, std::vector<std::string>{}}), IsEmpty());
+  EXPECT_THAT(of({{}, {}, std::vector<std::string>{"\"},{\"", "a\\"}}), IsEmpty());
+  std::size_t all_statuses = 0;
+  for (const char* status : {"queued", "running", "success", "failed", "cancelled", "skipped"}) {
+    all_statuses += of({{}, status, {}}).size();
+  }
+  EXPECT_EQ(all_statuses, of({}).size());
+}
+
 TEST_F(HistoryTest, FailedRunsAreListedByTheirEndAllOrOfACategory) {
   for (const std::optional<std::string>& category :
        {std::optional<std::string>(), std::optional<std::string>("Data")}) {

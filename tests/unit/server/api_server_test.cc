@@ -320,7 +320,10 @@ TEST_F(ApiServerTest, WhoAsksForMuchWaitsBehindHimself) {
   std::atomic<int> submitted{0};
   const auto ask = [&](const std::string& who) {
     StoreTask task;
-    task.ask = [](HistoryStore& store) { (void)store.services({}, {}); };
+    task.ask = [](HistoryStore& store) {
+      (void)store.services({}, {});
+      return std::string();
+    };
     task.done = [&order, &order_mutex, who] {
       const std::lock_guard lock(order_mutex);
       order.push_back(who);
