@@ -11,6 +11,7 @@
 #include "tests/support/filled_history.h"
 #include "tests/support/log_writer.h"
 #include "tests/support/prometheus_server.h"
+#include "tests/support/scale.h"
 #include "tests/support/scene.h"
 
 namespace runtail::test {
