@@ -85,7 +85,7 @@ TEST(Dashboards, HaveAFixedNameAndAChoiceOfDataSource) {
 
 TEST(Dashboards, EachQueryToPrometheusAnswers) {
   TempDir directory;
-  AgentProcess agent(tailing(directory, ""));
+  AgentProcess agent(tailing(directory, "", {{"RUNTAIL_NDJSON_PATH", (directory / "out.ndjson").string()}}));
   ASSERT_TRUE(agent.start_healthy()) << agent.log();
   WorkloadOptions options;
   options.seed = seed();
