@@ -231,6 +231,10 @@ asio::awaitable<void> ControlSocket::State::serve(stream_protocol::socket socket
 
 asio::awaitable<std::string> ControlSocket::State::take_request(stream_protocol::socket& socket) {
   const auto refuse = [](const char* why) { return encode_answer(Error{ErrorCode::kInvalidInput, why}); };
+  // This thread may have been with another request meanwhile: whoever asks may ask again.
+  const auto late = [] {
+    return encode_answer(Error{ErrorCode::kUnavailable, "no whole request within the deadline"});
+  };
   if (!is_own_user_or_root(socket.native_handle())) {
     co_return refuse("not allowed: run as the agent's user or as root");
   }
@@ -239,7 +243,7 @@ asio::awaitable<std::string> ControlSocket::State::take_request(stream_protocol:
   const auto first =
       co_await (asio::async_read_until(socket, asio::dynamic_buffer(received, kRequestBytesMax), '\n', kAwait) ||
                 timer.async_wait(kAwait));
-  if (first.index() != 0) co_return refuse("no whole request within the deadline");
+  if (first.index() != 0) co_return late();
   const auto [error, size] = std::get<0>(first);
   if (error == asio::error::not_found) co_return refuse("the request is longer than 65536 bytes");
   if (error) co_return std::string();
@@ -253,7 +257,7 @@ asio::awaitable<std::string> ControlSocket::State::take_request(stream_protocol:
     received.resize(more);
     const auto rest = co_await (asio::async_read(socket, asio::buffer(received.data() + there, more - there), kAwait) ||
                                 timer.async_wait(kAwait));
-    if (rest.index() != 0) co_return refuse("no whole request within the deadline");
+    if (rest.index() != 0) co_return late();
     if (std::get<0>(std::get<0>(rest))) co_return std::string();
   }
   co_return encode_answer(run(line, std::move(received)));

@@ -142,6 +142,11 @@ DeliveryLoop::Step DeliveryLoop::step_main(const Log& log) {
     const std::uint64_t lines = appended.records[Table::kLogEvents] - main_.cursor.delivered.records[Table::kLogEvents];
     if (!ahead_runs_ && !ahead_gone_ && !main_.maybe_delivered && lines > settings_.batch_lines_max) {
       if (ahead_.cursor.delivered.sequence < delivered) ahead_.cursor.delivered = main_.cursor.delivered;
+      if (main_.cursor.intent > delivered) {
+        // It was refused. The next life must not take it for one without an answer, which holds what goes ahead now.
+        main_.cursor.intent = delivered;
+        (void)buffer_.put_cursor(main_.cursor_name, main_.cursor, marked(main_.mark));
+      }
       ahead_runs_ = ahead_.cursor.delivered.sequence < appended.sequence;
       ahead_lines_ = std::max<std::uint64_t>(settings_.batch_lines_max / kFirstAhead, 1);
       if (ahead_runs_) woken_.notify_all();

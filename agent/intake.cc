@@ -48,31 +48,29 @@ Result<void> Intake::run(std::stop_token stop) {
     const std::uint64_t one = 1;
     (void)!write(wake_, &one, sizeof one);
   });
+  // However it ends, nobody waits for it any more.
+  struct EndPast {
+    Intake& intake;
+    ~EndPast() {
+      const std::lock_guard lock(intake.past_mutex_);
+      intake.takes_no_more_ = true;
+      intake.past_done_.notify_all();
+    }
+  } end_past{*this};
   for (const auto& source : sources_) {
     if (const auto started = source->start(); !started) return started.error();
   }
-  // However it ends, nobody waits for it any more.
-  const auto end_past = [this] {
-    const std::lock_guard lock(past_mutex_);
-    takes_no_more_ = true;
-    past_done_.notify_all();
-  };
   while (!stop.stop_requested()) {
     turned_at_ = std::chrono::steady_clock::now();
-    if (const auto served = serve_past(); !served) {
-      end_past();
-      return served.error();
-    }
+    if (const auto served = serve_past(); !served) return served.error();
     if (std::chrono::steady_clock::now() - scanned_at_ >= (scan_due_ ? kScanGap : kScanEvery)) scan();
     const auto read = round();
-    if (!read) end_past();
     if (!read) return read.error();
     if (!*read) {
       show();
       wait(buffer_.has_room() ? kScanEvery : kFullBufferWait);
     }
   }
-  end_past();
   return say_last_words();
 }
 

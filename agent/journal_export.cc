@@ -85,6 +85,10 @@ void JournalExport::put(std::string_view name, std::string_view value) {
   const bool is_text = is_utf8(value);
   if (name != kMessage && (value.size() > kFieldBytesMax || !is_text)) return;
   if (std::find(names_.begin(), names_.end(), name) != names_.end()) return;
+  if (names_.size() == kFieldsMax) {
+    fault_ = "an entry has more than 1024 fields";
+    return;
+  }
   names_.emplace_back(name);
   entry_ += entry_.empty() ? '{' : ',';
   append_json_string(entry_, name);

@@ -27,7 +27,8 @@ class JournalExport {
  private:
   enum class State { kText, kSize, kBytes, kNewline };
   // Longer messages are longer than any line may be, and count as that.
-  static constexpr std::size_t kMessageBytesMax = (16 << 20) + 1, kFieldBytesMax = 4096, kNameBytesMax = 64;
+  static constexpr std::size_t kMessageBytesMax = (16 << 20) + 1, kFieldBytesMax = 4096, kNameBytesMax = 64,
+                               kFieldsMax = 1024;
   // The journal itself takes no more.
   static constexpr std::uint64_t kBytesMax = 768 << 20;
 

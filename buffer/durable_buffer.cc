@@ -150,6 +150,18 @@ struct DurableBuffer::State {
   rocksdb::ColumnFamilyHandle* state = nullptr;
   rocksdb::ColumnFamilyHandle* queue = nullptr;
 
+  // No more is written until it is opened anew; the first reason is the one to be told.
+  Error fail(const rocksdb::Status& status) {
+    const std::lock_guard lock(mutex);
+    if (!failed) fault = from(status, "append to buffer " + directory.string());
+    failed = true;
+    return fault;
+  }
+  Error failure() const {
+    const std::lock_guard lock(mutex);
+    return fault;
+  }
+
   ChunkPacker packer;                   // append() only
   std::string packed;                   // append() only
   std::uint64_t bytes_since_usage = 0;  // append() only
@@ -159,6 +171,7 @@ struct DurableBuffer::State {
   std::atomic<std::int64_t> measured_at{0};  // second of has_room()'s last look
 
   mutable std::mutex mutex;  // guards all below
+  Error fault;               // once `failed`
   Watermark appended;
   Sequence released = 0;
   Sequence dropped = 0;  // files dropped up to here
@@ -280,8 +293,7 @@ bool DurableBuffer::created() const { return state_->created; }
 
 Result<Sequence> DurableBuffer::append(const Commit& commit, Sync sync) {
   State& s = *state_;
-  if (s.failed)
-    return Error{ErrorCode::kUnavailable, "append to buffer: an earlier write failed; it must be opened again"};
+  if (s.failed) return s.failure();
   Watermark mark = appended();
   rocksdb::WriteBatch batch;
   std::uint64_t bytes = 0;
@@ -312,10 +324,7 @@ Result<Sequence> DurableBuffer::append(const Commit& commit, Sync sync) {
   rocksdb::WriteOptions options;
   options.sync = sync == Sync::kNow;
   const rocksdb::Status written = s.db->Write(options, &batch);
-  if (!written.ok()) {
-    s.failed = true;
-    return from(written, "append to buffer " + s.directory.string());
-  }
+  if (!written.ok()) return s.fail(written);
   {
     const std::lock_guard lock(s.mutex);
     s.appended = mark;
@@ -329,10 +338,15 @@ Result<Sequence> DurableBuffer::append(const Commit& commit, Sync sync) {
 }
 
 Result<void> DurableBuffer::sync() {
-  const rocksdb::Status synced = state_->db->SyncWAL();
+  // A failed fsync is never repeated: what it was about may be gone from the cache.
+  if (state_->failed) return state_->failure();
+  // A synced write takes all earlier ones with it. SyncWAL() would do the same, but together with
+  // track_and_verify_wals_in_manifest it can make a buffer that does not open again (rocksdb#10892, mended in 7.10).
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const rocksdb::Status synced = state_->db->Put(options, state_->state, "m/synced", "");
   if (synced.ok()) return {};
-  state_->failed = true;
-  return from(synced, "append to buffer " + state_->directory.string());
+  return state_->fail(synced);
 }
 
 Watermark DurableBuffer::appended() const {

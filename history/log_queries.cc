@@ -3,8 +3,22 @@
 namespace runtail {
 namespace {
 
+// A line may be as long as line_bytes_max; a page of such lines would not fit anywhere. Whoever shows them shows less.
+constexpr std::string_view kTextRead = "8192", kJsonRead = "65536";
+
 Statement select_lines() {
-  return Statement("SELECT " + select_list<LogEventRow>() + " FROM {{schema}}.log_events WHERE ");
+  // Each column once, in the order the row is read in.
+  std::string columns = select_list<LogEventRow>() + ", ";
+  const auto instead = [&](const std::string& column, const std::string& expression) {
+    const std::string known = ", \"" + column + "\", ";
+    if (const std::size_t at = columns.find(known); at != columns.npos)
+      columns.replace(at, known.size(), ", " + expression + " AS " + column + ", ");
+  };
+  for (const char* text : {"message", "error_message", "error_stack", "raw_text"})
+    instead(text, "left(" + std::string(text) + ", " + std::string(kTextRead) + ")");
+  instead("context", "CASE WHEN octet_length(context::text) <= " + std::string(kJsonRead) +
+                         " THEN context WHEN context IS NOT NULL THEN '{\"truncated\": true}' END");
+  return Statement("SELECT " + columns.substr(0, columns.size() - 2) + " FROM {{schema}}.log_events WHERE ");
 }
 
 void add_range(Statement& statement, const TimeRange& range) {

@@ -30,7 +30,7 @@ struct LineCursor {
   Uuid event_id;
 };
 
-// In order of time; lines of one microsecond by event_id.
+// Of texts the first 8,192 characters, of a context no more than 64 KiB. In order of time; lines of one microsecond by event_id.
 // `projects`: without the lines that name another one; lines that name none are left to who asked for them.
 Query<LogEventRow> log_lines(const LinesOf& of, const TimeRange& range, int limit,
                              const std::optional<LineCursor>& after = {}, int skip = 0, const Projects& projects = {});

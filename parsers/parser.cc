@@ -172,7 +172,7 @@ struct Parser::State {
 
   const LogEvent& parse(std::string_view line);
   bool read_json(std::string_view line);
-  bool read_pinned(const dom::object& object, std::uint64_t seen);
+  bool read_pinned(const dom::object& object, std::uint64_t seen, std::string_view line);
   void read_claimed(ToolDialect& tool, const dom::object& object);
   void pin(std::string_view dialect);
   bool read_inner(std::string_view text);
@@ -242,7 +242,7 @@ bool Parser::State::read_json(std::string_view line) {
                              line.find("\\u0000") != std::string_view::npos);
   const std::uint64_t seen = native.begin(object);
   if (is_pinned) {
-    if (read_pinned(object, seen)) return true;
+    if (read_pinned(object, seen, line)) return true;
   } else if (seen != 0) {
     for (ToolDialect* tool : candidates(seen)) {
       if (!tool->claims(object)) continue;
@@ -256,15 +256,17 @@ bool Parser::State::read_json(std::string_view line) {
 }
 
 // Whether the line is read; else its members are looked up as those of a native one.
-bool Parser::State::read_pinned(const dom::object& object, std::uint64_t seen) {
+bool Parser::State::read_pinned(const dom::object& object, std::uint64_t seen, std::string_view line) {
   if (pinned && pinned->claims(object)) {
     read_claimed(*pinned, object);
     return true;
   }
   for (ToolDialect* tool : candidates(seen)) {
-    if (tool == pinned || !tool->drops_lines() || !tool->claims(object)) continue;
+    const bool has_bodies = tool->drops_lines() || !tool->spec().tool->broken.empty();
+    if (tool == pinned || !has_bodies || !tool->claims(object)) continue;
     read_claimed(*tool, object);
-    if (!builder.event.drop.empty()) return true;
+    // Its own lines it also reads without what is never kept: as a line of the contract that would be a member as any.
+    if (!builder.event.drop.empty() || marks.stand_in(line)) return true;
     reader = nullptr;
     native.begin(object);
   }

@@ -121,6 +121,11 @@ boost::system::result<AccessClaims, TokenFault> claims_of(const json::object& pa
     if (!scopes) return TokenFault::kMalformed;
     claims.scopes = std::move(*scopes);
   }
+  // Some issuers make a tree of a name with a dot. Read as "no such claim" it would let the token see all.
+  if (const json::value* tree = payload.if_contains("obs");
+      tree && tree->is_object() && tree->get_object().contains("projects")) {
+    return TokenFault::kMalformed;
+  }
   if (const json::value* projects = payload.if_contains("obs.projects")) {
     claims.projects = texts_of(*projects, false);
     if (!claims.projects) return TokenFault::kMalformed;

@@ -248,7 +248,7 @@ std::optional<Wrong> read_slice(ApiCall& call) {
     call.page = page ? std::stoi(*page) : 1;
     call.slice.skip = (*call.page - 1) * call.slice.rows;
   }
-  if (call.slice.skip > kApiSkipMax) {
+  if (!cursor && call.slice.skip > kApiSkipMax) {
     return Wrong{Problem::kInvalidParameter,
                  "pages by number end at row " + std::to_string(kApiSkipMax) + ": go on with next_cursor", "page"};
   }

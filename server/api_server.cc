@@ -86,13 +86,14 @@ struct ApiServer::State {
   };
 
   State(ApiConfig settings, std::optional<TokenVerifier> tokens, StorePool& stores, const Clock& time, OnAnswer told,
-        ApiLimits bounds)
+        ApiLimits bounds, std::atomic<std::size_t>& under_way)
       : config(std::move(settings)),
         verifier(std::move(tokens)),
         pool(stores),
         clock(time),
         on_answer(std::move(told)),
         limits(bounds),
+        active(under_way),
         rates(config.requests_per_second, config.requests_per_second),
         refusals(config.requests_per_second, config.requests_per_second) {}
 
@@ -118,14 +119,14 @@ struct ApiServer::State {
   const Clock& clock;
   const OnAnswer on_answer;
   const ApiLimits limits;
-  RateLimit rates, refusals;  // by token; by address of who had no good one
+  std::atomic<std::size_t>& active;  // the server's, which outlives this
+  RateLimit rates, refusals;         // by token; by address of who had no good one
   std::optional<ssl::context> tls;
   // On the server's thread only; they outlive the coroutines in context.
   std::set<Session*> sessions;
   std::size_t open_connections = 0;
   bool is_draining = false;
   std::promise<void> drained;
-  std::atomic<std::size_t> active{0};
   std::atomic<std::size_t> waits{0};  // that the pool or a coroutine still holds
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
@@ -425,8 +426,8 @@ asio::awaitable<bool> ApiServer::State::send(Stream& stream, const Request& requ
 
 ApiServer::ApiServer(ApiConfig config, std::optional<TokenVerifier> verifier, StorePool& pool, const Clock& clock,
                      OnAnswer on_answer, ApiLimits limits)
-    : state_(
-          std::make_unique<State>(std::move(config), std::move(verifier), pool, clock, std::move(on_answer), limits)) {}
+    : state_(std::make_unique<State>(std::move(config), std::move(verifier), pool, clock, std::move(on_answer), limits,
+                                     active_)) {}
 
 ApiServer::~ApiServer() { static_cast<void>(stop(std::chrono::milliseconds(0))); }
 
@@ -447,8 +448,6 @@ Result<void> ApiServer::start() {
   state_->thread = std::thread([state = state_.get()] { state->context.run(); });
   return {};
 }
-
-std::size_t ApiServer::active() const { return state_ ? state_->active.load() : 0; }
 
 bool ApiServer::stop(std::chrono::milliseconds drain) {
   if (!state_) return true;

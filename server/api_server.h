@@ -4,6 +4,7 @@
 // Threads: one of its own for all connections, so a slow client holds none; questions are asked by the pool's.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -54,8 +55,8 @@ class ApiServer {
 
   // Once. kInvalidInput: address, certificate or key; kUnavailable: somebody else listens there.
   Result<void> start();
-  std::uint16_t port() const { return port_; }  // 0 before start()
-  std::size_t active() const;                   // requests under way
+  std::uint16_t port() const { return port_; }    // 0 before start()
+  std::size_t active() const { return active_; }  // requests under way. Threads: any
   // Takes no more requests and waits for those under way, `drain` at most. Once; the pool must still run.
   // False: a question did not come back. Its memory is given up, and the process had better quick_exit().
   bool stop(std::chrono::milliseconds drain);
@@ -63,6 +64,7 @@ class ApiServer {
  private:
   struct Session;  // an open connection; on the server's thread only
   struct State;
+  std::atomic<std::size_t> active_{0};
   std::unique_ptr<State> state_;  // null once stopped
   std::uint16_t port_ = 0;
 };

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <vector>
 
+#include "core/json_text.h"
+
 namespace runtail {
 namespace {
 
@@ -77,7 +79,7 @@ std::optional<ListCursor> decode_cursor(std::string_view word) {
       fields.back() += c;
     }
   }
-  if (fields.size() != kFields) return std::nullopt;
+  if (fields.size() != kFields || !is_utf8(*bytes)) return std::nullopt;
   ListCursor cursor;
   cursor.list = fields[0];
   if (!fields[1].empty() || !fields[2].empty()) {

@@ -134,7 +134,16 @@ void Upkeep::maintain(bool with_partitions) {
     if (const auto days = refresh_summaries(*connection_, postgres_.schema, now, kLockTimeout); !days)
       note(days.error());
   }
-  if (connection_->is_alive() && !connection_->query(kUnlock, schema)) connection_->close();  // which unlocks, too
+  if (!connection_->is_alive()) return;
+  const auto freed = connection_->query(kUnlock, schema);
+  if (freed && freed->boolean(0, 0)) return;
+  // Closing unlocks, too, unless the lock is held by a connection that a pooler gave to somebody else.
+  if (freed) {
+    note({ErrorCode::kInvalidInput,
+          "the lock of upkeep was not ours at its end: postgres.url leads through a pooler in transaction mode; let "
+          "runtail server connect straight to PostgreSQL"});
+  }
+  connection_->close();
 }
 
 bool Upkeep::round() {

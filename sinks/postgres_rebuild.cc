@@ -24,8 +24,8 @@ SELECT count(*) FROM pg_temp.source_facts e LEFT JOIN {{schema}}.source_facts r
   ON (r.stream, r.file_key, r.generation) = (e.stream, e.file_key, e.generation)
 WHERE r.covered IS NULL OR NOT r.covered @> e.covered)";
 
-constexpr const char* kDiffering = R"(
-SELECT i.run_id, r.status, e.status,
+// Whether the database knows more of a run than these files tell.
+constexpr const char* kKnowsMore = R"(
   r.verdict_source IN ('exit', 'inferred') OR r.exit_code IS DISTINCT FROM e.exit_code OR EXISTS (
     SELECT FROM {{schema}}.log_events l WHERE l.run_id = i.run_id
     AND NOT EXISTS (SELECT FROM pg_temp.log_events p WHERE p.event_id = l.event_id AND p.ts = l.ts))
@@ -33,6 +33,9 @@ SELECT i.run_id, r.status, e.status,
 FROM pg_temp.run_ids i
 JOIN pg_temp.job_runs e ON e.run_id = i.run_id
 LEFT JOIN {{schema}}.job_runs r ON r.run_id = i.run_id
+)";
+
+constexpr const char* kDiffering = R"(
 WHERE to_jsonb(e) - {{aside}} IS DISTINCT FROM to_jsonb(r) - {{aside}}
   OR (SELECT jsonb_agg(to_jsonb(a) - {{aside}} ORDER BY a.id) FROM pg_temp.run_attempts a WHERE a.run_id = i.run_id)
     IS DISTINCT FROM
@@ -64,7 +67,8 @@ PgOutcome<void> rebuild_from_rehearsal(PgConnection& connection, const std::stri
   if (uncovered->integer(0, 0) > 0) {
     return PgError{"55000", "not all of these files is in the database yet: replay them first"};
   }
-  auto differing = connection.exec(replaced(kDiffering, schema));
+  auto differing =
+      connection.exec(replaced(std::string("SELECT i.run_id, r.status, e.status, ") + kKnowsMore + kDiffering, schema));
   if (!differing) return differing.error();
   std::string copies;
   for (const char* table : {"job_runs", "run_attempts", "task_runs"}) {
@@ -73,12 +77,16 @@ PgOutcome<void> rebuild_from_rehearsal(PgConnection& connection, const std::stri
     copies += std::string("INSERT INTO {{schema}}.") + table + " (" + *columns + ") SELECT " + *columns +
               " FROM pg_temp." + table + " WHERE run_id = {{run}};";
   }
-  const std::string anew = replaced(R"(
+  const std::string lock = replaced(R"(
 BEGIN ISOLATION LEVEL READ COMMITTED;
 INSERT INTO {{schema}}.etl_jobs SELECT j.* FROM pg_temp.etl_jobs j JOIN pg_temp.job_runs e ON e.job_id = j.job_id
   WHERE e.run_id = {{run}} ON CONFLICT DO NOTHING;
 INSERT INTO {{schema}}.run_ids SELECT * FROM pg_temp.run_ids WHERE run_id = {{run}} ON CONFLICT DO NOTHING;
-SELECT FROM {{schema}}.run_ids WHERE run_id = {{run}} FOR UPDATE;
+SELECT FROM {{schema}}.run_ids WHERE run_id = {{run}} FOR UPDATE)",
+                                    schema);
+  // What the agent stored since the first look counts, too: behind the lock it stores no more of this run.
+  const std::string look = replaced(std::string("SELECT ") + kKnowsMore + "WHERE i.run_id = {{run}}", schema);
+  const std::string anew = replaced(R"(
 INSERT INTO {{schema}}.summary_dirty
   SELECT job_id, coalesce(environment, ''), (scheduled_at AT TIME ZONE 'UTC')::date, now() FROM (
     SELECT job_id, environment, scheduled_at FROM {{schema}}.job_runs WHERE run_id = {{run}}
@@ -104,14 +112,24 @@ UPDATE {{schema}}.run_ids r SET scheduled_at = e.scheduled_at, scheduled_stated 
       done.left.push_back(run);
       continue;
     }
-    std::string sql = anew;
-    for (const auto& [what, with] :
-         {std::pair(std::string("{{run}}"), quote_literal(run) + "::uuid"), {"{{agent}}", quote_literal(agent_id)}}) {
-      for (std::size_t at = 0; (at = sql.find(what, at)) != std::string::npos; at += with.size()) {
-        sql.replace(at, what.size(), with);
+    const auto of_run = [&](std::string sql) {
+      for (const auto& [what, with] :
+           {std::pair(std::string("{{run}}"), quote_literal(run) + "::uuid"), {"{{agent}}", quote_literal(agent_id)}}) {
+        for (std::size_t at = 0; (at = sql.find(what, at)) != std::string::npos; at += with.size()) {
+          sql.replace(at, what.size(), with);
+        }
       }
+      return sql;
+    };
+    auto made = connection.exec(of_run(lock));
+    if (made) made = connection.exec(of_run(look));
+    if (made && made->rows() == 1 && made->boolean(0, 0)) {
+      if (auto undone = connection.exec("ROLLBACK"); !undone) return undone.error();
+      done.left.push_back(run);
+      continue;
     }
-    if (auto made = connection.exec(sql); !made) {
+    if (made) made = connection.exec(of_run(anew));
+    if (!made) {
       const PgError error = made.error();
       if (connection.is_alive()) (void)connection.exec("ROLLBACK");
       return error;

@@ -46,7 +46,7 @@ struct Kept {
 // Columns that say when and by whom, and the keyed hashes: compared apart.
 constexpr const char* kOwn =
     "ARRAY['first_seen_at','last_advanced_at','agent_id','created_at','updated_at','ingested_at','at','since',"
-    "'confirm','body_hmac']";
+    "'confirm','body_hmac','stored_in']";
 
 // What an agent tells of itself differs from one to the next.
 constexpr const char* kNotItself =

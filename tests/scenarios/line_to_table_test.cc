@@ -40,6 +40,9 @@ const std::map<std::string, std::string> kNotFromLines = {
     {"alert_rule_channels.*", "of alerts"},
     {"alert_events.*", "of alerts"},
     {"alert_deliveries.*", "of alerts"},
+    {"alert_silences.*", "of alerts"},
+    {"alert_watch.*", "of alerts"},
+    {"evaluation_progress.*", "of alerts and data quality"},
     {"access_log.*", "of the history server"},
     {"audit_events.*", "of the history server"},
 };

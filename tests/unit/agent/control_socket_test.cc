@@ -142,11 +142,12 @@ TEST_F(ControlSocketTest, BytesBehindTheWordsAreTheLastOfThem) {
   const ControlLimits hasty{.deadline = 50ms, .connections_max = 1};
   socket_.reset();
   serve(hasty);
-  for (const auto& [request, why] : {std::pair("echo \x7F\x39\n12345", "no whole request within the deadline"),
-                                     {"echo \x7F\x39\x39\x39\x39\x39\x39\x39\x39\x39\n", "more bytes than 64 MiB"}}) {
+  for (const auto& [request, why] :
+       {std::pair("echo \x7F\x39\n12345", "busy no whole request within the deadline"),
+        {"echo \x7F\x39\x39\x39\x39\x39\x39\x39\x39\x39\n", "error more bytes than 64 MiB"}}) {
     RawClient client(path_);
     client.send(request);
-    EXPECT_THAT(client.read_to_end(), StartsWith(std::string("error ") + why));
+    EXPECT_THAT(client.read_to_end(), StartsWith(why));
   }
 }
 
@@ -250,7 +251,7 @@ TEST_F(ControlSocketTest, ARequestThatNeverEndsIsCutAtTheDeadline) {
   serve({100ms, 16});
   RawClient client(path_);
   client.send("runs --limi");
-  EXPECT_EQ(client.read_to_end(), "error no whole request within the deadline\n");
+  EXPECT_EQ(client.read_to_end(), "busy no whole request within the deadline\n");
 }
 
 TEST_F(ControlSocketTest, AnAskerWhoTakesNoAnswerIsCutAtTheDeadline) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <random>
 #include <set>
@@ -277,6 +278,77 @@ TEST_F(DeliveryTest, WhatWasRefusedAheadIsNotRepeatedBesideADeliveryOfAllTablesW
   thread.join();
   EXPECT_EQ(records("applied"), 18);
   EXPECT_EQ(records("duplicate"), 0);
+}
+
+// Refuses all tables at once; of what goes ahead each answer is lost, until told to be well.
+class RefusesThenLosesAnswers final : public Sink {
+ public:
+  std::string_view name() const override { return "two"; }
+  TableSet ahead_tables() const override { return kAllTables & ~set_of(Table::kLogEvents); }
+  Delivery deliver(std::span<const SequencedChunk> chunks, bool maybe_delivered, TableSet tables) override {
+    Delivery delivery;
+    if (!is_well && tables == kAllTables) {
+      ++refused;
+      return delivery;
+    }
+    for (const SequencedChunk& each : chunks) {
+      for (const Table table : {Table::kLogEvents, Table::kJobRuns}) {
+        if ((tables & set_of(table)) == 0) continue;
+        const bool fresh = has[table].insert(each.sequence).second;
+        (fresh || maybe_delivered ? delivery.outcomes.applied : delivery.outcomes.duplicate) +=
+            each.chunk.records.of(set_of(table));
+      }
+    }
+    if (is_well) {
+      delivery.status = Delivery::Status::kDelivered;
+    } else {
+      delivery.unknown = true;
+      delivery.outcomes = {};
+      ++lost;
+    }
+    return delivery;
+  }
+
+  std::map<Table, std::set<Sequence>> has;
+  std::atomic<int> refused{0}, lost{0};
+  std::atomic<bool> is_well{false};
+};
+
+TEST_F(DeliveryTest, ARefusedDeliveryOfAllTablesIsForgottenOnceFactsGoAhead) {
+  const auto append = [&](int count) {
+    for (; count > 0; --count) {
+      Commit commit;
+      commit.chunks.emplace_back();
+      commit.chunks.back().lines = 1;
+      commit.chunks.back().records[Table::kLogEvents] = 1;
+      commit.chunks.back().records[Table::kJobRuns] = 2;
+      ASSERT_TRUE(buffer->append(commit));
+    }
+  };
+  RefusesThenLosesAnswers sink;
+  DeliverySettings settings;
+  settings.batch_lines_max = 4;
+  {
+    DeliveryLoop loop(*buffer, sink, published, clock, settings, [] {});
+    std::jthread thread([&](std::stop_token stop) { loop.run(stop, [](bool, const std::string&) {}); });
+    append(1);
+    loop.wake();
+    ASSERT_TRUE(wait_until([&] { return sink.refused > 0; }));
+    append(20);
+    loop.wake();
+    ASSERT_TRUE(wait_until([&] { return sink.lost > 0; }));
+    thread.request_stop();
+    thread.join();
+  }
+  sink.is_well = true;
+  DeliveryLoop loop(*buffer, sink, published, clock, settings, [] {});
+  std::jthread thread([&](std::stop_token stop) { loop.run(stop, [](bool, const std::string&) {}); });
+  EXPECT_TRUE(wait_until([&] { return loop.delivered() == 21; }));
+  thread.request_stop();
+  thread.join();
+  EXPECT_EQ(records("applied"), 63);
+  EXPECT_EQ(records("duplicate"), 0);
+  EXPECT_EQ(loop.imbalance(), 0u);
 }
 
 TEST_F(DeliveryTest, AStuckLineDoesNotHoldBackTheFactsBehindIt) {

@@ -150,6 +150,14 @@ TEST_F(PinnedDialect, WhatOthersNeverKeepIsNotKept) {
     EXPECT_EQ(read_as(R"({"type":"RECORD","record":{"stream":"users","data":{"mail":"cana)", pin),
               "text dropped as unparsable_body")
         << pin;
+    // Nobody reads tags of a Dagster job: they may hold secrets.
+    EXPECT_EQ(
+        read_as(R"({"orig_message":"m","dagster_meta":{"job_tags":{"password":"canary"}},"levelname":"INFO"})", pin),
+        "dagster")
+        << pin;
+    EXPECT_TRUE(parser_.parse(R"({"orig_message":"m","dagster_meta":{"job_tags":{"password":"canary"}}})", nullptr, pin)
+                    .rest.empty())
+        << pin;
     // Of the same tool, but no body.
     EXPECT_EQ(read_as(R"({"type":"LOG","log":{"level":"INFO","message":"m"}})", pin), "native") << pin;
     while (const LogEvent* next = parser_.next()) ADD_FAILURE() << next->dialect;

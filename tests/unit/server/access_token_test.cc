@@ -241,7 +241,7 @@ TEST_F(AccessTokenTest, ClaimsOfTheWrongTypeAreRefusedAndNeverRead) {
                               R"({"exp":1900000000,"scope":[7]})",
                               R"({"exp":1900000000,"obs.projects":null})",
                               R"({"exp":1900000000,"obs.projects":[1]})",
-                              R"({"exp":1900000000,"obs.projects":{}})",
+                              R"({"exp":1900000000,"obs.projects":{}})", R"({"exp":1900000000,"obs":{"projects":["p1"]}})",
                               R"({"exp":1900000000,"sub":7})",
                               R"({"exp":1900000000,"aud":7})",
                               R"({"exp":1900000000,"iss":[]})",
