@@ -4,38 +4,13 @@
 #include <vector>
 
 #include "core/json_text.h"
+#include "server/base64url.h"
 
 namespace runtail {
 namespace {
 
-constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr char kSeparator = '\x1F';
 constexpr std::size_t kWordMax = 1024, kFields = 7;
-
-std::string to_base64url(std::string_view bytes) {
-  std::string out;
-  unsigned held = 0;
-  int bits = 0;
-  for (const char c : bytes) {
-    held = (held << 8 | static_cast<unsigned char>(c)) & 0xFFFFu;
-    for (bits += 8; bits >= 6; bits -= 6) out += kAlphabet[held >> (bits - 6) & 63u];
-  }
-  if (bits > 0) out += kAlphabet[held << (6 - bits) & 63u];
-  return out;
-}
-
-std::optional<std::string> from_base64url(std::string_view word) {
-  std::string out;
-  unsigned held = 0;
-  int bits = 0;
-  for (const char c : word) {
-    const auto at = std::string_view(kAlphabet).find(c);
-    if (at == std::string_view::npos || c == '\0') return std::nullopt;
-    held = (held << 6 | static_cast<unsigned>(at)) & 0xFFFFu;
-    if ((bits += 6) >= 8) out += static_cast<char>(held >> (bits -= 8) & 0xFFu);
-  }
-  return out;
-}
 
 template <typename Number>
 bool read_number(const std::string& text, Number& number) {
