@@ -90,9 +90,9 @@ class Server {
     bool came_back = api_.stop(kDrain);
     came_back = access_log_.stop(kLastRows) && came_back;
     came_back = upkeep_.stop(kLastUpkeep) && came_back;
+    came_back = pool_.stop(kLastRows) && came_back;
     log_info("stopped");
     if (!came_back) std::quick_exit(kExitOk);
-    pool_.stop();
     pages.stop();
     return kExitOk;
   }

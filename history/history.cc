@@ -6,8 +6,21 @@
 
 namespace runtail {
 
-History::History(PgConnection& connection, std::string schema, std::chrono::milliseconds statement_timeout)
-    : connection_(connection), schema_(std::move(schema)), statement_timeout_(statement_timeout) {}
+History::History(PgConnection& connection, std::string schema, std::chrono::milliseconds statement_timeout, bool is_set)
+    : connection_(connection), schema_(std::move(schema)), statement_timeout_(statement_timeout), is_set_(is_set) {}
+
+std::string History::settings(std::chrono::milliseconds statement_timeout) {
+  return "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read -c jit=off "
+         "-c datestyle=ISO -c timezone=UTC -c statement_timeout=" +
+         std::to_string(statement_timeout.count());
+}
+
+bool History::has_settings(PgConnection& connection) {
+  const auto held = connection.exec(
+      "SELECT current_setting('default_transaction_read_only') = 'on' AND current_setting('jit') = 'off' AND "
+      "current_setting('default_transaction_isolation') = 'repeatable read'");
+  return held && held->boolean(0, 0);
+}
 
 Result<std::optional<RunDetails>> History::run(const Uuid& run_id) {
   if (const auto begun = begin("run"); !begun) return begun.error();
@@ -31,9 +44,10 @@ Result<std::optional<RunDetails>> History::run(const Uuid& run_id) {
 Result<void> History::begin(std::string_view name) {
   // One snapshot for all statements. Compiling a plan over many partitions takes longer than running it.
   const auto begun = connection_.exec(
-      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off; SET LOCAL datestyle = 'ISO'; "
-      "SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = " +
-      std::to_string(statement_timeout_.count()));
+      is_set_ ? std::string("BEGIN")
+              : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off; SET LOCAL datestyle = 'ISO'; "
+                "SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = " +
+                    std::to_string(statement_timeout_.count()));
   if (begun) return {};
   const Error error = to_error(begun.error(), "history, " + std::string(name));
   (void)end(name, false);

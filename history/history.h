@@ -27,18 +27,22 @@ struct RunDetails {
 // Threads: one at a time, as the connection.
 class History {
  public:
+  // PgOptions::settings for a connection that is asked by this alone: one statement then needs no transaction around
+  // it, which is half the work of a small question. Without them, and behind a pooler, each answer sets its own.
+  static std::string settings(std::chrono::milliseconds statement_timeout);
+  // Whether they are in force, whatever stands between.
+  static bool has_settings(PgConnection& connection);
+
   // The connection outlives this, and is in no transaction whenever this is asked. `statement_timeout` is for each
-  // statement. The user needs the rights of the reader role (schema/roles.h).
+  // statement. `is_set`: has_settings(). The user needs the rights of the reader role (schema/roles.h).
   History(PgConnection& connection, std::string schema,
-          std::chrono::milliseconds statement_timeout = std::chrono::seconds(5));
+          std::chrono::milliseconds statement_timeout = std::chrono::seconds(5), bool is_set = false);
 
   // Errors: kUnavailable (connection, time-out), kInvalidInput (rights, a table that is missing: an optional group).
   template <typename Row>
   Result<std::vector<Row>> read(const Query<Row>& query) {
-    if (const auto begun = begin(query.name); !begun) return begun.error();
-    auto rows = select(query);
-    if (const auto ended = end(query.name, rows.has_value()); rows && !ended) return ended.error();
-    return rows;
+    if (is_set_) return select(query);
+    return at_once(query.name, [&query](Moment& moment) { return moment.read(query); });
   }
 
   // Several questions about one moment: ask(moment) reads by moment.read(query), and gives a Result.
@@ -82,6 +86,7 @@ class History {
   PgConnection& connection_;
   const std::string schema_;
   const std::chrono::milliseconds statement_timeout_;
+  const bool is_set_;
 };
 
 }  // namespace runtail

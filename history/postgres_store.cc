@@ -33,6 +33,11 @@ Result<Listing<Row>> read_page(History::Moment& moment, const Query<Row>& query,
 
 template <typename Row>
 Result<Listing<Row>> page(History& history, const Query<Row>& query, bool with_total) {
+  if (!with_total) {
+    auto rows = history.read(query);
+    if (!rows) return rows.error();
+    return Listing<Row>{std::move(*rows)};
+  }
   return history.at_once(query.name, [&](History::Moment& moment) { return read_page(moment, query, with_total); });
 }
 
@@ -52,21 +57,20 @@ Result<OfRun<Row>> of_run(History& history, std::string_view name, const Uuid& r
 
 }  // namespace
 
-PostgresStore::PostgresStore(PgConnection& connection, std::string schema, std::chrono::milliseconds statement_timeout)
-    : history_(connection, std::move(schema), statement_timeout) {}
+PostgresStore::PostgresStore(PgConnection& connection, std::string schema, std::chrono::milliseconds statement_timeout,
+                             bool is_set)
+    : history_(connection, std::move(schema), statement_timeout, is_set) {}
 
 Result<Listing<JobSummary>> PostgresStore::jobs(const JobFilter& filter, TimePoint now, const Slice& slice) {
+  const auto query =
+      runtail::jobs(filter, now, slice.rows, slice.after ? slice.after->text : std::string(), slice.skip);
+  if (!slice.with_total) return page(history_, query, false);
   return history_.at_once("jobs", [&](History::Moment& moment) -> Result<Listing<JobSummary>> {
-    auto rows = moment.read(
-        runtail::jobs(filter, now, slice.rows, slice.after ? slice.after->text : std::string(), slice.skip));
+    auto rows = moment.read(query);
     if (!rows) return rows.error();
-    Listing<JobSummary> out{std::move(*rows)};
-    if (slice.with_total) {
-      const auto count = moment.read(job_count(filter, now));
-      if (!count) return count.error();
-      out.total = count->front().count;
-    }
-    return out;
+    const auto count = moment.read(job_count(filter, now));
+    if (!count) return count.error();
+    return Listing<JobSummary>{std::move(*rows), count->front().count};
   });
 }
 

@@ -12,7 +12,8 @@ namespace runtail {
 class PostgresStore final : public HistoryStore {
  public:
   // As History: the connection outlives this and is in no transaction whenever this is asked.
-  PostgresStore(PgConnection& connection, std::string schema, std::chrono::milliseconds statement_timeout);
+  PostgresStore(PgConnection& connection, std::string schema, std::chrono::milliseconds statement_timeout,
+                bool is_set = false);
 
   Result<Listing<JobSummary>> jobs(const JobFilter& filter, TimePoint now, const Slice& slice) override;
   Result<Listing<RunSummary>> runs(const RunFilter& filter, const Slice& slice) override;

@@ -176,7 +176,7 @@ std::vector<Host> addresses_of(const Host& host) {
 }
 
 PgOutcome<ConnectionPtr> connect_host(const std::string& conninfo, const Host& host, const std::string& password,
-                                      std::chrono::milliseconds timeout) {
+                                      const PgOptions& options) {
   // Before dbname: defaults the connection string may change. After it: what it may not.
   std::vector<const char*> keys{"keepalives_idle",  "keepalives_interval",       "keepalives_count",
                                 "tcp_user_timeout", "fallback_application_name", "dbname"};
@@ -191,6 +191,7 @@ PgOutcome<ConnectionPtr> connect_host(const std::string& conninfo, const Host& h
   add("hostaddr", host.hostaddr);
   add("port", host.port);
   add("password", password);
+  add("options", options.settings);
   add("client_encoding", encoding);
   keys.push_back(nullptr);
   values.push_back(nullptr);
@@ -200,14 +201,14 @@ PgOutcome<ConnectionPtr> connect_host(const std::string& conninfo, const Host& h
   PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);  // for the SQLSTATE: connect_error()
   PQsetNoticeReceiver(
       connection.get(), [](void*, const PGresult*) {}, nullptr);
-  const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
+  const SteadyTime deadline = std::chrono::steady_clock::now() + options.connect_timeout;
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (PQstatus(connection.get()) != CONNECTION_BAD && next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED) {
     if (!wait_for(PQsocket(connection.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
       const char* name = PQhost(connection.get());
       const std::string address = host.hostaddr.empty() ? "" : " (" + host.hostaddr + ")";
       return connection_failure("no answer from PostgreSQL at " + std::string(name ? name : "?") + address +
-                                " within " + std::to_string(timeout.count()) + " ms");
+                                " within " + std::to_string(options.connect_timeout.count()) + " ms");
     }
     next = PQconnectPoll(connection.get());
   }
@@ -370,7 +371,7 @@ PgOutcome<PgConnection> PgConnection::connect(const std::string& conninfo, const
   PgError failure;
   for (const Host& host : hosts) {
     for (const Host& place : addresses_of(host)) {
-      auto connection = connect_host(conninfo, place, *password, options.connect_timeout);
+      auto connection = connect_host(conninfo, place, *password, options);
       if (connection) {
         auto impl = std::make_unique<Impl>();
         impl->connection = std::move(*connection);

@@ -80,6 +80,9 @@ struct PgOptions {
   // most of the work. A pooler in transaction mode answers 26000 or 42P05: connect again without. The name holds a
   // digest of the statement, so a name that is there already means the same statement, whoever prepared it.
   bool prepare = false;
+  // Settings of the session, as libpq's `options` ("-c jit=off -c timezone=UTC"); instead of those that the connection
+  // string or PGOPTIONS states. A pooler may refuse them (08P01), or not hand them on.
+  std::string settings;
   // File with the password, read at each connect; a last newline is no part of it. Empty: libpq's own ways.
   std::filesystem::path password_file;
 };

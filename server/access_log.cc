@@ -83,7 +83,12 @@ void AccessLog::add(const ApiRecord& record) {
     ++lost_;
     return;
   }
-  waiting_.push_back({random_uuid(), record});
+  Entry entry{random_uuid(), record};
+  // What a request line may hold, times all that may wait, would be gigabytes; of this no more is stored.
+  if (entry.record.params.size() > kTextMax) entry.record.params = to_hex(sha256(entry.record.params));
+  entry.record.method.resize(std::min(entry.record.method.size(), kTextMax));
+  entry.record.fault.clear();
+  waiting_.push_back(std::move(entry));
   if (waiting_.size() >= kBatchMax) changed_.notify_all();
 }
 

@@ -53,6 +53,7 @@ struct ApiRoute {
   std::chrono::days window{0};           // by default; 0: the list has none
   bool is_list = true;
   bool is_of_run = false;  // 404 where there is no such run
+  bool is_shared = false;  // costs so much that an answer serves all who ask for it within a second
   bool is_open = false;    // answered without a token, and without the database: ask is null
   std::string_view row;    // name of the row's schema
   std::string (*row_schema)() = nullptr;

@@ -238,6 +238,7 @@ std::vector<ApiRoute> make_routes() {
       list_of({word("status", kStatuses, "Only jobs whose last run has this status"),
                text("q", "Only jobs with this in their job_id or name, in any case")}),
       ask_jobs));
+  routes.back().is_shared = true;
   routes.push_back(list<RunSummary>(
       "list_runs_of_job", "/v1/obs/jobs/{job_id}/runs", "/v1/obs/jobs/:job_id/runs",
       "Runs of a job, by scheduled_at, the latest first. Default window: 30 days", "RunSummary",
@@ -292,6 +293,7 @@ std::vector<ApiRoute> make_routes() {
       "What each job did in each week (from Monday, UTC) of the window: success rate, average duration, records. The "
       "latest week first. Default window: 56 days",
       "WeeklySummary", list_of({kJob, kEnvironment}, true), ask_summary, days(56)));
+  routes.back().is_shared = true;
   routes.push_back(list<ServiceView>(
       "list_services", "/v1/obs/services", "/v1/obs/services",
       "Instances of services as they last said they are. A token that is bound to projects sees none", "Service",

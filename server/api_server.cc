@@ -26,6 +26,7 @@
 #include "server/listener.h"
 #include "server/random_id.h"
 #include "server/rate_limit.h"
+#include "server/shared_answers.h"
 
 namespace runtail {
 namespace {
@@ -108,9 +109,13 @@ struct ApiServer::State {
   asio::awaitable<bool> send(Stream& stream, const Request& request, Exchange& exchange, ApiResponse made,
                              bool keep_alive);
   asio::awaitable<ApiResponse> respond(const Request& request, bool is_whole, Exchange& exchange);
+  asio::awaitable<ApiResponse> ask_shared(const ApiCall& call, const std::string& who, Exchange& exchange);
   asio::awaitable<ApiResponse> ask_pool(const ApiCall& call, const std::string& who, Exchange& exchange);
   // Nothing: the token is good, and its claims are in `claims` (unless everybody may read).
   std::optional<ApiResponse> refuse(const Request& request, Exchange& exchange, AccessClaims& claims, std::string& who);
+  // Nothing: not too often.
+  std::optional<ApiResponse> limit(RateLimit& of, const std::string& who, const Exchange& exchange) const;
+  static std::string key_of(const ApiCall& call, const Exchange& exchange);
   void finish(Exchange& exchange, ApiResponse& response) const;
 
   const ApiConfig config;
@@ -128,7 +133,15 @@ struct ApiServer::State {
   bool is_draining = false;
   std::promise<void> drained;
   std::atomic<std::size_t> waits{0};  // that the pool or a coroutine still holds
+  SharedAnswers answers;
   asio::io_context context{1};
+  // A question that several wait for; here while it is asked.
+  struct Turn {
+    explicit Turn(asio::io_context& of) : timer(of, asio::steady_timer::time_point::max()) {}
+    asio::steady_timer timer;  // cancelled when there is an answer
+    std::optional<ApiResponse> response;
+  };
+  std::unordered_map<std::string, std::shared_ptr<Turn>> turns;
   tcp::acceptor acceptor{context};
   asio::steady_timer slot_free{context, asio::steady_timer::time_point::max()};  // cancelled when a connection ends
   std::thread thread;
@@ -256,20 +269,24 @@ asio::awaitable<bool> ApiServer::State::answer(Stream& stream, Session& session,
   co_return co_await send(stream, request, exchange, std::move(response), keep_alive);
 }
 
+std::optional<ApiResponse> ApiServer::State::limit(RateLimit& of, const std::string& who,
+                                                   const Exchange& exchange) const {
+  const auto wait = of.take(who, exchange.record.at);
+  if (!wait) return std::nullopt;
+  ApiResponse response =
+      problem_response(Problem::kTooManyRequests, std::to_string(config.requests_per_second) + " a second at most",
+                       exchange.record.correlation_id);
+  response.headers.emplace_back("Retry-After", std::to_string((wait->count() + 999'999) / 1'000'000));
+  return response;
+}
+
 std::optional<ApiResponse> ApiServer::State::refuse(const Request& request, Exchange& exchange, AccessClaims& claims,
                                                     std::string& who) {
   const std::string& correlation = exchange.record.correlation_id;
-  const auto too_often = [&](std::chrono::microseconds wait) {
-    ApiResponse response = problem_response(
-        Problem::kTooManyRequests, std::to_string(config.requests_per_second) + " a second at most", correlation);
-    response.headers.emplace_back("Retry-After", std::to_string((wait.count() + 999'999) / 1'000'000));
-    return response;
-  };
   const TimePoint now = exchange.record.at;
   if (!verifier) {
     who = "anonymous";
-    if (const auto wait = rates.take("address " + exchange.record.remote, now)) return too_often(*wait);
-    return std::nullopt;
+    return limit(rates, "address " + exchange.record.remote, exchange);
   }
   const std::string_view header = text_of(request[http::field::authorization]);
   constexpr std::string_view kBearer = "bearer ";
@@ -285,7 +302,7 @@ std::optional<ApiResponse> ApiServer::State::refuse(const Request& request, Exch
         exchange.record.scope += (exchange.record.scope.empty() ? "" : " ") + scope;
       }
       who = to_hex(sha256(token)).substr(0, 32);
-      if (const auto wait = rates.take(who, now)) return too_often(*wait);
+      if (auto refused = limit(rates, who, exchange)) return refused;
       if (claims.has_scope(kScopeRead)) return std::nullopt;
       ApiResponse response =
           problem_response(Problem::kInsufficientScope, "want scope " + std::string(kScopeRead), correlation);
@@ -299,10 +316,20 @@ std::optional<ApiResponse> ApiServer::State::refuse(const Request& request, Exch
     detail = "want a header Authorization: Bearer TOKEN";
   }
   // Who has no good token could otherwise ask as often as he likes.
-  if (const auto wait = refusals.take(exchange.record.remote, now)) return too_often(*wait);
+  if (auto refused = limit(refusals, exchange.record.remote, exchange)) return refused;
   ApiResponse response = problem_response(Problem::kUnauthorized, detail, correlation);
   response.headers.emplace_back("WWW-Authenticate", challenge);
   return response;
+}
+
+// All that an answer's bytes hang on.
+std::string ApiServer::State::key_of(const ApiCall& call, const Exchange& exchange) {
+  std::string key = exchange.takes_gzip && !exchange.is_head ? "packed" : "plain";
+  if (call.projects) key += " only";
+  for (const std::string& project : call.projects.value_or(std::vector<std::string>())) {
+    key += " " + std::to_string(project.size()) + ":" + project;
+  }
+  return key + " " + exchange.record.params;
 }
 
 asio::awaitable<ApiResponse> ApiServer::State::respond(const Request& request, bool is_whole, Exchange& exchange) {
@@ -330,11 +357,38 @@ asio::awaitable<ApiResponse> ApiServer::State::respond(const Request& request, b
   if (auto* refused = std::get_if<ApiResponse>(&parsed)) co_return std::move(*refused);
   const ApiCall& call = std::get<ApiCall>(parsed);
   if (call.route->is_open) {
+    if (auto refused = limit(rates, "address " + record.remote, exchange)) co_return std::move(*refused);
+    const std::string key = key_of(call, exchange);
+    if (const ApiResponse* known = answers.find(key, exchange.begun)) co_return *known;
     ApiResponse response = answer_open(call);
     finish(exchange, response);
+    answers.put(key, response, exchange.begun);
     co_return response;
   }
+  // Not in one expression: GCC 12 destroys the answer of such a choice twice.
+  if (call.route->is_shared) co_return co_await ask_shared(call, who, exchange);
   co_return co_await ask_pool(call, who, exchange);
+}
+
+asio::awaitable<ApiResponse> ApiServer::State::ask_shared(const ApiCall& call, const std::string& who,
+                                                          Exchange& exchange) {
+  const std::string key = key_of(call, exchange);
+  if (const ApiResponse* known = answers.find(key, exchange.begun)) co_return *known;
+  if (const auto asked = turns.find(key); asked != turns.end()) {
+    const std::shared_ptr<Turn> turn = asked->second;
+    while (!turn->response) co_await turn->timer.async_wait(kAwait);
+    // A problem is told to the one who asked: it holds his correlation id.
+    if (turn->response->status == 200) co_return *turn->response;
+    co_return co_await ask_pool(call, who, exchange);
+  }
+  const auto turn = std::make_shared<Turn>(context);
+  turns[key] = turn;
+  ApiResponse response = co_await ask_pool(call, who, exchange);
+  turns.erase(key);
+  turn->response = response;
+  turn->timer.cancel();
+  if (response.status == 200) answers.put(key, response, exchange.begun);
+  co_return response;
 }
 
 asio::awaitable<ApiResponse> ApiServer::State::ask_pool(const ApiCall& call, const std::string& who,

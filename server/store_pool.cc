@@ -15,6 +15,9 @@ constexpr std::chrono::milliseconds kRetryFirst{200}, kRetryLast{2000};
 // The server keeps statement_timeout unless it is frozen.
 constexpr std::chrono::seconds kAnswerSlack{2};
 
+// What PgBouncer answers to PgOptions::settings.
+constexpr std::string_view kRefusedSettings = "08P01";
+
 // A pooler in transaction mode lost a prepared statement, or has it twice.
 bool met_pooler(const std::string& fault) {
   return fault.find("SQLSTATE 26000") != std::string::npos || fault.find("SQLSTATE 42P05") != std::string::npos;
@@ -25,7 +28,7 @@ bool met_pooler(const std::string& fault) {
 struct StorePool::Link {
   std::optional<PgConnection> connection;
   std::optional<PostgresStore> store;
-  bool prepare = true;  // until a pooler is seen
+  bool is_direct = true;  // until a pooler is seen: statements are prepared, and settings are the session's
 
   bool is_alive() const { return connection && connection->is_alive(); }
 };
@@ -37,15 +40,19 @@ StorePool::StorePool(PostgresConfig postgres, std::uint32_t connections_max,
       statement_timeout_(statement_timeout),
       note_(std::move(note)) {}
 
-StorePool::~StorePool() { stop(); }
+StorePool::~StorePool() {
+  static_cast<void>(stop());
+  for (std::thread& thread : threads_) thread.join();
+}
 
 void StorePool::start() {
+  working_ = connections_max_;
   for (std::size_t number = 0; number < connections_max_; ++number) {
     threads_.emplace_back([this, number] { work(number); });
   }
 }
 
-void StorePool::stop() {
+bool StorePool::stop(std::chrono::milliseconds deadline) {
   std::vector<Waiting> left;
   {
     const std::lock_guard lock(mutex_);
@@ -54,8 +61,8 @@ void StorePool::stop() {
   }
   has_work_.notify_all();
   for (Waiting& waiting : left) waiting.task.refuse({ErrorCode::kUnavailable, "the server ends"});
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  std::unique_lock lock(mutex_);
+  return has_ended_.wait_for(lock, deadline, [this] { return working_ == 0; });
 }
 
 StorePool::Taken StorePool::submit(const std::string& who, StoreTask task) {
@@ -65,7 +72,7 @@ StorePool::Taken StorePool::submit(const std::string& who, StoreTask task) {
     if (waiters_ >= kWaitersMax) return Taken::kFull;
     auto& queue = queues_[who];
     if (queue.empty()) turns_.push_back(who);
-    queue.push_back({std::move(task), Clock::now()});
+    queue.push_back({who, std::move(task), Clock::now()});
     ++waiters_;
   }
   has_work_.notify_one();
@@ -94,23 +101,40 @@ std::optional<StorePool::Waiting> StorePool::take() {
   return waiting;
 }
 
+void StorePool::give_back(Waiting waiting) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!has_stopped_) {
+      auto& queue = queues_[waiting.who];
+      if (queue.empty()) turns_.push_front(waiting.who);
+      queue.push_front(std::move(waiting));
+      ++waiters_;
+      has_work_.notify_one();
+      return;
+    }
+  }
+  waiting.task.refuse({ErrorCode::kUnavailable, "the server ends"});
+}
+
 std::vector<StorePool::Waiting> StorePool::take_all() {
   std::vector<Waiting> all;
   while (auto waiting = take()) all.push_back(std::move(*waiting));
   return all;
 }
 
-void StorePool::set_away(const Error& error) {
+bool StorePool::set_away(const Error& error) {
   std::vector<Waiting> left;
   bool is_news = false;
   {
     const std::lock_guard lock(mutex_);
+    if (size_ > 0) return false;
     is_news = fault_.empty();
     fault_ = error.message;
     left = take_all();
   }
   if (is_news) note_("the database is away: " + error.message);
   for (Waiting& waiting : left) waiting.task.refuse(error);
+  return true;
 }
 
 void StorePool::set_back() {
@@ -122,91 +146,119 @@ void StorePool::set_back() {
   note_("the database is back");
 }
 
-Result<void> StorePool::connect(Link& link) {
-  const auto count = [this](int change) {
-    const std::lock_guard lock(mutex_);
-    size_ = static_cast<std::size_t>(static_cast<int>(size_) + change);
-  };
-  if (link.connection) count(-1);
+void StorePool::disconnect(Link& link) {
+  if (!link.connection) return;
   link.store.reset();
   link.connection.reset();
+  const std::lock_guard lock(mutex_);
+  --size_;
+}
+
+Result<void> StorePool::connect(Link& link) {
+  disconnect(link);
   PgOptions options;
   options.connect_timeout = postgres_.connect_timeout;
   options.answer_timeout = statement_timeout_ + kAnswerSlack;
   options.password_file = postgres_.password_file;
-  options.prepare = link.prepare;
+  options.prepare = link.is_direct;
+  if (link.is_direct) options.settings = History::settings(statement_timeout_);
   auto connection = PgConnection::connect(postgres_.url, options);
+  if (!connection && connection.error().sqlstate == kRefusedSettings && link.is_direct) {
+    link.is_direct = options.prepare = false;
+    options.settings.clear();
+    connection = PgConnection::connect(postgres_.url, options);
+  }
   if (!connection) return to_error(connection.error(), "connect to PostgreSQL");
   link.connection = std::move(*connection);
-  link.store.emplace(*link.connection, postgres_.schema, statement_timeout_);
-  count(1);
+  const bool is_set = link.is_direct && History::has_settings(*link.connection);
+  link.store.emplace(*link.connection, postgres_.schema, statement_timeout_, is_set);
+  const std::lock_guard lock(mutex_);
+  ++size_;
   return {};
 }
 
-void StorePool::run(Link& link, Waiting waiting) {
+bool StorePool::run(Link& link, Waiting waiting) {
   if (Clock::now() - waiting.since > kWaitMax) {
-    return waiting.task.refuse({ErrorCode::kUnavailable, "waited too long for a connection"});
+    waiting.task.refuse({ErrorCode::kUnavailable, "waited too long for a connection"});
+    return true;
   }
   // A connection that stood idle may have been lost without a word: one that fails is tried anew, once.
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (!link.is_alive()) {
       if (const auto connected = connect(link); !connected) {
-        set_away(connected.error());
-        return waiting.task.refuse(connected.error());
+        if (set_away(connected.error())) {
+          waiting.task.refuse(connected.error());
+        } else {
+          give_back(std::move(waiting));
+        }
+        return false;
       }
     }
     const std::string fault = waiting.task.ask(*link.store);
-    if (link.prepare && met_pooler(fault)) {
-      link.prepare = false;
+    if (link.is_direct && met_pooler(fault)) {
+      link.is_direct = false;
       link.connection->close();
     }
-    if (link.is_alive()) return waiting.task.done();
+    if (link.is_alive()) {
+      waiting.task.done();
+      return true;
+    }
   }
+  disconnect(link);
   const Error lost{ErrorCode::kUnavailable, "the connection was lost twice"};
-  set_away(lost);
+  static_cast<void>(set_away(lost));
   waiting.task.refuse(lost);
+  return false;
 }
 
 // Looks whether the database answers: of the first thread, when it has nothing else to do.
-void StorePool::watch(Link& link) {
-  if (link.is_alive() && link.connection->exec("SELECT 1")) return set_back();
-  if (const auto connected = connect(link); !connected) return set_away(connected.error());
+bool StorePool::watch(Link& link) {
+  const bool answers = link.is_alive() && link.connection->exec("SELECT 1");
+  if (!answers) {
+    if (const auto connected = connect(link); !connected) {
+      static_cast<void>(set_away(connected.error()));
+      return false;
+    }
+  }
   set_back();
+  return true;
 }
 
 void StorePool::work(std::size_t number) {
   Link link;
   const bool is_first = number == 0;
   std::chrono::milliseconds retry = kRetryFirst;
-  if (is_first) watch(link);
+  bool is_connected = !is_first || watch(link);  // as far as it has tried
   std::unique_lock lock(mutex_);
-  for (;;) {
-    const auto has_turn = [this] { return has_stopped_ || !turns_.empty(); };
-    if (!fault_.empty() && is_first) {
+  while (!has_stopped_) {
+    if (!is_connected) {
       has_work_.wait_for(lock, retry, [this] { return has_stopped_; });
       retry = std::min(retry * 2, kRetryLast);
     } else {
       retry = kRetryFirst;
       const auto patience = is_first ? std::chrono::milliseconds(kAskEvery) : postgres_.idle_timeout;
-      has_work_.wait_for(lock, patience, has_turn);
+      has_work_.wait_for(lock, patience, [this] { return has_stopped_ || !turns_.empty(); });
     }
     if (has_stopped_) break;
     if (auto waiting = take()) {
       ++in_use_;
       lock.unlock();
-      run(link, std::move(*waiting));
+      is_connected = run(link, std::move(*waiting));
       lock.lock();
       --in_use_;
-    } else if (is_first) {
+    } else {
       lock.unlock();
-      watch(link);
+      if (is_first) {
+        is_connected = watch(link);
+      } else {
+        is_connected = true;  // nothing to do: it is tried with the next
+        disconnect(link);
+      }
       lock.lock();
-    } else if (link.connection) {
-      link.store.reset();
-      link.connection.reset();
-      --size_;
     }
   }
+  --working_;
+  has_ended_.notify_all();
 }
 
 }  // namespace runtail

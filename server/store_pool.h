@@ -1,7 +1,8 @@
 // Connections to the history's database, few and shared by all requests: bounded, with a queue that is fair to who
 // asks.
-//   Away     The first fault of a connection that a new one does not mend answers everything that waits, and from then
-//            on everything is refused at once; one thread goes on trying, and its success ends it.
+//   Away     When no connection is left and none can be made, everything that waits is answered, and from then on
+//            everything is refused at once; one thread goes on trying, and its success ends it. While others are
+//            connected, a thread that cannot connect leaves the work to them.
 //   Fair     Those who ask take turns, so that whoever asks for much waits behind himself only.
 //   Idle     Connections but one are closed after postgres.idle_timeout. That one is asked every second.
 #pragma once
@@ -50,8 +51,9 @@ class StorePool {
   StorePool& operator=(const StorePool&) = delete;
 
   void start();
-  // Refuses what waits; ends when what is under way has ended.
-  void stop();
+  // Refuses what waits, and waits for what is under way, `deadline` at most. False: a thread did not come back, and the
+  // process had better quick_exit(): the destructor waits for it.
+  bool stop(std::chrono::milliseconds deadline = std::chrono::hours(1));
 
   enum class Taken { kYes, kAway, kFull };
   // kAway, kFull: none of the task's functions is called.
@@ -61,18 +63,23 @@ class StorePool {
  private:
   using Clock = std::chrono::steady_clock;
   struct Waiting {
+    std::string who;
     StoreTask task;
     Clock::time_point since;
   };
   struct Link;
 
   void work(std::size_t number);
-  void watch(Link& link);
-  void run(Link& link, Waiting waiting);
+  // Both: false if it could not connect. The task is answered, or given back for others to do.
+  bool watch(Link& link);
+  bool run(Link& link, Waiting waiting);
   Result<void> connect(Link& link);
-  std::optional<Waiting> take();      // mutex_ is held
-  std::vector<Waiting> take_all();    // mutex_ is held
-  void set_away(const Error& error);  // refuses what waits
+  void disconnect(Link& link);
+  void give_back(Waiting waiting);
+  std::optional<Waiting> take();    // mutex_ is held
+  std::vector<Waiting> take_all();  // mutex_ is held
+  // Refuses what waits. False: others are connected, so the database is not away.
+  bool set_away(const Error& error);
   void set_back();
 
   const PostgresConfig postgres_;
@@ -81,10 +88,10 @@ class StorePool {
   const Note note_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable has_work_;
+  std::condition_variable has_work_, has_ended_;
   std::map<std::string, std::deque<Waiting>> queues_;  // by who asks; none is empty
   std::deque<std::string> turns_;                      // each of them once
-  std::size_t waiters_ = 0, in_use_ = 0, size_ = 0;
+  std::size_t waiters_ = 0, in_use_ = 0, size_ = 0, working_ = 0;
   double wait_seconds_ = 0;
   std::string fault_;
   bool has_stopped_ = false;

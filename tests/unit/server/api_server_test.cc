@@ -346,6 +346,92 @@ TEST_F(ApiServerTest, WhoAsksForMuchWaitsBehindHimself) {
   EXPECT_EQ(std::find(order.begin(), order.end(), "modest") - order.begin(), 2);
 }
 
+TEST_F(ApiServerTest, ManyWhoAskTheSameAreServedByOneQuestion) {
+  config_.database_connections_max = 4;
+  start();
+  auto locker = PgConnection::connect(database());
+  ASSERT_TRUE(locker && locker->exec("BEGIN; LOCK TABLE observability.etl_jobs IN ACCESS EXCLUSIVE MODE"));
+  std::vector<std::future<CurlAnswer>> same;
+  for (int at = 0; at < 6; ++at) {
+    same.push_back(std::async(std::launch::async, [this] { return get("/v1/obs/jobs?page_size=3"); }));
+  }
+  ASSERT_TRUE(wait_until([this] { return server_->active() == 6; }));
+  EXPECT_EQ(pool_->state().in_use, 1u);
+  EXPECT_EQ(pool_->state().waiters, 0u);
+  // Who may see other rows asks for himself.
+  const std::string everybody = std::exchange(token_, mint({"obs.read"}, std::vector<std::string>{"sponsor_a"}));
+  auto sponsor = std::async(std::launch::async, [this] { return get("/v1/obs/jobs?page_size=3"); });
+  ASSERT_TRUE(wait_until([this] { return pool_->state().in_use == 2; }));
+  ASSERT_TRUE(locker->exec("ROLLBACK"));
+  std::string body;
+  for (auto& each : same) {
+    const CurlAnswer answer = each.get();
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_TRUE(body.empty() || body == answer.body);
+    body = answer.body;
+  }
+  const CurlAnswer own = sponsor.get();
+  EXPECT_EQ(own.status, 200);
+  EXPECT_NE(own.body, body);
+  token_ = everybody;
+  for (const ApiRecord& record : records()) EXPECT_EQ(record.rows, 3) << "of each answer, however it was made";
+  // A second later it is another answer.
+  ASSERT_TRUE(
+      locker->exec("INSERT INTO observability.etl_jobs (id, job_id, source, created_at, updated_at) VALUES "
+                   "(gen_random_uuid(), 'a_first_job', 'config', now(), now())"));
+  EXPECT_TRUE(
+      wait_until([this] { return get("/v1/obs/jobs?page_size=3").body.find("a_first_job") != std::string::npos; }));
+  ASSERT_TRUE(locker->exec("DELETE FROM observability.etl_jobs WHERE job_id = 'a_first_job'"));
+}
+
+TEST_F(ApiServerTest, WhereOneMoreConnectionIsRefusedThoseThatAreThereDoTheWork) {
+  auto admin = PgConnection::connect(database());
+  ASSERT_TRUE(admin && admin->exec("CREATE ROLE api_one LOGIN CONNECTION LIMIT 1; "
+                                   "GRANT USAGE ON SCHEMA observability TO api_one; "
+                                   "GRANT SELECT ON ALL TABLES IN SCHEMA observability TO api_one"));
+  postgres_.url = database() + " user=api_one";
+  config_.database_connections_max = 3;
+  start();
+  EXPECT_EQ(get("/v1/obs/jobs").status, 200);
+  ASSERT_TRUE(admin->exec("BEGIN; LOCK TABLE observability.service_heartbeats IN ACCESS EXCLUSIVE MODE"));
+  std::vector<std::future<int>> asked;
+  for (int at = 0; at < 5; ++at) {
+    asked.push_back(std::async(std::launch::async, [this] { return get("/v1/obs/services").status; }));
+  }
+  ASSERT_TRUE(wait_until([this] { return server_->active() == 5 && pool_->state().waiters >= 2; }));
+  EXPECT_EQ(pool_->state().fault, "");
+  ASSERT_TRUE(admin->exec("ROLLBACK"));
+  for (auto& each : asked) EXPECT_EQ(each.get(), 200);
+  EXPECT_THAT(notes_, IsEmpty());
+}
+
+TEST_F(ApiServerTest, TlsIsSpokenWhereThereIsACertificate) {
+  const std::string make =
+      "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 "
+      "-keyout " +
+      (directory_ / "tls.key").string() + " -out " + (directory_ / "tls.crt").string() + " 2>/dev/null";
+  ASSERT_EQ(std::system(make.c_str()), 0);
+  config_.tls_certificate_file = directory_ / "tls.crt";
+  config_.tls_key_file = directory_ / "tls.key";
+  start({std::chrono::milliseconds(1000), 16 * 1024});
+  const std::string address = "https://127.0.0.1:" + std::to_string(server_->port()) + "/v1/obs/jobs";
+  const std::vector<std::string> more{"--cacert", (directory_ / "tls.crt").string(), "-H",
+                                      "Authorization: Bearer " + token_};
+  const CurlAnswer answer = curl(address, more);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_FALSE(json::parse(answer.body).at("data").as_array().empty());
+  auto old = more;
+  old.insert(old.end(), {"--tlsv1.0", "--tls-max", "1.1"});
+  EXPECT_EQ(curl(address, old).status, 0);
+  // Who speaks plainly, or not at all, is cut and takes nobody's place.
+  const int silent = connected();
+  const int plain = connected();
+  put(plain, "GET /v1/obs/jobs HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(read_all(plain), testing::Not(HasSubstr("200")));
+  EXPECT_EQ(curl(address, more).status, 200);
+  EXPECT_THAT(read_all(silent), IsEmpty());
+}
+
 TEST(ApiServerAwayTest, ADatabaseThatIsAwayIs503AtOnceAndComesBackByItself) {
   PostgresCluster cluster;
   PostgresConfig postgres;
@@ -363,7 +449,7 @@ TEST(ApiServerAwayTest, ADatabaseThatIsAwayIs503AtOnceAndComesBackByItself) {
   config.requests_per_second = 10'000;
   ApiServer server(config, std::nullopt, pool, clock, [](const ApiRecord&) {});
   ASSERT_TRUE(server.start());
-  const auto get = [&] { return curl("http://127.0.0.1:" + std::to_string(server.port()) + "/v1/obs/jobs"); };
+  const auto get = [&] { return curl("http://127.0.0.1:" + std::to_string(server.port()) + "/v1/obs/datasets"); };
   EXPECT_EQ(get().status, 200);
   for (int round = 0; round < by_scale(1, 6); ++round) {
     cluster.stop(round % 2 ? PostgresCluster::Stop::kFast : PostgresCluster::Stop::kImmediate);
@@ -381,7 +467,7 @@ TEST(ApiServerAwayTest, ADatabaseThatIsAwayIs503AtOnceAndComesBackByItself) {
     EXPECT_EQ(pool.state().fault, "");
   }
   EXPECT_TRUE(server.stop(std::chrono::seconds(5)));
-  pool.stop();
+  EXPECT_TRUE(pool.stop(std::chrono::seconds(10)));
   EXPECT_THAT(notes, AllOf(HasSubstr("the database is away"), HasSubstr("the database is back")));
 }
 
