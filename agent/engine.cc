@@ -268,6 +268,9 @@ AgentCondition Engine::condition() const {
     }
   }
   condition.buffer_bytes = buffer_->bytes_on_disk();
+  published_.for_each([&condition](const Series& series) {
+    if (series.metric == Metric::kLostBytesTotal) condition.lost_bytes += static_cast<std::uint64_t>(series.value);
+  });
   const auto checks = health();
   condition.degraded = std::any_of(checks.begin(), checks.end(),
                                    [](const HealthCheck& each) { return each.status != CheckStatus::kOk; });

@@ -20,6 +20,7 @@ class PostgresStore final : public ReplayStore {
         on_wait_(std::move(on_wait)),
         questions_(config.postgres),
         sink_(config.postgres, settings, kinds, clock_) {
+    sink_.write_history();
     if (wish_.is_verify) {
       sink_.rehearse();
     } else if (wish_.is_full) {

@@ -81,6 +81,7 @@ LineBlock SelfSource::block(TimePoint now, bool is_last) {
   beat.threads = process.threads;
   beat.lag_bytes = static_cast<std::int64_t>(condition.lag_bytes);
   beat.buffer_bytes = static_cast<std::int64_t>(condition.buffer_bytes);
+  beat.lost_bytes = static_cast<std::int64_t>(condition.lost_bytes);
   if (condition.oldest_unread && *condition.oldest_unread < now) {
     beat.lag_seconds = static_cast<double>((now - *condition.oldest_unread).count()) / 1e6;
   }

@@ -21,7 +21,7 @@ struct SelfSettings {
 // What only the whole agent knows.
 struct AgentCondition {
   bool degraded = false;
-  std::uint64_t lag_bytes = 0, buffer_bytes = 0;
+  std::uint64_t lag_bytes = 0, buffer_bytes = 0, lost_bytes = 0;
   std::optional<TimePoint> oldest_unread;
 };
 

@@ -159,6 +159,14 @@ class Server {
     set(Metric::kDbPoolSize, {kPoolName}, pool.size);
     set(Metric::kDbPoolWaiters, {kPoolName}, pool.waiters);
     set(Metric::kDbPoolWait, {kPoolName}, pool.wait_seconds);
+    MetricTable fleet(config_.metrics.max_series);
+    for (const FleetTotal& total : upkeep_.fleet_totals()) {
+      const Metric metric = total.counter == "jobs"       ? Metric::kFleetJobsTotal
+                            : total.counter == "failures" ? Metric::kFleetFailuresTotal
+                                                          : Metric::kFleetCorrectionsTotal;
+      fleet.add(metric, {total.labels[0], total.labels[1]}, static_cast<double>(total.amount));
+    }
+    published_.publish(fleet.take_changed());
     set(Metric::kHttpRequestsActive, {kService}, api_.active());
     set(Metric::kAccessLogLostTotal, {}, access_log_.lost());
     set(Metric::kUptimeSeconds, {kService}, static_cast<double>((now - started_at_).count()) / 1e6);

@@ -86,7 +86,7 @@ struct HeartbeatFact {
   std::optional<TimePoint> started_at;
   std::optional<double> uptime_seconds, cpu_seconds;
   std::optional<std::int64_t> rss_bytes, fds, threads;
-  // Of an agent's own: config_digest, lag_bytes, lag_seconds and buffer_bytes as members of a JSON object; "" of a
+  // Of an agent's own: config_digest, lag_bytes, lag_seconds, buffer_bytes and lost_bytes as members of a JSON object; "" of a
   // line's.
   std::string_view agent_members;
 };

@@ -156,6 +156,12 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
     "When the configuration in force was read")                                                                        \
   X(kAccessLogLostTotal, "runtail_access_log_lost_total", kCounter, "",                                                \
     "Answers of the history API that left no row in access_log")                                                       \
+  X(kFleetJobsTotal, "trialsync_fleet_jobs_total", kCounter, "job_id,status",                                          \
+    "Verdicts of runs that all agents stored in the database; the same from each server")                              \
+  X(kFleetFailuresTotal, "trialsync_fleet_job_failures_total", kCounter, "job_id,error_category",                      \
+    "Those of them that are failures")                                                                                 \
+  X(kFleetCorrectionsTotal, "trialsync_fleet_verdict_corrections_total", kCounter, "from,to",                          \
+    "Verdicts among them that a later line corrected or took back")                                                    \
   X(kOwnCpuTotal, "process_cpu_seconds_total", kCounter, "", "CPU time of this process, user and system")              \
   X(kOwnMemory, "process_resident_memory_bytes", kGauge, "", "Resident memory of this process")                        \
   X(kOwnFds, "process_open_fds", kGauge, "", "Open descriptors of this process")                                       \

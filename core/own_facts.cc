@@ -185,7 +185,8 @@ const RedactedEvent& OwnFacts::heartbeat(const AgentBeat& beat) {
   append_json_string(context_, beat.config_digest);
   context_ += ",\"lag_bytes\":" + std::to_string(beat.lag_bytes) + ",\"lag_seconds\":";
   append_number(context_, beat.lag_seconds);
-  context_ += ",\"buffer_bytes\":" + std::to_string(beat.buffer_bytes) + '}';
+  context_ += ",\"buffer_bytes\":" + std::to_string(beat.buffer_bytes) +
+              ",\"lost_bytes\":" + std::to_string(beat.lost_bytes) + '}';
   event_.context = context_;
   return event_;
 }

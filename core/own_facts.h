@@ -40,7 +40,7 @@ struct AgentBeat {
   std::string_view instance{}, environment{}, version{}, git_sha{}, config_digest{};
   std::string_view status = "ok";  // "ok", "degraded", "stopping"
   double cpu_seconds = 0, lag_seconds = 0;
-  std::int64_t rss_bytes = 0, fds = 0, threads = 0, lag_bytes = 0, buffer_bytes = 0;
+  std::int64_t rss_bytes = 0, fds = 0, threads = 0, lag_bytes = 0, buffer_bytes = 0, lost_bytes = 0;
 };
 
 // Owns the texts its events point into: valid until the next call, and as long as the ids given.

@@ -68,7 +68,7 @@ struct ServiceView {
   std::optional<std::string> config_digest;
   std::optional<std::int64_t> lag_bytes;
   std::optional<double> lag_seconds;
-  std::optional<std::int64_t> buffer_bytes;
+  std::optional<std::int64_t> buffer_bytes, lost_bytes;
   Json details;
   bool version_drift = false, config_drift = false;  // not what most of the others run
 
@@ -86,6 +86,7 @@ struct ServiceView {
     visit("lag_bytes", row.lag_bytes);
     visit("lag_seconds", row.lag_seconds);
     visit("buffer_bytes", row.buffer_bytes);
+    visit("lost_bytes", row.lost_bytes);
     visit("details", row.details);
     visit("version_drift", row.version_drift);
     visit("config_drift", row.config_drift);

@@ -88,6 +88,8 @@ BEGIN
     ('provider_sync_status', 'SELECT, INSERT, UPDATE',        NULL,                                             NULL),
     ('metric_snapshots',     'INSERT, SELECT (id, ts)',       NULL,                                             NULL),
     ('service_heartbeats',   'SELECT, INSERT, UPDATE',        'SELECT (last_seen_at), DELETE',                  NULL),
+    ('fleet_counts',         'INSERT',                        'SELECT, DELETE',                                 NULL),
+    ('fleet_totals',         NULL,                            'SELECT, INSERT, UPDATE',                         NULL),
     ('access_log',           'INSERT',                        NULL,                                             NULL),
     ('audit_events',         'INSERT',                        NULL,                                             NULL),
     ('alert_channels',       NULL,                            NULL,                                             NULL),

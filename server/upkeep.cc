@@ -49,6 +49,11 @@ std::string Upkeep::fault() const {
   return fault_;
 }
 
+std::vector<FleetTotal> Upkeep::fleet_totals() const {
+  const std::lock_guard lock(mutex_);
+  return fleet_totals_;
+}
+
 bool Upkeep::stop(std::chrono::milliseconds deadline) {
   if (!thread_.joinable()) return true;
   std::unique_lock lock(mutex_);
@@ -146,6 +151,15 @@ void Upkeep::maintain(bool with_partitions) {
   connection_->close();
 }
 
+Result<void> Upkeep::count_fleet() {
+  if (const auto added = add_up_fleet_counts(*connection_, postgres_.schema); !added) return added.error();
+  auto totals = read_fleet_totals(*connection_, postgres_.schema);
+  if (!totals) return totals.error();
+  const std::lock_guard lock(mutex_);
+  fleet_totals_ = std::move(*totals);
+  return {};
+}
+
 bool Upkeep::round() {
   undone_.clear();
   const auto now = Steady::now();
@@ -157,6 +171,9 @@ bool Upkeep::round() {
   if (now >= beat_due_) {
     beat_due_ = now + times_.heartbeat;
     if (const auto done = beat("ok"); !done) undone_ = done.error().message;
+    if (connection_->is_alive()) {
+      if (const auto done = count_fleet(); !done) undone_ += (undone_.empty() ? "" : "; ") + done.error().message;
+    }
     has_news = !undone_.empty();
   }
   if (connection_->is_alive() && now >= summaries_due_) {

@@ -1,6 +1,6 @@
 // What servers do for the database beside answering: partitions, retention and summaries in turn, by one of several
-// servers at a time (a session lock), and each server's own heartbeat. On a thread of its own with a connection of its
-// own: straight to PostgreSQL, not through a pooler in transaction mode.
+// servers at a time (a session lock), each server's own heartbeat, and the totals of the fleet with it. On a thread of
+// its own with a connection of its own: straight to PostgreSQL, not through a pooler in transaction mode.
 #pragma once
 
 #include <condition_variable>
@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "core/time.h"
 #include "schema/pg.h"
+#include "server/fleet_totals.h"
 
 namespace runtail {
 
@@ -37,6 +38,8 @@ class Upkeep {
   bool stop(std::chrono::milliseconds deadline);
   // Why the last round left something undone; "": it did not. Threads: any.
   std::string fault() const;
+  // As of the last heartbeat; none before the first. Threads: any.
+  std::vector<FleetTotal> fleet_totals() const;
 
  private:
   using Steady = std::chrono::steady_clock;
@@ -46,6 +49,7 @@ class Upkeep {
   Result<void> connect();
   Result<void> beat(std::string_view status);
   void maintain(bool with_partitions);
+  Result<void> count_fleet();
   void say(const std::string& fault);
 
   const PostgresConfig postgres_;
@@ -62,6 +66,7 @@ class Upkeep {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::string fault_;
+  std::vector<FleetTotal> fleet_totals_;
   bool is_stopping_ = false, has_ended_ = false;
   std::thread thread_;
 };

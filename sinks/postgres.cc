@@ -189,7 +189,7 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
   if (auto begun = connection.exec(begin_statement(config_)); !begun) written = begun.error();
   for (const PostgresLane lane : {PostgresLane::kRunFacts, PostgresLane::kLines}) {
     if (!written || (tables & tables_of(lane)) == 0) continue;
-    const PostgresTarget target{lane, memory_->sql, deriver_, kinds_, link.horizons, clock_.now(), missing_lines_};
+    const PostgresTarget target{lane, memory_->sql, deriver_, kinds_, link.horizons, clock_.now(), missing_lines_, is_live_};
     PostgresDelivery delivery(connection, target, chunks, maybe_delivered,
                               lane == PostgresLane::kLines ? memory_->lines : memory_->facts, memory_->stored);
     written = delivery.write();

@@ -35,6 +35,8 @@ class PostgresSink final : public Sink {
   // From here on lines of ranges found covered are stored if they are not there; facts of such ranges are not applied
   // again. Not while deliver() is under way.
   void store_missing_lines() { missing_lines_ = true; }
+  // From here on what is delivered is of long ago: verdicts count in no total of the fleet.
+  void write_history() { is_live_ = false; }
   // From here on rows go into temporary tables, where nothing is covered yet; before the first deliver().
   void rehearse();
   // How the tables differ from what was rehearsed (sinks/postgres_rehearsal.h). The same connection or none: once it is
@@ -64,7 +66,7 @@ class PostgresSink final : public Sink {
   Clock& clock_;
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<Link> main_, ahead_;
-  bool missing_lines_ = false;
+  bool missing_lines_ = false, is_live_ = true;
   enum class Rehearsal { kNone, kWanted, kUnderWay } rehearsal_ = Rehearsal::kNone;
   std::atomic<bool> prepare_{true};  // statements, until a pooler is seen
   std::atomic<TimePoint> last_used_{};

@@ -38,7 +38,7 @@ PostgresDelivery::PostgresDelivery(PgConnection& connection, const PostgresTarge
       memory_(memory),
       stored_(stored),
       stored_of_(chunks.size()),
-      writer_(connection, target.sql, target.deriver.settings(), target.now) {}
+      writer_(connection, target.sql, target.deriver.settings(), target.now, target.is_live) {}
 
 PgOutcome<void> PostgresDelivery::write() {
   const bool lines = target_.lane == PostgresLane::kLines;

@@ -31,6 +31,7 @@ struct PostgresTarget {
   const Horizons& horizons;
   TimePoint now;
   bool missing_lines = false;  // lines of covered ranges, too, where they are not there
+  bool is_live = true;         // not a replay
 };
 
 // Reused from delivery to delivery.

@@ -97,6 +97,7 @@ constexpr Column kHeartbeatColumns[] = {{"id", "uuid"},
                                         {"lag_bytes", "bigint"},
                                         {"lag_seconds", "double precision"},
                                         {"buffer_bytes", "bigint"},
+                                        {"lost_bytes", "bigint"},
                                         {"details", "jsonb"},
                                         {"last_seen_at", "timestamptz"}};
 constexpr Column kSnapshotColumns[] = {

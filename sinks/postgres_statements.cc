@@ -369,6 +369,11 @@ FROM json_to_recordset($1::json) AS f(id uuid, run_id uuid, attempt_no integer, 
 ORDER BY id
 ON CONFLICT DO NOTHING)");
 
+  insert_fleet_counts = in_schema(R"(
+INSERT INTO {{schema}}.fleet_counts (counter, labels, amount)
+SELECT counter, ARRAY[first, second], amount
+FROM json_to_recordset($1::json) AS f(counter text, first text, second text, amount bigint))");
+
   insert_checks = in_schema(R"(
 INSERT INTO {{schema}}.dq_check_definitions
   (check_id, job_id, table_name, column_name, check_type, metric, threshold, severity, enabled, source, updated_at)

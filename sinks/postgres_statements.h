@@ -21,7 +21,7 @@ struct PostgresStatements {
   PositionStatements line_positions, fact_positions;
   // Jobs and runs.
   std::string insert_jobs, insert_run_ids, lock_run_ids, move_run_ids, read_runs, upsert_runs;
-  std::string upsert_attempts, set_exit, upsert_tasks, lock_correlations, set_retry_of, insert_state_changes;
+  std::string upsert_attempts, set_exit, upsert_tasks, lock_correlations, set_retry_of, insert_state_changes, insert_fleet_counts;
   // Quality and datasets.
   std::string insert_checks, insert_results, set_dq_status, insert_observations, upsert_datasets;
   // Lines and what is left over.

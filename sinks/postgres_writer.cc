@@ -199,6 +199,7 @@ PgOutcome<void> PostgresWriter::write_retries(const PostgresFold& fold, const Ol
 
 PgOutcome<void> PostgresWriter::write_state_changes(const PostgresFold& fold, const OldRuns& old_runs) {
   JsonRows rows;
+  FleetCounts counts;
   for (const auto& [run_id, entry] : fold.runs) {
     OldRun seen;
     if (const auto old = old_runs.find(run_id); old != old_runs.end()) seen = old->second;
@@ -211,6 +212,19 @@ PgOutcome<void> PostgresWriter::write_state_changes(const PostgresFold& fold, co
                              end_reason = to_string(fact.end_reason);
       const auto old_status = parse_run_status(seen.status);
       put("status", seen.status, status);
+      const bool is_of_attempt = seen.stamp.attempt == fact.stamp.attempt;
+      if (is_terminal(fact.status) && !(is_of_attempt && old_status == fact.status)) {
+        ++counts[{"jobs", entry.state.job_id, status}];
+        if (fact.status == RunStatus::kFailed) {
+          const auto category = entry.state.error.category;
+          ++counts[{"failures", entry.state.job_id,
+                    to_string(category == ErrorCategory::kNone ? ErrorCategory::kSystem : category)}];
+        }
+      }
+      // Of a verdict that is taken back, too: so totals less corrections are the verdicts that stand.
+      if (is_of_attempt && old_status && is_terminal(*old_status) && *old_status != fact.status) {
+        ++counts[{"corrections", to_string(*old_status), status}];
+      }
       if (seen.stamp.attempt != 0) {
         put("attempt", std::to_string(seen.stamp.attempt), std::to_string(fact.stamp.attempt));
       }
@@ -225,9 +239,23 @@ PgOutcome<void> PostgresWriter::write_state_changes(const PostgresFold& fold, co
       seen.end_reason = end_reason;
     }
   }
-  if (rows.empty()) return {};
-  auto done = run(sql_.insert_state_changes, rows.take());
-  if (!done) return done.error();
+  if (!rows.empty()) {
+    if (auto done = run(sql_.insert_state_changes, rows.take()); !done) return done.error();
+  }
+  return write_fleet_counts(counts);
+}
+
+PgOutcome<void> PostgresWriter::write_fleet_counts(const FleetCounts& counts) {
+  if (!is_live_ || counts.empty()) return {};
+  JsonRows rows;
+  for (const auto& [key, amount] : counts) {
+    rows.begin_row();
+    rows.text("counter", std::get<0>(key));
+    rows.stated_text("first", std::get<1>(key));
+    rows.text("second", std::get<2>(key));
+    rows.integer("amount", amount);
+  }
+  if (auto done = run(sql_.insert_fleet_counts, rows.take()); !done) return done.error();
   return {};
 }
 

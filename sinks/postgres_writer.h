@@ -20,9 +20,10 @@ using DirtyDays = std::set<std::tuple<std::string, std::string, std::string>>;
 class PostgresWriter {
  public:
   // All outlive this.
+  // `is_live`: verdicts count for the fleet's totals; those of a replay are long past.
   PostgresWriter(PgConnection& connection, const PostgresStatements& sql, const DeriverSettings& settings,
-                 TimePoint now)
-      : connection_(connection), sql_(sql), settings_(settings), now_(now) {}
+                 TimePoint now, bool is_live)
+      : connection_(connection), sql_(sql), settings_(settings), now_(now), is_live_(is_live) {}
 
   // After an error the transaction can only be rolled back, to a savepoint or whole. `dirty` gets the days whose runs
   // changed, the days runs came from included; after an error it holds too many at most.
@@ -49,12 +50,16 @@ class PostgresWriter {
   PgOutcome<void> write_exits(const PostgresFold& fold);
   PgOutcome<void> write_retries(const PostgresFold& fold, const OldRuns& old_runs);
   PgOutcome<void> write_state_changes(const PostgresFold& fold, const OldRuns& old_runs);
+  // Counter and two labels.
+  using FleetCounts = std::map<std::tuple<std::string_view, std::string_view, std::string_view>, std::int64_t>;
+  PgOutcome<void> write_fleet_counts(const FleetCounts& counts);
   PgOutcome<void> write_quality(const PostgresFold& fold);
 
   PgConnection& connection_;
   const PostgresStatements& sql_;
   const DeriverSettings& settings_;
   const TimePoint now_;
+  const bool is_live_;
 };
 
 }  // namespace runtail

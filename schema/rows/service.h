@@ -33,6 +33,42 @@ struct MetricSnapshotRow {
   }
 };
 
+struct FleetCountRow {
+  static constexpr std::string_view kTable = "fleet_counts";
+  static constexpr int kKeyColumns = 1;
+  static constexpr bool kInsertOnly = true;
+
+  std::int64_t id = 0;
+  std::string counter;
+  std::vector<std::string> labels;
+  std::int64_t amount = 0;
+  bool operator==(const FleetCountRow&) const = default;
+
+  static void columns(auto& row, auto&& visit) {
+    visit("id", row.id);
+    visit("counter", row.counter);
+    visit("labels", row.labels);
+    visit("amount", row.amount);
+  }
+};
+
+struct FleetTotalRow {
+  static constexpr std::string_view kTable = "fleet_totals";
+  static constexpr int kKeyColumns = 2;
+  static constexpr bool kInsertOnly = false;
+
+  std::string counter;
+  std::vector<std::string> labels;
+  std::int64_t amount = 0;
+  bool operator==(const FleetTotalRow&) const = default;
+
+  static void columns(auto& row, auto&& visit) {
+    visit("counter", row.counter);
+    visit("labels", row.labels);
+    visit("amount", row.amount);
+  }
+};
+
 struct ServiceHeartbeatRow {
   static constexpr std::string_view kTable = "service_heartbeats";
   static constexpr int kKeyColumns = 1;
@@ -47,7 +83,7 @@ struct ServiceHeartbeatRow {
   std::optional<std::string> agent_id, config_digest;
   std::optional<std::int64_t> lag_bytes;
   std::optional<double> lag_seconds;
-  std::optional<std::int64_t> buffer_bytes;
+  std::optional<std::int64_t> buffer_bytes, lost_bytes;
   Json details;
   TimePoint last_seen_at{};
   bool operator==(const ServiceHeartbeatRow&) const = default;
@@ -67,6 +103,7 @@ struct ServiceHeartbeatRow {
     visit("lag_bytes", row.lag_bytes);
     visit("lag_seconds", row.lag_seconds);
     visit("buffer_bytes", row.buffer_bytes);
+    visit("lost_bytes", row.lost_bytes);
     visit("details", row.details);
     visit("last_seen_at", row.last_seen_at);
   }

@@ -11,7 +11,7 @@ const std::set<std::string> kBookkeeping = {
     "source_files.first_seen_at", "source_files.last_advanced_at", "source_facts.last_advanced_at",
     "source_files.covers_until",  "source_facts.covers_until",     "summary_dirty.day"};
 const std::set<std::string> kOtherTables = {"run_state_changes", "schema_migrations", "identity_key", "summary_dirty",
-                                            "metric_snapshots"};
+                                            "metric_snapshots",  "fleet_counts",      "fleet_totals"};
 
 // Rows in which an agent tells of itself.
 std::string without_own_rows(const std::string& table) {

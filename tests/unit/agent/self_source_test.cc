@@ -96,9 +96,9 @@ TEST_F(SelfSourceTest, ItsHeartComesEveryMinute) {
   const Told late = after(10min);
   ASSERT_EQ(late.beats.size(), 1u) << "what was slept through is not made up for";
   EXPECT_EQ(late.beats[0], std::pair(now_, std::string("ok")));
-  condition_ = {true, 4096, 7, now_ - 5s};
+  condition_ = {true, 4096, 7, 11, now_ - 5s};
   EXPECT_EQ(after(60s).beats[0].second, "degraded");
-  EXPECT_EQ(last_members_, R"("config_digest":"d1g3st","lag_bytes":4096,"lag_seconds":65,"buffer_bytes":7)");
+  EXPECT_EQ(last_members_, R"("config_digest":"d1g3st","lag_bytes":4096,"lag_seconds":65,"buffer_bytes":7,"lost_bytes":11)");
   EXPECT_EQ(value("trialsync_uptime_seconds", {{"service", "runtail"}}), 12 * 60);
   EXPECT_GT(value("trialsync_process_resident_memory_bytes", {{"service", "runtail"}}), 1e6);
   EXPECT_GE(value("trialsync_process_threads", {{"service", "runtail"}}), 1);

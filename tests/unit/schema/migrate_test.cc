@@ -22,7 +22,7 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr char kSchema[] = "observability";
-constexpr int kNewest = 16;
+constexpr int kNewest = 17;
 
 MigrationRequest with_key(const HashKey& key) {
   MigrationRequest request;
@@ -80,7 +80,7 @@ TEST_F(MigrateTest, UpSaysWhatItDidAndTheSecondTimeDoesNothing) {
               ElementsAre("001_delivery up", "002_runs up", "003_quality up", "004_log_events up", "005_views up",
                           "006_traces up", "007_chat up", "008_documents up", "009_aggregates up", "010_providers up",
                           "011_alerts up", "012_service up", "013_history_indexes up", "014_durations up",
-                          "015_nested_runs up", "016_evaluation up"));
+                          "015_nested_runs up", "016_evaluation up", "017_fleet up"));
   EXPECT_TRUE(first.identity_key_made);
   EXPECT_THAT(rows("SELECT version, name, octet_length(checksum), applied_by FROM observability.schema_migrations "
                    "ORDER BY version"),
@@ -88,7 +88,7 @@ TEST_F(MigrateTest, UpSaysWhatItDidAndTheSecondTimeDoesNothing) {
                           "4 log_events 32 runtail", "5 views 32 runtail", "6 traces 32 runtail", "7 chat 32 runtail",
                           "8 documents 32 runtail", "9 aggregates 32 runtail", "10 providers 32 runtail",
                           "11 alerts 32 runtail", "12 service 32 runtail", "13 history_indexes 32 runtail",
-                          "14 durations 32 runtail", "15 nested_runs 32 runtail", "16 evaluation 32 runtail"));
+                          "14 durations 32 runtail", "15 nested_runs 32 runtail", "16 evaluation 32 runtail", "17 fleet 32 runtail"));
   const MigrationReport second = must_migrate();
   EXPECT_EQ(second.from, kNewest);
   EXPECT_THAT(second.steps, IsEmpty());
@@ -103,7 +103,7 @@ TEST_F(MigrateTest, DownTakesEverythingAwayAndUpBringsItBack) {
   ASSERT_TRUE(down) << down.error().message;
   EXPECT_EQ(down->to, 0);
   EXPECT_EQ(down->steps.size(), static_cast<std::size_t>(kNewest));
-  EXPECT_EQ(down->steps.front(), "016_evaluation down");
+  EXPECT_EQ(down->steps.front(), "017_fleet down");
   EXPECT_EQ(down->steps.back(), "001_delivery down");
   EXPECT_THAT(rows("SELECT nspname FROM pg_namespace WHERE nspname IN ('observability', 'monitoring')"), IsEmpty());
   must_migrate();

@@ -32,7 +32,8 @@ using AllRows =
                    DqCheckDefinitionRow, DqCheckResultRow, DqObservationRow, EtlJobRow, JobDailySummaryRow, JobRunRow,
                    LogEventRow, MetricSnapshotRow, MetricsAggregateRow, ProviderSyncStatusRow, RunAttemptRow, RunIdRow,
                    RunStateChangeRow, ServiceHeartbeatRow, SourceFactRow, SourceFileRow, SpanRow, SummaryDirtyRow,
-                   TaskRunRow, TraceRow, AlertWatchRow, AlertSilenceRow, EvaluationProgressRow>;
+                   TaskRunRow, TraceRow, AlertWatchRow, AlertSilenceRow, EvaluationProgressRow,
+                   FleetCountRow, FleetTotalRow>;
 
 // Names of AllRows' tables, for the test that none is missing.
 template <typename... Rows>

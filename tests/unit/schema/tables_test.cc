@@ -48,6 +48,8 @@ TEST_F(TablesTest, ColumnsHaveTheirTypes) {
       "etl_jobs: id u!, job_id t!, name t, job_type t, owner t, service t, dataset t, schedule t, expected_every "
       "interval, stall_after interval, enabled b!, source t!, metadata j!, created_at ts!, updated_at ts!",
       "evaluation_progress: name t!, stored_before n!, updated_at ts!",
+      "fleet_counts: id n!, counter t!, labels text[]!, amount n!",
+      "fleet_totals: counter t!, labels text[]!, amount n!",
       "identity_key: only_row b!, key bytea!, created_at ts!",
       "job_daily_summary: id u!, job_id t!, environment t!, day date!, runs i, succeeded i, failed i, cancelled i, "
       "skipped i, success_rate d, p95_duration_ms d, duration_buckets bigint[], records_loaded n, dq_warn i, "
@@ -85,7 +87,7 @@ TEST_F(TablesTest, ColumnsHaveTheirTypes) {
       "schema_migrations: version i!, name t!, checksum bytea!, applied_at ts!, applied_by t!",
       "service_heartbeats: id u!, service t!, instance t, environment t, version t, git_sha t, status t!, "
       "started_at ts, uptime_seconds d, agent_id t, config_digest t, lag_bytes n, lag_seconds d, buffer_bytes n, "
-      "details j!, last_seen_at ts!",
+      "details j!, last_seen_at ts!, lost_bytes n",
       "source_facts: stream t!, file_key bytea!, generation i!, covered int8multirange!, last_advanced_at ts!, "
       "covers_until ts!",
       "source_files: stream t!, file_key bytea!, generation i!, covered int8multirange!, confirm bytea!, "
@@ -139,6 +141,8 @@ TEST_F(TablesTest, IndexesAreThere) {
       "alert_watch (due_at)",
       "alert_watch (rule_id, job_id) unique",
       "evaluation_progress (name) unique",
+      "fleet_counts (id) unique",
+      "fleet_totals (counter, labels) unique",
       "dq_observations (stored_in)",
       "run_state_changes (stored_in)",
       "alert_rule_channels (id) unique",

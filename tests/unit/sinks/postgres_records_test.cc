@@ -439,6 +439,7 @@ TEST_F(PostgresSinkTest, TheAgentsOwnHeartbeatSaysHowItIs) {
     beat.status = status;
     beat.lag_bytes = beat.at == kNow + std::chrono::seconds(60) ? 5 : 6;
     beat.lag_seconds = 1.5;
+    beat.lost_bytes = 17;
     own.add([beat](OwnFacts& facts) -> const RedactedEvent& { return facts.heartbeat(beat); });
   }
   // A worker's, with the same members beside it.
@@ -447,10 +448,10 @@ TEST_F(PostgresSinkTest, TheAgentsOwnHeartbeatSaysHowItIs) {
   deliver(sink, chunks_of(file, {0, 3}));
   EXPECT_THAT(
       rows("SELECT service, instance, environment, version, git_sha, status, started_at, uptime_seconds, "
-           "agent_id, config_digest, lag_bytes, lag_seconds, buffer_bytes, last_seen_at FROM "
+           "agent_id, config_digest, lag_bytes, lag_seconds, buffer_bytes, lost_bytes, last_seen_at FROM "
            "service_heartbeats ORDER BY service"),
-      testing::ElementsAre("etl|i|prod|-|-|ok|-|-|agent-1|-|-|-|-|2026-03-02 12:00:00+00",
-                           "runtail|agent-1|prod|1.2|abc|stopping|2026-03-02 12:00:00+00|120|agent-1|d1|6|1.5|0|"
+      testing::ElementsAre("etl|i|prod|-|-|ok|-|-|agent-1|-|-|-|-|-|2026-03-02 12:00:00+00",
+                           "runtail|agent-1|prod|1.2|abc|stopping|2026-03-02 12:00:00+00|120|agent-1|d1|6|1.5|0|17|"
                            "2026-03-02 12:02:00+00"));
 }
 
