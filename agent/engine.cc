@@ -5,6 +5,7 @@
 
 #include "agent/deriver_settings.h"
 #include "agent/identity_key.h"
+#include "agent/kept_history.h"
 #include "agent/log.h"
 #include "agent/replay_embedded.h"
 #include "agent/self_source.h"
@@ -74,6 +75,11 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   if (const std::string_view with = local ? "local" : "postgres";
       identity->is_settled && engine->buffer_->get(kIdentityStateKey) != with) {
     if (const auto kept = engine->buffer_->put(kIdentityStateKey, with); !kept) return kept.error();
+  }
+
+  if (!local) forget_index(*engine->buffer_);
+  if (local) {
+    if (const auto indexed = index_kept_runs(*engine->buffer_); !indexed) return indexed.error();
   }
 
   engine->kinds_ = redactor->kinds();

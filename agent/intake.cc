@@ -19,6 +19,7 @@ constexpr std::chrono::milliseconds kScanEvery{1000}, kFullBufferWait{50};
 constexpr std::chrono::seconds kClockStep{1};
 // However fast files come and go.
 constexpr std::chrono::milliseconds kScanGap{10};
+constexpr std::chrono::hours kRetainEvery{1};
 
 }  // namespace
 
@@ -32,6 +33,8 @@ Intake::Intake(const Config& config, std::vector<std::unique_ptr<Source>> source
       on_commit_(std::move(on_commit)),
       delivered_(std::move(delivered)),
       history_is_local_(config.postgres.url.empty()),
+      kept_(buffer),
+      retention_(kept_),
       buffer_config_(config.buffer),
       sources_(std::move(sources)),
       inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
@@ -240,11 +243,16 @@ TimePoint Intake::now() {
   return now;
 }
 
-// Without Postgres the chunks are the history: kept by size and age.
+// Without Postgres the chunks are the history, kept by size and age, and so are the entries beside them, by age.
 void Intake::trim_history() {
   const auto now = std::chrono::steady_clock::now();
   if (now - trimmed_at_ < std::chrono::seconds(10)) return;
   trimmed_at_ = now;
+  if (now >= retain_at_) {
+    const std::vector<std::string> expired = retention_.expired(clock_.now(), buffer_.oldest());
+    buffer_.forget(expired);
+    retain_at_ = now + (expired.empty() ? kRetainEvery : std::chrono::seconds(0));
+  }
   const std::uint64_t bytes_max = std::min(buffer_config_.history_bytes_max, buffer_.bytes_max() / 10 * 9);
   const auto oldest_at = buffer_.oldest_read_at();
   const bool too_old = oldest_at && clock_.now() - *oldest_at > buffer_config_.history_age_max;

@@ -12,10 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "agent/kept_history.h"
 #include "agent/pipeline.h"
 #include "agent/replay_talk.h"
 #include "agent/source.h"
 #include "buffer/durable_buffer.h"
+#include "history/history_retention.h"
 
 namespace runtail {
 
@@ -63,6 +65,9 @@ class Intake {
   const std::function<void()> on_commit_;
   const std::function<Sequence()> delivered_;
   const bool history_is_local_;
+  const KeptHistory kept_;
+  HistoryRetention retention_;
+  std::chrono::steady_clock::time_point retain_at_{};  // when it is looked again what is too old
   const BufferConfig buffer_config_;
   const std::vector<std::unique_ptr<Source>> sources_;
   std::size_t turn_ = 0;

@@ -42,11 +42,13 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
       history_is_local_(history_is_local),
       metrics_(max_series),
       known_(buffer),
-      runs_(buffer, metrics_, known_),
+      runs_(buffer, metrics_, known_, history_is_local),
+      kept_(buffer),
       line_counts_(metrics_, known_),
       snapshots_(buffer.get(SnapshotMemory::kStateKey)),
       silent_runs_(buffer),
       redactions_(redactor_.kinds().size()) {
+  if (history_is_local) history_.emplace(kept_, deriver_.settings());
   published_.publish(restore_counters(buffer_, kCountersPrefix, metrics_));
 }
 
@@ -120,9 +122,12 @@ std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const Pos
     for (EventReader events(each.events); events.next();) {
       origin.offset = events.offset_in(each.covers.from);
       deriver_.derive(events.event(), origin, derived_, &id_memory_);
-      if (!derived_.run) continue;
-      runs.insert(derived_.run->run_id);
-      runs_.apply_past(*derived_.run, events.event());
+      const StateGroup before = state_of(derived_);
+      if (derived_.run) {
+        runs.insert(derived_.run->run_id);
+        runs_.apply_past(*derived_.run, events.event());
+      }
+      keep(events.event(), origin, before);
     }
     commit_.chunks.push_back(each);
     commit_.chunks.back().read_at = clock_.now();  // history is let go by the time it was read
@@ -188,7 +193,9 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
                     Chunk& chunk) {
   const Origin origin{&*ids_, offset, block.default_job_id, block.default_job_rank};
   deriver_.derive(event, origin, derived_, &id_memory_);  // same event, same facts: the sink derives again
+  const StateGroup before = state_of(derived_);
   runs_.apply(derived_, event);
+  keep(event, origin, before);
   if (derived_.run) silent_runs_.take(runs_.find(derived_.run->run_id)->run);
   line_counts_.count(event, derived_, deriver_.settings().service);
   for (std::size_t i = 0; i < kTableCount; ++i) chunk.records.by_table[i] += derived_.tables >> i & 1;
@@ -203,6 +210,18 @@ void Pipeline::take(const RedactedEvent& event, const LineBlock& block, std::uin
 
   if (open_runs_ && derived_.run) open_runs_->take(*derived_.run);
   if (!block.wrapper_run.is_nil() && derived_.run) wrapped_runs(pipe_of(block)).runs.take(*derived_.run);
+}
+
+StateGroup Pipeline::state_of(const Derived& derived) {
+  const RunRecord* known = history_ && derived.run ? runs_.find(derived.run->run_id) : nullptr;
+  return known ? known->run.state : StateGroup{};
+}
+
+void Pipeline::keep(const RedactedEvent& event, const Origin& origin, const StateGroup& before) {
+  if (!history_) return;
+  // Chunks of this commit get the numbers after the last one.
+  history_->add(event, origin, derived_, buffer_.appended().sequence + commit_.chunks.size() + 1);
+  if (derived_.run) history_->add_change(before, runs_.find(derived_.run->run_id)->run);
 }
 
 // A wrapper's worker lives on or ended. The wrapper's own run is opened only if the worker has named none by then, so
@@ -429,6 +448,10 @@ Result<Sequence> Pipeline::commit() {
     if (auto bytes = open.take_changed()) commit_.state.push_back({followed_key(source), std::move(*bytes)});
   }
   for (StateEntry& entry : runs_.take_changed()) commit_.state.push_back(std::move(entry));
+  for (std::string& key : runs_.take_replaced()) commit_.forget.push_back(std::move(key));
+  if (history_) {
+    for (auto& [key, value] : history_->take_changed()) commit_.state.push_back({key, std::move(value)});
+  }
   known_.take_changed(commit_.state);
   silent_runs_.take_changed(commit_);
   std::vector<Series> changed = metrics_.take_changed();

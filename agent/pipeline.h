@@ -2,9 +2,11 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/kept_history.h"
 #include "agent/last_known.h"
 #include "agent/line_block.h"
 #include "agent/line_counts.h"
@@ -17,6 +19,7 @@
 #include "core/metric.h"
 #include "derive/deriver.h"
 #include "derive/line_filter.h"
+#include "history/history_fold.h"
 #include "parsers/parser.h"
 #include "redaction/redactor.h"
 
@@ -71,6 +74,9 @@ class Pipeline {
   const WorkerIds& worker_ids(const LineBlock& block);
   void take(const RedactedEvent& event, const LineBlock& block, std::uint64_t offset, std::uint64_t length,
             Chunk& chunk);
+  // Into the history of an agent that has no other: what the line says, before and after its run is folded.
+  StateGroup state_of(const Derived& derived);
+  void keep(const RedactedEvent& event, const Origin& origin, const StateGroup& before);
   void set_aside(const LineBlock& block, const Line& line, std::string_view reason, Chunk& chunk);
   void count_line(const LogEvent& event, const RedactedEvent& safe);
   void flush_counts(const LineBlock& block, std::uint64_t lines);
@@ -87,6 +93,8 @@ class Pipeline {
   MetricTable metrics_;
   LastKnown known_;
   RunBook runs_;
+  const KeptHistory kept_;
+  std::optional<HistoryFold> history_;  // nothing: PostgreSQL has it
   LineCounts line_counts_;
   SnapshotMemory snapshots_;
   SilentRuns silent_runs_;

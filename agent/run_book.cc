@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "core/json_text.h"
+#include "history/kept_keys.h"
+#include "history/run_index.h"
 
 namespace runtail {
 namespace {
@@ -37,7 +39,10 @@ RunBook::Held& RunBook::hold(const Uuid& run_id) {
   Held& held = held_[run_id];
   held.recent = recent_.begin();
   if (const auto bytes = buffer_.get(run_key(run_id))) {
-    if (auto record = decode_run_record(*bytes)) held.record = std::move(*record);
+    if (auto record = decode_run_record(*bytes)) {
+      held.record = std::move(*record);
+      held.indexed_at = held.record.run.scheduled_at();
+    }
   }
   return held;
 }
@@ -250,6 +255,14 @@ std::vector<StateEntry> RunBook::take_changed() {
     Held& held = held_.at(run_id);
     held.changed = false;
     out.push_back({run_key(run_id), encode_run_record(held.record)});
+    if (!with_index_) continue;
+    const TimePoint at = held.record.run.scheduled_at();
+    if (held.indexed_at && *held.indexed_at != at) {
+      replaced_.push_back(timed_key(kRunTimes, {*held.indexed_at, run_id}));
+    }
+    held.indexed_at = at;
+    auto [key, value] = index_entry(held.record.run);
+    out.push_back({std::move(key), std::move(value)});
   }
   changed_.clear();
   return out;

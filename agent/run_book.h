@@ -3,8 +3,10 @@
 #pragma once
 
 #include <list>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "agent/last_known.h"
@@ -19,8 +21,10 @@ namespace runtail {
 class RunBook {
  public:
   // At most `runs_max` runs stay in memory; the others are read back from the buffer when a line names them.
-  RunBook(const DurableBuffer& buffer, MetricTable& metrics, LastKnown& known, std::size_t runs_max = 2000)
-      : buffer_(buffer), metrics_(metrics), known_(known), runs_max_(runs_max) {}
+  // `with_index`: entries of history/run_index.h are kept beside runs; those of all runs are there (index_kept_runs()).
+  RunBook(const DurableBuffer& buffer, MetricTable& metrics, LastKnown& known, bool with_index = false,
+          std::size_t runs_max = 2000)
+      : buffer_(buffer), metrics_(metrics), known_(known), with_index_(with_index), runs_max_(runs_max) {}
 
   // What the line says of its run, datasets and checks.
   void apply(const Derived& derived, const RedactedEvent& event);
@@ -32,11 +36,14 @@ class RunBook {
 
   // Entries changed since the last call, for the commit.
   std::vector<StateEntry> take_changed();
+  // Keys of entries that those replace, to be forgotten with the same commit. Empty without an index.
+  std::vector<std::string> take_replaced() { return std::exchange(replaced_, {}); }
 
  private:
   struct Held {
     RunRecord record;
     bool changed = false;
+    std::optional<TimePoint> indexed_at;  // under which time it is in the index
     std::list<Uuid>::iterator recent;
   };
   Held& hold(const Uuid& run_id);
@@ -56,10 +63,12 @@ class RunBook {
   const DurableBuffer& buffer_;  // not owned, outlives this
   MetricTable& metrics_;         // not owned, outlives this
   LastKnown& known_;             // not owned, outlives this; holds digests of column lists
+  const bool with_index_;
   const std::size_t runs_max_;
   std::unordered_map<Uuid, Held> held_;
   std::list<Uuid> recent_;  // most recently used first
   std::vector<Uuid> changed_;
+  std::vector<std::string> replaced_;
   FieldConflicts conflicts_;  // of the line at hand
   bool is_past_ = false;      // the line at hand
 };

@@ -481,12 +481,21 @@ void DurableBuffer::forget(const std::vector<std::string>& keys) {
 
 std::vector<StateEntry> DurableBuffer::scan(std::string_view prefix) const {
   std::vector<StateEntry> out;
+  each(prefix, {}, [&out](std::string_view key, std::string_view value) {
+    out.push_back({std::string(key), std::string(value)});
+    return true;
+  });
+  return out;
+}
+
+void DurableBuffer::each(std::string_view prefix, std::string_view from,
+                         const std::function<bool(std::string_view key, std::string_view value)>& visit) const {
   std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator({}, state_->state));
   const rocksdb::Slice start(prefix.data(), prefix.size());
-  for (at->Seek(start); at->Valid() && at->key().starts_with(start); at->Next()) {
-    out.push_back({at->key().ToString(), at->value().ToString()});
+  const std::string_view first = std::max(prefix, from);
+  for (at->Seek({first.data(), first.size()}); at->Valid() && at->key().starts_with(start); at->Next()) {
+    if (!visit({at->key().data(), at->key().size()}, {at->value().data(), at->value().size()})) return;
   }
-  return out;
 }
 
 std::vector<Position> DurableBuffer::positions() const {

@@ -6,7 +6,7 @@
 //          are and are dropped whole once every cursor has passed them.
 //   state  small keys, only what changed: "m/..." about the buffer, "p/..." positions, "c/<owner>/..." counters,
 //          "r/..." runs, "s/<sink>" cursors, "n/<sink>" marks, "d/..." dead letters, "x/..." digests of column lists,
-//          "j/<source>" cursors of journals.
+//          "j/<source>" cursors of journals, "h/..." the history of an agent without PostgreSQL (history/kept_keys.h).
 // Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  running totals of records (core/chunk.h)  u32 plain
 // size
 //          zstd frame of core/chunk.h's bytes. The running number and the CRC show damage or a gap the log's own check
@@ -22,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -108,6 +109,10 @@ class DurableBuffer {
   Result<void> put(std::string_view key, std::string_view value);  // synced
   void forget(const std::vector<std::string>& keys);               // not synced; what comes back is forgotten again
   std::vector<StateEntry> scan(std::string_view prefix) const;     // in order of key
+  // The same one by one, of one moment, from the first key that is not smaller than `from`. False ends it; the views
+  // live until then.
+  void each(std::string_view prefix, std::string_view from,
+            const std::function<bool(std::string_view key, std::string_view value)>& visit) const;
   std::vector<Position> positions() const;
 
  private:
