@@ -1,13 +1,13 @@
 // Keys of the history that an agent keeps itself. Times and numbers are big-endian, so that keys sort as their values.
-//   h/t/<time, latest first><run_id>       runs by scheduled_at: RunIndexRow
-//   h/j/<job_id>                           jobs that a line named: day it was named last
-//   h/s/<run_id><time><id>                 changes of a run's state: RunStateChangeRow
-//   h/l/<run_id><sequence>                 chunks with lines or spans of a run: empty
-//   h/q/<time, latest first><id>           results of checks by created_at: DqCheckResultRow
-//   h/o/<run_id><time, latest first><id>   those of a run: empty
-//   h/d/<dataset id>                       DatasetStatusRow
-//   h/b/<service and instance>             the newest heartbeat: event_id, ServiceHeartbeatRow
-//   h/indexed                              the entries h/t/ are those of all runs
+//   e/t/<time, latest first><run_id>       runs by scheduled_at: RunIndexRow
+//   e/j/<job_id>                           jobs that a line named: day it was named last
+//   e/s/<run_id><time><id>                 changes of a run's state: RunStateChangeRow
+//   e/l/<run_id><sequence>                 chunks with lines or spans of a run: empty
+//   e/q/<time, latest first><id>           results of checks by created_at: DqCheckResultRow
+//   e/o/<run_id><time, latest first><id>   those of a run: empty
+//   e/d/<dataset id>                       DatasetStatusRow
+//   e/b/<service and instance>             the newest heartbeat: event_id, ServiceHeartbeatRow
+//   e/indexed                              the entries e/t/ are those of all runs
 // Rows are written by history/row_codec.h. Runs themselves are "r/<run_id>" (core/run_record.h).
 #pragma once
 
@@ -22,9 +22,9 @@
 
 namespace runtail {
 
-inline constexpr std::string_view kRunTimes = "h/t/", kJobNames = "h/j/", kStateChanges = "h/s/", kLinePlaces = "h/l/",
-                                  kResultTimes = "h/q/", kResultsOfRuns = "h/o/", kDatasets = "h/d/",
-                                  kHeartbeats = "h/b/", kIndexed = "h/indexed";
+inline constexpr std::string_view kRunTimes = "e/t/", kJobNames = "e/j/", kStateChanges = "e/s/", kLinePlaces = "e/l/",
+                                  kResultTimes = "e/q/", kResultsOfRuns = "e/o/", kDatasets = "e/d/",
+                                  kHeartbeats = "e/b/", kIndexed = "e/indexed";
 
 // A place in a list, the latest first; those of one moment by id.
 struct TimedId {
