@@ -13,6 +13,7 @@
 #include "agent/worker_watch.h"
 #include "config/dialect_files.h"
 #include "config/load.h"
+#include "history/local_store.h"
 #include "sinks/ndjson.h"
 
 namespace runtail {
@@ -78,6 +79,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const Config& config, PublishedMet
   }
 
   if (!local) forget_index(*engine->buffer_);
+  engine->kept_.emplace(*engine->buffer_);
   if (local) {
     if (const auto indexed = index_kept_runs(*engine->buffer_); !indexed) return indexed.error();
   }
@@ -165,6 +167,12 @@ Result<std::string> Engine::answer_replay(const std::vector<std::string>& words)
     return std::string(*held ? "1" : "0");
   }
   return Error{ErrorCode::kInvalidInput, "\"replay\" with these words is not understood"};
+}
+
+std::unique_ptr<HistoryStore> Engine::history() const {
+  if (postgres_) return nullptr;
+  return std::make_unique<LocalStore>(*kept_, deriver_settings(config_, ruleset_), kinds_, clock_,
+                                      config_.api.statement_timeout);
 }
 
 Engine::~Engine() { stop(std::chrono::milliseconds(0)); }

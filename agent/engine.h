@@ -12,7 +12,9 @@
 #include "agent/health.h"
 #include "agent/held_lines.h"
 #include "agent/intake.h"
+#include "agent/kept_history.h"
 #include "agent/self_source.h"
+#include "history/history_store.h"
 #include "sinks/postgres.h"
 
 namespace runtail {
@@ -44,6 +46,9 @@ class Engine {
   std::string undelivered() const;
 
   const DurableBuffer& buffer() const { return *buffer_; }
+  // The history that this agent keeps itself; null: PostgreSQL has it. Outlived by this. Threads: any, each with a
+  // store of its own.
+  std::unique_ptr<HistoryStore> history() const;
   // What a replay into this agent's own store asks, see replay_talk.h. kInvalidInput: it is refused.
   Result<std::string> answer_replay(const std::vector<std::string>& words);
   const std::vector<std::string>& redaction_kinds() const { return kinds_; }
@@ -74,6 +79,7 @@ class Engine {
   PublishedMetrics& published_;  // not owned, outlives this
   SystemClock clock_;
   std::unique_ptr<DurableBuffer> buffer_;
+  std::optional<KeptHistory> kept_;
   std::vector<std::string> kinds_;
   HashKey key_{};        // of identities
   std::string ruleset_;  // of the redaction

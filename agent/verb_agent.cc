@@ -19,6 +19,7 @@
 #include "agent/exec/protocol.h"
 #include "agent/health.h"
 #include "agent/http_server.h"
+#include "agent/local_api.h"
 #include "agent/log.h"
 #include "agent/look.h"
 #include "agent/own_process.h"
@@ -36,7 +37,7 @@ namespace runtail {
 namespace {
 
 // From SIGTERM to the end: the delivery's share of the 8 s the design allows.
-constexpr std::chrono::milliseconds kStopDeadline{5'000}, kPushDeadline{1'500};
+constexpr std::chrono::milliseconds kStopDeadline{5'000}, kPushDeadline{1'500}, kApiDrain{1'000};
 constexpr std::chrono::milliseconds kTick{200}, kStartEvery{1'000}, kListenEvery{5'000};
 // A job waits for us at the end of its pipe.
 constexpr std::chrono::milliseconds kTickOfAJob{20};
@@ -107,6 +108,11 @@ class Agent {
       push->start();
     }
 
+    if (LocalApi::is_configured(config_)) {
+      api_ = std::make_unique<LocalApi>(
+          config_.api, [this](const auto& use) { return with_history(use); }, clock_);
+    }
+
     std::stop_source stop;
     std::jthread starter;
     std::unique_ptr<HttpServer> http;
@@ -114,6 +120,7 @@ class Agent {
                           [this](const auto& words) { return answer(words); });
     bool control_started = false;
     auto listen_again = std::chrono::steady_clock::now();
+    auto serve_again = std::chrono::steady_clock::now();
     auto start_again = std::chrono::steady_clock::now();
     std::optional<Error> start_error;  // these two are the starter's while it runs
     std::string last_error;
@@ -175,6 +182,19 @@ class Agent {
           listen_again = std::chrono::steady_clock::now() + kListenEvery;
         }
       }
+      // With the first engine: an answer before it could only be that there is no history yet.
+      if (api_ && !api_->is_listening() && current_.get() && std::chrono::steady_clock::now() >= serve_again) {
+        if (const auto listening = api_->start(); listening) {
+          log_info("history API on port " + std::to_string(api_->port()));
+        } else if (listening.error().code == ErrorCode::kInvalidInput) {
+          log_error(listening.error().message);
+          exit_code = kExitConfig;
+          break;
+        } else {
+          log_error(listening.error().message + "; trying again every 5 s");
+          serve_again = std::chrono::steady_clock::now() + kListenEvery;
+        }
+      }
       if (const auto engine = current_.get(); drain_ && engine && engine->has_ended()) {
         const auto now = std::chrono::steady_clock::now();
         if (!drain_until) drain_until = now + *drain_;
@@ -211,9 +231,10 @@ class Agent {
       std::quick_exit(kExitOk);
     }
     if (starter.joinable()) starter.join();
-    bool came_back = true;
+    // Before the engine: what is under way reads its buffer.
+    bool came_back = !api_ || api_->stop(kApiDrain);
     if (const auto engine = current_.get()) {
-      came_back = engine->stop(kStopDeadline);
+      came_back = engine->stop(kStopDeadline) && came_back;
       if (const std::string left = engine->undelivered(); drain_until && !left.empty()) {
         log_warn("not delivered yet: " + left + "; it is durable in " + config_.buffer.directory.string() +
                  ", and the next start delivers it");
@@ -276,11 +297,21 @@ class Agent {
     published_.set(Metric::kOwnFdsMax, {}, static_cast<double>(own.max_fds));
     published_.set(Metric::kOwnThreads, {}, static_cast<double>(own.threads));
     published_.set(Metric::kOwnStart, {}, seconds(own.started_at));
+    if (api_) api_->publish(published_);
     if (const auto engine = current_.get()) {
       engine->refresh(now);
     } else {
       published_.set(Metric::kBufferDegraded, {}, 1);
     }
+  }
+
+  // The engine stays as long as the question is under way.
+  bool with_history(const std::function<void(HistoryStore&)>& use) {
+    const auto engine = current_.get();
+    const auto store = engine ? engine->history() : nullptr;
+    if (!store) return false;
+    use(*store);
+    return true;
   }
 
   Result<std::string> answer(const std::vector<std::string>& words) {
@@ -305,6 +336,7 @@ class Agent {
   std::optional<HeldLines> standard_input_;  // outlives every engine
   PublishedMetrics published_;
   Current<std::shared_ptr<Engine>> current_;
+  std::unique_ptr<LocalApi> api_;     // null: PostgreSQL has the history, or nobody may ask for it
   Current<std::string> wait_reason_;  // why there is no engine yet, if the start waits for something
 };
 
@@ -336,7 +368,8 @@ void add_agent_verb(CLI::App& app, int& exit_code) {
       "Examples:\n"
       "  RUNTAIL_SOURCE_INCLUDE='/var/log/etl/*.log' runtail agent\n"
       "  python3 -u worker.py | runtail agent --stdin --job nightly\n"
-      "Without a database the history stays in the buffer directory: see `runtail runs`.\n"
+      "Without a database the history stays in the buffer directory: see `runtail runs`. With api.keys (or\n"
+      "api.anonymous) the history API answers from it on api.listen, on 127.0.0.1:9848 if nothing else is said.\n"
       "SIGTERM and SIGINT: what was read is durable and the agent is gone within 8 s.\n"
       "--stdin: a full buffer makes the writer wait. A pipe hides the worker's exit code: `runtail exec` records it.\n"
       "Exit codes: 0 stopped by a signal, or standard input ended and all is delivered; 1 it ended and the sinks lack\n"

@@ -86,11 +86,11 @@ struct ApiServer::State {
     std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
   };
 
-  State(ApiConfig settings, std::optional<TokenVerifier> tokens, StorePool& stores, const Clock& time, OnAnswer told,
+  State(ApiConfig settings, std::optional<TokenVerifier> tokens, Submit stores, const Clock& time, OnAnswer told,
         ApiLimits bounds, std::atomic<std::size_t>& under_way)
       : config(std::move(settings)),
         verifier(std::move(tokens)),
-        pool(stores),
+        submit(std::move(stores)),
         clock(time),
         on_answer(std::move(told)),
         limits(bounds),
@@ -120,7 +120,7 @@ struct ApiServer::State {
 
   const ApiConfig config;
   const std::optional<TokenVerifier> verifier;
-  StorePool& pool;
+  const Submit submit;
   const Clock& clock;
   const OnAnswer on_answer;
   const ApiLimits limits;
@@ -429,7 +429,7 @@ asio::awaitable<ApiResponse> ApiServer::State::ask_pool(const ApiCall& call, con
     wait->response.fault = error.message;
     wake();
   };
-  const auto taken = pool.submit(who, std::move(task));
+  const auto taken = submit(who, std::move(task));
   if (taken != StorePool::Taken::kYes) {
     const bool is_full = taken == StorePool::Taken::kFull;
     ApiResponse response = problem_response(is_full ? Problem::kBusy : Problem::kDatabaseUnavailable,
@@ -478,10 +478,10 @@ asio::awaitable<bool> ApiServer::State::send(Stream& stream, const Request& requ
   co_return !error && keep_alive;
 }
 
-ApiServer::ApiServer(ApiConfig config, std::optional<TokenVerifier> verifier, StorePool& pool, const Clock& clock,
+ApiServer::ApiServer(ApiConfig config, std::optional<TokenVerifier> verifier, Submit submit, const Clock& clock,
                      OnAnswer on_answer, ApiLimits limits)
-    : state_(std::make_unique<State>(std::move(config), std::move(verifier), pool, clock, std::move(on_answer), limits,
-                                     active_)) {}
+    : state_(std::make_unique<State>(std::move(config), std::move(verifier), std::move(submit), clock,
+                                     std::move(on_answer), limits, active_)) {}
 
 ApiServer::~ApiServer() { static_cast<void>(stop(std::chrono::milliseconds(0))); }
 

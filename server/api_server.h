@@ -1,7 +1,8 @@
 // The history API over HTTP/1.1: who asks, how often, what, and the answer out of the pool.
 // Limits:  header 16 KiB (431) and no body (413); `deadline` for a header, for idling and for taking an answer (then
 //          closed); connections (further ones wait in the kernel's queue).
-// Threads: one of its own for all connections, so a slow client holds none; questions are asked by the pool's.
+// Threads: one of its own for all connections, so a slow client holds none; questions are asked by others (store_pool,
+// store_thread).
 #pragma once
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "config/config.h"
 #include "core/result.h"
@@ -46,9 +48,18 @@ class ApiServer {
   // Called on the server's thread: must be quick.
   using OnAnswer = std::function<void(const ApiRecord& record)>;
 
-  // `verifier`: nothing lets everybody in. Pool and clock outlive this.
-  ApiServer(ApiConfig config, std::optional<TokenVerifier> verifier, StorePool& pool, const Clock& clock,
+  // Has the question of `who` asked of a history, as StorePool::submit() does.
+  using Submit = std::function<StorePool::Taken(const std::string& who, StoreTask task)>;
+
+  // `verifier`: nothing lets everybody in. What `submit` hands tasks to, and the clock, outlive this.
+  ApiServer(ApiConfig config, std::optional<TokenVerifier> verifier, Submit submit, const Clock& clock,
             OnAnswer on_answer, ApiLimits limits = {});
+  ApiServer(ApiConfig config, std::optional<TokenVerifier> verifier, StorePool& pool, const Clock& clock,
+            OnAnswer on_answer, ApiLimits limits = {})
+      : ApiServer(
+            std::move(config), std::move(verifier),
+            [&pool](const std::string& who, StoreTask task) { return pool.submit(who, std::move(task)); }, clock,
+            std::move(on_answer), limits) {}
   ~ApiServer();  // stop(0)
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
@@ -57,7 +68,7 @@ class ApiServer {
   Result<void> start();
   std::uint16_t port() const { return port_; }    // 0 before start()
   std::size_t active() const { return active_; }  // requests under way. Threads: any
-  // Takes no more requests and waits for those under way, `drain` at most. Once; the pool must still run.
+  // Takes no more requests and waits for those under way, `drain` at most. Once; who asks the history must still run.
   // False: a question did not come back. Its memory is given up, and the process had better quick_exit().
   bool stop(std::chrono::milliseconds drain);
 
