@@ -17,7 +17,7 @@ using testing::ContainerEq;
 // Filled once: the questions only read.
 struct Filled {
   TimePoint now = SystemClock().now();
-  RandomHistory log{seed(), by_scale<std::size_t>(90, 3000), now};
+  RandomHistory log{seed(), by_scale<std::size_t>(90, 1500), now};
   TwoHistories both{"contract"};
 
   Filled() {
