@@ -10,12 +10,13 @@
 #include "alerts/progress.h"
 #include "core/identity.h"
 #include "schema/migrations.h"
+#include "schema/nested_runs.h"
 #include "schema/row.h"
 
 namespace runtail {
 namespace {
 
-constexpr std::string_view kName = "alerts";
+constexpr std::string_view kName = "alerts", kQuality = "quality";
 
 constexpr std::string_view kNews = R"sql(
 WITH news AS (
@@ -51,17 +52,23 @@ SELECT r.job_id, r.run_id, r.status, coalesce(r.started_at, r.first_event_at),
   CASE WHEN r.status NOT IN ('queued', 'running') THEN coalesce(r.finished_at, r.state_at) END, r.attempt_count,
   r.max_attempts, r.retries_exhausted, r.retry_of
 FROM unnest($1::text[]) AS j(job_id) CROSS JOIN LATERAL (
-  SELECT * FROM {{schema}}.job_runs l WHERE l.job_id = j.job_id AND l.scheduled_at > $2::timestamptz - interval '90 days'
-  ORDER BY l.scheduled_at DESC LIMIT $3) r)sql";
+  SELECT * FROM {{schema}}.job_runs r WHERE r.job_id = j.job_id AND r.scheduled_at > $2::timestamptz - interval '90 days'
+    AND {{counts}}
+  ORDER BY r.scheduled_at DESC LIMIT $3) r)sql";
 constexpr std::string_view kRetries = R"sql(
 SELECT j.job_id, coalesce(a.started_at, a.state_at) FROM {{schema}}.run_attempts a
 JOIN {{schema}}.run_ids r USING (run_id)
 JOIN {{schema}}.job_runs j ON j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
 WHERE a.attempt_no > 1 AND a.run_id = ANY ($1::uuid[]))sql";
+// The latest by what was observed when; of several of one moment that of the run that is later in its job.
 constexpr std::string_view kResults = R"sql(
 SELECT d.job_id, d.check_id, d.check_type, d.table_name, r.id, r.status, r.created_at, r.run_id
 FROM {{schema}}.dq_check_definitions d CROSS JOIN LATERAL (
-  SELECT * FROM {{schema}}.dq_check_results t WHERE t.check_id = d.check_id ORDER BY t.created_at DESC, t.id LIMIT 1) r
+  SELECT t.* FROM (
+    SELECT * FROM {{schema}}.dq_check_results WHERE check_id = d.check_id
+    ORDER BY created_at DESC FETCH FIRST 1 ROW WITH TIES) t
+  LEFT JOIN {{schema}}.run_ids i ON i.run_id = t.run_id
+  ORDER BY i.scheduled_at DESC NULLS LAST, t.run_id DESC, t.attempt_no DESC, t.id LIMIT 1) r
 WHERE d.job_id = ANY ($1::text[]) AND d.enabled)sql";
 constexpr std::string_view kPasts = R"sql(
 SELECT k.key, e.id, e.status, e.fired_at FROM unnest($1::text[]) AS k(key) CROSS JOIN LATERAL (
@@ -80,6 +87,9 @@ FROM json_to_recordset($1::json) AS w(id uuid, rule_id uuid, dedupe_key text, st
   labels jsonb, annotations jsonb, notify_at timestamptz)
 JOIN {{schema}}.alert_rules a ON a.id = w.rule_id
 ORDER BY dedupe_key ON CONFLICT DO NOTHING RETURNING status)sql";
+// What the foreign key locks, in the order in which writers lock it.
+constexpr std::string_view kLockRuns = R"sql(
+SELECT FROM {{schema}}.run_ids WHERE run_id = ANY ($1::uuid[]) ORDER BY run_id FOR KEY SHARE)sql";
 constexpr std::string_view kSeen = R"sql(
 UPDATE {{schema}}.alert_events SET count = count + 1, last_seen_at = greatest(last_seen_at, $2)
 WHERE id = ANY ($1::uuid[]))sql";
@@ -181,8 +191,13 @@ void set_param(Rule& made, std::string_view name, std::string_view text) {
 class Round {
  public:
   Round(PgConnection& connection, const std::string& schema, TimePoint now, TimePoint read_until,
-        const AlertPolicy& policy)
-      : connection_(connection), schema_(schema), now_(now), read_until_(read_until), policy_(policy) {}
+        const AlertPolicy& policy, bool after_quality)
+      : connection_(connection),
+        schema_(schema),
+        now_(now),
+        read_until_(read_until),
+        policy_(policy),
+        after_quality_(after_quality) {}
 
   PgOutcome<AlertRound> run(int news_max) {
     AlertRound round;
@@ -190,7 +205,15 @@ class Round {
     if (!progress) return progress.error();
     round.taken = !*progress;
     if (round.taken) return round;
-    const std::int64_t from = (*progress)->seen_before, ended = (*progress)->ended_before;
+    std::int64_t from = (*progress)->seen_before, ended = (*progress)->ended_before;
+    if (after_quality_) {
+      // What is not judged yet, or is being judged by another server, will have results: it stays new until they are
+      // there. Also where judging was off for a while.
+      auto judged = read_progress(connection_, schema_, kQuality);
+      if (!judged) return judged.error();
+      from = std::min(from, *judged);
+      ended = std::min(ended, *judged);
+    }
     auto cut = ask(kNews, {std::to_string(from), std::to_string(news_max)});
     if (!cut) return cut.error();
     round.more = !cut->is_null(0, 0);
@@ -214,7 +237,10 @@ class Round {
 
  private:
   PgOutcome<PgResult> ask(std::string_view sql, const PgParams& params) {
-    return connection_.query(sql_for_schema(sql, schema_), params);
+    std::string text(sql);
+    constexpr std::string_view kCounts = "{{counts}}";
+    if (const std::size_t at = text.find(kCounts); at != text.npos) text.replace(at, kCounts.size(), kCountsAsRun);
+    return connection_.query(sql_for_schema(text, schema_), params);
   }
 
   PgOutcome<void> look(const PgResult& look_at, AlertRound& round) {
@@ -271,7 +297,7 @@ class Round {
     if (!pasts) return pasts.error();
     auto silences = ask(kSilences, {to_rfc3339(now_)});
     if (!silences) return silences.error();
-    std::vector<std::string> opened, seen, resolved;
+    std::vector<std::string> opened, seen, resolved, runs;
     for (const Said& each : said) {
       const Past& past = (*pasts)[each.key];
       AlertPolicy policy = policy_;
@@ -281,7 +307,10 @@ class Round {
       using Action = AlertStep::Action;
       if (step.action == Action::kSeen) seen.push_back(to_string(*past.open));
       if (step.action == Action::kResolve) resolved.push_back(to_string(*past.open));
-      if (step.action == Action::kOpen || step.action == Action::kOpenStale) opened.push_back(event_of(each, step));
+      if (step.action == Action::kOpen || step.action == Action::kOpenStale) {
+        opened.push_back(event_of(each, step));
+        if (each.finding.run_id) runs.push_back(to_string(*each.finding.run_id));
+      }
       auto& due = watch[{each.rule->rule.id, each.job->job_id}];
       if (step.look_again) due = due ? std::min(*due, *step.look_again) : *step.look_again;
     }
@@ -292,6 +321,7 @@ class Round {
     round.resolved = static_cast<std::int64_t>(resolved.size());
     round.queued += closed->affected();
     if (auto done = ask(kSeen, {array_of(seen), now}); !done) return done.error();
+    if (auto done = ask(kLockRuns, {array_of(runs)}); !done) return done.error();
     auto made = ask(kOpen, {json_array(opened)});
     if (!made) return made.error();
     for (int row = 0; row < made->rows(); ++row) ++(made->text(row, 0) == "stale" ? round.stale : round.opened);
@@ -421,6 +451,7 @@ class Round {
   const std::string& schema_;
   const TimePoint now_, read_until_;
   const AlertPolicy policy_;
+  const bool after_quality_;
   std::map<Uuid, Rule> rules_;
   std::map<std::string, JobFacts> facts_;
 };
@@ -428,9 +459,9 @@ class Round {
 }  // namespace
 
 Result<AlertRound> evaluate_alerts(PgConnection& connection, const std::string& schema, TimePoint now,
-                                   TimePoint read_until, const AlertPolicy& policy, int news_max) {
-  auto done =
-      in_transaction(connection, [&] { return Round(connection, schema, now, read_until, policy).run(news_max); });
+                                   TimePoint read_until, const AlertPolicy& policy, bool after_quality, int news_max) {
+  auto done = in_transaction(
+      connection, [&] { return Round(connection, schema, now, read_until, policy, after_quality).run(news_max); });
   if (!done) return to_error(done.error(), "evaluate alerts");
   return *done;
 }

@@ -29,6 +29,14 @@ PgOutcome<std::optional<Progress>> lock_progress(PgConnection& connection, const
   return std::optional<Progress>();
 }
 
+PgOutcome<std::int64_t> read_progress(PgConnection& connection, const std::string& schema, std::string_view name) {
+  auto row =
+      connection.query("SELECT stored_before FROM " + quote_identifier(schema) + ".evaluation_progress WHERE name = $1",
+                       PgParams{std::string(name)});
+  if (!row) return row.error();
+  return row->rows() > 0 ? row->integer(0, 0) : 0;
+}
+
 PgOutcome<void> save_progress(PgConnection& connection, const std::string& schema, std::string_view name,
                               std::int64_t seen_before, TimePoint now) {
   auto saved = connection.query("UPDATE " + quote_identifier(schema) +

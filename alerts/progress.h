@@ -23,15 +23,18 @@ struct Progress {
 // database restored into another cluster counts its transactions anew: then everything is looked at again.
 PgOutcome<std::optional<Progress>> lock_progress(PgConnection& connection, const std::string& schema,
                                                  std::string_view name, TimePoint now);
+// `seen_before` of another evaluation, as its last round that ended left it; 0 where none did.
+PgOutcome<std::int64_t> read_progress(PgConnection& connection, const std::string& schema, std::string_view name);
 PgOutcome<void> save_progress(PgConnection& connection, const std::string& schema, std::string_view name,
                               std::int64_t seen_before, TimePoint now);
 
-// `work` gives a PgOutcome; its error rolls back. READ COMMITTED, with time-outs.
+// `work` gives a PgOutcome; its error rolls back. READ COMMITTED, with time-outs. Questions over many partitions look
+// dear and touch few rows: compiling them takes seconds.
 template <typename Work>
 auto in_transaction(PgConnection& connection, Work&& work) -> decltype(work()) {
   if (auto begun = connection.exec(
           "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s'; "
-          "SET LOCAL timezone = 'UTC'");
+          "SET LOCAL timezone = 'UTC'; SET LOCAL jit = off");
       !begun) {
     return begun.error();
   }

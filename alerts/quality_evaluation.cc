@@ -50,7 +50,7 @@ WITH checks AS MATERIALIZED (
     CASE check_type WHEN 'row_count_delta' THEN 'row_count' WHEN 'null_rate' THEN 'null_rates' ELSE 'columns' END AS kind
   FROM {{schema}}.dq_check_definitions WHERE enabled AND source <> 'line' AND check_type <> 'reported'
 ), news AS MATERIALIZED (
-  SELECT j.run_id, j.scheduled_at, j.job_id, j.environment
+  SELECT j.run_id, j.scheduled_at, j.job_id, j.environment, j.project_id
   FROM {{schema}}.run_ids r JOIN {{schema}}.job_runs j USING (run_id, scheduled_at)
   WHERE r.run_id = ANY ($1::uuid[])
 ), judged AS (
@@ -59,13 +59,15 @@ WITH checks AS MATERIALIZED (
   SELECT s.run_id, c.check_id FROM news n JOIN checks c USING (job_id)
   LEFT JOIN LATERAL (
     SELECT b.scheduled_at, b.run_id FROM {{schema}}.job_runs b
-    WHERE b.job_id = n.job_id AND b.environment IS NOT DISTINCT FROM n.environment AND b.status = 'success'
+    WHERE b.job_id = n.job_id AND b.environment IS NOT DISTINCT FROM n.environment
+      AND b.project_id IS NOT DISTINCT FROM n.project_id AND b.status = 'success'
       AND b.scheduled_at >= n.scheduled_at AND b.scheduled_at <= n.scheduled_at + interval '90 days'
       AND (b.scheduled_at, b.run_id) > (n.scheduled_at, n.run_id) AND {{seen by b}}
     ORDER BY b.scheduled_at, b.run_id LIMIT 1) next ON true
   CROSS JOIN LATERAL (
     SELECT l.run_id FROM {{schema}}.job_runs l
     WHERE l.job_id = n.job_id AND l.environment IS NOT DISTINCT FROM n.environment
+      AND l.project_id IS NOT DISTINCT FROM n.project_id
       AND l.scheduled_at >= n.scheduled_at
       AND l.scheduled_at <= least(n.scheduled_at + interval '90 days', next.scheduled_at)
       AND (l.scheduled_at, l.run_id) > (n.scheduled_at, n.run_id)
@@ -84,7 +86,8 @@ JOIN {{schema}}.run_ids r ON r.run_id = judged.run_id
 JOIN {{schema}}.job_runs j ON j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
 LEFT JOIN LATERAL (
   SELECT b.run_id FROM {{schema}}.job_runs b
-  WHERE b.job_id = j.job_id AND b.environment IS NOT DISTINCT FROM j.environment AND b.status = 'success'
+  WHERE b.job_id = j.job_id AND b.environment IS NOT DISTINCT FROM j.environment
+    AND b.project_id IS NOT DISTINCT FROM j.project_id AND b.status = 'success'
     AND b.scheduled_at <= j.scheduled_at AND b.scheduled_at >= j.scheduled_at - interval '90 days'
     AND (b.scheduled_at, b.run_id) < (j.scheduled_at, j.run_id) AND {{seen by b}}
   ORDER BY b.scheduled_at DESC, b.run_id DESC LIMIT 1) before ON true)sql";
@@ -107,6 +110,9 @@ LEFT JOIN LATERAL (SELECT m.key, m.value #>> '{}' AS value
 WHERE o.run_id = ANY ($1::uuid[]) AND o.table_name = ANY ($2::text[])
 ORDER BY o.run_id, o.id, o.observed_at)sql";
 
+// As writers lock them, in the same order: neither the run's place nor its results change until the verdict is stored.
+constexpr std::string_view kLockRuns = R"sql(
+SELECT FROM {{schema}}.run_ids WHERE run_id = ANY ($1::uuid[]) ORDER BY run_id FOR UPDATE)sql";
 // $1 runs, $2 their checks; $3 the results wanted.
 constexpr std::string_view kRemove = R"sql(
 DELETE FROM {{schema}}.dq_check_results t
@@ -219,6 +225,9 @@ class Round {
     if (checks_.empty()) return {};
     auto pairs = read_pairs(news);
     if (!pairs) return pairs.error();
+    std::set<Uuid> locked;
+    for (const Pair& pair : *pairs) locked.insert(pair.run_id);
+    if (auto done = ask(kLockRuns, {uuid_array(locked)}); !done) return done.error();
     if (auto read = read_runs(*pairs); !read) return read.error();
     std::vector<std::string> wanted;
     std::set<Uuid> judged;

@@ -3,8 +3,9 @@
 //   writer     what the agent's statements need. It can delete nothing, and only add to what is append-only.
 //   reader     every table and view but the identity key and the keyed hashes of raw text.
 //   retention  owns the partitioned tables, because only an owner may make, detach and drop partitions, and deletes
-//   what
-//              is kept for a time in the others. It reads neither identity key nor positions.
+//              what is kept for a time in the others. It reads neither identity key nor positions. What servers write
+//              of alerts is its, too: no agent raises or silences one.
+// A server's user is a member of all three.
 // The owner (whoever runs `migrate`) is a member of retention, so that it may still change those tables.
 #pragma once
 

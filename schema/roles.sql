@@ -95,11 +95,11 @@ BEGIN
     ('alert_channels',       NULL,                            NULL,                                             NULL),
     ('alert_rules',          NULL,                            NULL,                                             NULL),
     ('alert_rule_channels',  NULL,                            NULL,                                             NULL),
-    ('alert_events',         NULL,                            'SELECT, UPDATE (dq_result_id, dq_result_at), DELETE', NULL),
-    ('alert_deliveries',     NULL,                            NULL,                                             NULL),
-    ('alert_watch',          NULL,                            NULL,                                             NULL),
+    ('alert_events',         NULL,                            'SELECT, INSERT, UPDATE, DELETE',                 NULL),
+    ('alert_deliveries',     NULL,                            'SELECT, INSERT, UPDATE, DELETE',                 NULL),
+    ('alert_watch',          NULL,                            'SELECT, INSERT, UPDATE, DELETE',                 NULL),
     ('alert_silences',       NULL,                            NULL,                                             NULL),
-    ('evaluation_progress',  NULL,                            NULL,                                             NULL),
+    ('evaluation_progress',  NULL,                            'SELECT, INSERT, UPDATE',                         NULL),
     ('runs',                 NULL,                            NULL,                                             NULL)
   ) AS v(name, writer_rights, retention_rights, unseen)
   JOIN LATERAL (SELECT to_regclass(format('%I.%I', spot, v.name)) AS oid) AS t ON t.oid IS NOT NULL LOOP

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "alerts/outbox.h"
+#include "alerts/quality_evaluation.h"
 #include "tests/unit/alerts/alerts_fixture.h"
 
 namespace runtail {
@@ -131,6 +132,45 @@ TEST_F(AlertEvaluationTest, MaintenanceDelaysTheWordAndSparesItWhatIsOverByThen)
   EXPECT_EQ(evaluate(now_ + minutes(10)).queued, 1);
   end_run(2, now_ + minutes(11), "success");
   EXPECT_EQ(evaluate(now_ + minutes(11)).queued, 1);
+}
+
+TEST_F(AlertEvaluationTest, ARunInsideOfAnotherOfItsJobIsNoRunOfItsOwn) {
+  add_rule("ConsecutiveFailures", R"({"threshold": 2})");
+  end_run(1, now_, "failed");
+  end_run(2, now_, "failed");
+  run("UPDATE job_runs SET parent_run_id = '" + to_string(test::numbered(1)) + "' WHERE run_id = '" +
+      to_string(test::numbered(2)) + "'");
+  EXPECT_EQ(evaluate(now_ + seconds(1)).opened, 0);
+  end_run(3, now_ + seconds(2), "failed");
+  EXPECT_EQ(evaluate(now_ + seconds(3)).opened, 1);
+}
+
+// Lines are stored after one server judged, and another one looks for alerts before they are judged.
+TEST_F(AlertEvaluationTest, WhatIsNotJudgedYetStaysNew) {
+  add_rule("DQRowCountDelta");
+  run("INSERT INTO dq_check_definitions VALUES (gen_random_uuid(), 'orders', 't', NULL, 'row_count_delta', "
+      "'row_count', NULL, NULL, NULL, 'warn', true, 'yaml', now())");
+  const auto observed = [&](int number, int rows) {
+    end_run(number, now_ + seconds(number), "success");
+    run("INSERT INTO dq_observations (id, observed_at, run_id, job_id, attempt_no, table_name, kind, row_count, "
+        "event_id) VALUES (gen_random_uuid(), '" +
+        to_rfc3339(now_ + seconds(number)) + "', '" + to_string(test::numbered(number)) +
+        "', 'orders', 1, 't', 'row_count', " + std::to_string(rows) + ", gen_random_uuid())");
+  };
+  const auto after_quality = [&](int second) {
+    return evaluate_alerts(*connection_, kSchema, now_ + seconds(second), now_, {}, true).value().opened;
+  };
+  observed(1, 100);
+  ASSERT_TRUE(evaluate_quality(*connection_, kSchema, now_));
+  EXPECT_EQ(after_quality(3), 0);
+  observed(2, 10);
+  PgConnection other = connect();
+  ask(other, "BEGIN; SELECT FROM observability.evaluation_progress WHERE name = 'quality' FOR UPDATE");
+  EXPECT_TRUE(evaluate_quality(*connection_, kSchema, now_).value().taken);
+  EXPECT_EQ(after_quality(4), 0);
+  ask(other, "ROLLBACK");
+  ASSERT_TRUE(evaluate_quality(*connection_, kSchema, now_));
+  EXPECT_EQ(after_quality(5), 1);
 }
 
 TEST_F(AlertEvaluationTest, AnotherServerThatIsAtItIsNotWaitedFor) {

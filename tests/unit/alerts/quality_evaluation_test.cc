@@ -144,6 +144,22 @@ TEST_F(QualityEvaluationTest, ResultsAndFindingsFollowWhatWasObserved) {
   EXPECT_NE(one("SELECT count(*) FROM summary_dirty WHERE job_id = 'orders'"), "0");
 }
 
+// Teams that share a database may call their jobs alike.
+TEST_F(QualityEvaluationTest, ARunOfAnotherProjectIsNoBaseline) {
+  add_job("orders");
+  add_check("orders", row_check());
+  QualityRun first = with_rows(1, 1, 100), theirs = with_rows(2, 2, 1), second = with_rows(3, 3, 101);
+  for (QualityRun* each : {&first, &theirs, &second}) store("orders", *each);
+  run("UPDATE job_runs SET project_id = CASE right(run_id::text, 1) WHEN '2' THEN 'theirs' ELSE 'ours' END");
+  EXPECT_EQ(evaluate().written, 3);
+  EXPECT_THAT(results(), ElementsAre("01 pass - no_baseline", "02 pass - no_baseline", "03 pass 1 -"));
+  // The later run of ours is judged again when the one before it changes, past a run of theirs.
+  run("UPDATE job_runs SET status = 'failed' WHERE run_id = '" + to_string(first.id) + "'");
+  add_state_change(first.id);
+  EXPECT_EQ(evaluate().written, 1);
+  EXPECT_THAT(results(), ElementsAre("01 pass - no_baseline", "02 pass - no_baseline", "03 pass - no_baseline"));
+}
+
 TEST_F(QualityEvaluationTest, TheSameRowsAgainChangeNothing) {
   add_job("orders");
   add_check("orders", row_check());

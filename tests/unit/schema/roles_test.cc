@@ -259,7 +259,8 @@ TEST_F(RolesTest, RetentionDropsPartitionsAndNothingElse) {
   EXPECT_EQ(state_of(retention, "SELECT body FROM observability.dead_letters"), "42501");
   EXPECT_EQ(state_of(retention, "UPDATE observability.run_ids SET scheduled_stated = true"), "42501");
   EXPECT_EQ(state_of(retention, "INSERT INTO observability.run_ids VALUES (gen_random_uuid(), now(), true)"), "42501");
-  EXPECT_EQ(state_of(retention, "UPDATE observability.alert_events SET status = 'resolved'"), "42501");
+  EXPECT_EQ(state_of(retention, "UPDATE observability.alert_rules SET enabled = false"), "42501");
+  EXPECT_EQ(state_of(retention, "UPDATE observability.alert_channels SET enabled = false"), "42501");
   EXPECT_EQ(state_of(retention, "DELETE FROM observability.schema_migrations"), "42501");
 
   for (const char* work :
