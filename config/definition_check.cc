@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "config/near_word.h"
+#include "core/cron.h"
 
 namespace runtail {
 namespace {
@@ -114,6 +115,9 @@ void check_definitions(const Config& config, const KeyPlaces& places, std::vecto
       check.complain("name", '"' + rule.name + "\" is given twice");
     }
     rules.push_back(rule.name);
+    if (const auto schedule = rule.params.find("schedule"); schedule != rule.params.end()) {
+      if (const auto cron = Cron::parse(schedule->second); !cron) check.complain("params", cron.error().message);
+    }
     for (const std::string& channel : rule.channels) check.refers("channels", channel, channels, "alerts.channels");
   }
 }

@@ -27,10 +27,11 @@ std::string check_channel_kind(std::string_view text) {
   return check_one_of(text, {"slack", "email", "alertmanager", "webhook"});
 }
 std::string check_rule_kind(std::string_view text) {
-  return check_one_of(text, {"JobFailed", "RetryExhausted", "ConsecutiveFailures", "RetrySurge", "NoRecentRuns",
-                             "DQRowCountDelta", "DQNullRateSpike", "SchemaDriftDetected", "APIHighLatencyP95",
-                             "APIErrorRate", "DBPoolSaturation", "DeadLetterGrowth", "BacklogAge", "CacheUnavailable",
-                             "ReadyCheckFailing", "MigrationFailed", "MissingScrape"});
+  return check_one_of(
+      text, {"JobFailed", "RetryExhausted", "ConsecutiveFailures", "RetrySurge", "NoRecentRuns", "DQRowCountDelta",
+             "DQNullRateSpike", "SchemaDriftDetected", "APIHighLatencyP95", "APIErrorRate", "DBPoolSaturation",
+             "DeadLetterGrowth", "BacklogAge", "CacheUnavailable", "ReadyCheckFailing", "MigrationFailed",
+             "MissingScrape", "RuntailDeliveryFailing", "RuntailAgentDown"});
 }
 std::string check_rule_severity(std::string_view text) { return check_one_of(text, {"info", "warning", "critical"}); }
 
@@ -88,6 +89,7 @@ const Setting<AlertChannelConfig> kChannel[] = {
     {"name", [](AlertChannelConfig& c) -> Member { return &c.name; }, {}, check_text},
     {"kind", [](AlertChannelConfig& c) -> Member { return &c.kind; }, {}, check_channel_kind},
     {"target", [](AlertChannelConfig& c) -> Member { return &c.target; }, {}, check_target, true},
+    {"min_severity", [](AlertChannelConfig& c) -> Member { return &c.min_severity; }, {}, check_rule_severity},
     {"send_resolved", [](AlertChannelConfig& c) -> Member { return &c.send_resolved; }},
     {"enabled", [](AlertChannelConfig& c) -> Member { return &c.enabled; }},
 };

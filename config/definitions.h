@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -50,8 +52,13 @@ struct AlertChannelConfig {
   // Where the target is kept, never a secret itself: file:/path, env:NAME, mailto:address, or for alertmanager its
   // URL.
   std::string target;
+  // Of the rules that name no channel it takes those of at least this severity.
+  std::string min_severity = "info";
   bool send_resolved = true;
   bool enabled = true;
+
+  // Not a setting: made of ALERT_SLACK_WEBHOOK or ALERT_EMAILS.
+  bool from_environment = false;
 };
 
 struct AlertRuleConfig {
@@ -65,18 +72,49 @@ struct AlertRuleConfig {
   // Thresholds of the kind.
   std::map<std::string, std::string> params;
   std::map<std::string, std::string> labels, annotations;
-  std::vector<std::string> channels;  // of `alerts.channels`
+  // Of `alerts.channels`. Empty: all that take its severity.
+  std::vector<std::string> channels;
   // Sent again after this long while it fires. 0: once.
   std::chrono::milliseconds repeat{0};
   bool enabled = true;
 };
 
 struct QualityConfig {
+  // OBS_DQ_ENABLED. Off: what lines report is stored and not judged.
+  bool enabled = true;
+  // Thresholds of checks that state none. DQ_NULL_RATE_THRESHOLD, 0.05; DQ_ROW_DELTA_PCT_THRESHOLD, 20.
+  std::optional<double> null_rate_threshold, row_delta_pct_threshold;
   std::vector<QualityCheckConfig> checks;
 };
 
 struct AlertsConfig {
+  // OBS_ALERTS_ENABLED. Off: `runtail server` raises and sends nothing.
+  bool enabled = true;
+  // Who raises alerts of jobs and data: server, prometheus (packaging/prometheus does), off. One of them, or each alert
+  // comes twice.
+  std::string engine = "server";
+  // Facts older than this are recorded as stale, and nobody is told: a replay is quiet.
+  std::chrono::milliseconds max_age = std::chrono::hours(1);
+  // Error messages of runs, redacted as they are stored, in what is sent.
+  bool include_error_text = false;
+  // Of each server to each channel, except to an Alertmanager; what is beyond waits.
+  std::uint32_t messages_per_minute = 30;
+  // Thresholds of rules that state none. RETRY_ALERT_THRESHOLD: more retries than this within the window.
+  // JOB_FAILURE_ALERT_THRESHOLD: failures in a row.
+  std::uint32_t retry_threshold = 3;
+  std::uint32_t job_failure_threshold = 3;
+  // For channels of kind email: smtp://host:587 (with STARTTLS) or smtps://host:465.
+  std::string smtp_url;
+  std::string smtp_from = "runtail@localhost";
+  // Empty: no authentication.
+  std::string smtp_user;
+  std::filesystem::path smtp_password_file;
+  // False: a server of smtp:// may do without TLS. Then a password is refused.
+  bool smtp_starttls = true;
+  // Certificates in PEM that are trusted instead of the machine's.
+  std::filesystem::path ca_file;
   std::vector<AlertChannelConfig> channels;
+  // Empty, while there are channels: the standard ones (docs/alerts.md).
   std::vector<AlertRuleConfig> rules;
 };
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "config/definition_check.h"
+#include "config/definition_defaults.h"
 #include "config/dialect_files.h"
 #include "config/near_word.h"
 #include "config/redaction_files.h"
@@ -104,6 +105,7 @@ class Loader {
     apply_defaults();
     check_sources(loaded_.config.sources, places_, loaded_.problems);
     read_dialects();
+    complete_definitions(loaded_.config, environment_);
     check_definitions(loaded_.config, places_, loaded_.problems);
     for (RedactionFileProblem& problem :
          read_redaction_files(loaded_.config.redaction, environment_(kHashKeyVariable))) {

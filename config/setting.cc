@@ -55,6 +55,39 @@ std::string check_stream(std::string_view text) {
 
 std::string check_not_empty(std::string_view text) { return text.empty() ? "must not be empty" : ""; }
 
+std::string check_engine(std::string_view text) { return check_one_of(text, {"server", "prometheus", "off"}); }
+
+std::string check_share(std::string_view text) {
+  double value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return fault == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 1 ? ""
+                                                                                              : "is a share, 0 to 1";
+}
+std::string check_percentage(std::string_view text) {
+  double value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return fault == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 1e6
+             ? ""
+             : "is a percentage, 0 or more";
+}
+
+std::string check_mail_address(std::string_view text) {
+  const bool plain = std::none_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == '<' || c == '>' || c == ',';
+  });
+  return plain && text.find('@') != text.npos && text.size() <= 320 ? "" : "write one address, as in etl@example.org";
+}
+
+std::string check_smtp_url(std::string_view text) {
+  if (text.empty()) return "";
+  const bool plain =
+      std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
+  const bool known = text.starts_with("smtp://") || text.starts_with("smtps://");
+  return plain && known && text.find('@') == text.npos
+             ? ""
+             : "write smtp://host:587 or smtps://host:465; the user belongs into alerts.smtp_user";
+}
+
 std::string check_listen(std::string_view text) {
   if (text.empty()) return "";
   const std::string remedy = "write address:port, as in 0.0.0.0:9847 or \"[::1]:9847\", or \"\" for no listener";
@@ -242,7 +275,35 @@ const Setting<Config> kSettings[] = {
     {"log.level", [](Config& c) -> Member { return &c.log.level; }, {}, check_log_level},
     {"log.format", [](Config& c) -> Member { return &c.log.format; }, {}, check_log_format},
     {"jobs", [](Config& c) -> Member { return &c.jobs; }},
+    {"quality.enabled", [](Config& c) -> Member { return &c.quality.enabled; }, {}, nullptr, false, "OBS_DQ_ENABLED"},
+    {"quality.null_rate_threshold",
+     [](Config& c) -> Member { return &c.quality.null_rate_threshold; },
+     {},
+     check_share,
+     false,
+     "DQ_NULL_RATE_THRESHOLD"},
+    {"quality.row_delta_pct_threshold",
+     [](Config& c) -> Member { return &c.quality.row_delta_pct_threshold; },
+     {},
+     check_percentage,
+     false,
+     "DQ_ROW_DELTA_PCT_THRESHOLD"},
     {"quality.checks", [](Config& c) -> Member { return &c.quality.checks; }},
+    {"alerts.enabled", [](Config& c) -> Member { return &c.alerts.enabled; }, {}, nullptr, false, "OBS_ALERTS_ENABLED"},
+    {"alerts.engine", [](Config& c) -> Member { return &c.alerts.engine; }, {}, check_engine},
+    {"alerts.max_age", [](Config& c) -> Member { return &c.alerts.max_age; }, duration(60'000, 7 * 24 * kHour)},
+    {"alerts.include_error_text", [](Config& c) -> Member { return &c.alerts.include_error_text; }},
+    {"alerts.messages_per_minute", [](Config& c) -> Member { return &c.alerts.messages_per_minute; }, count(1, 10'000)},
+    {"alerts.retry_threshold", [](Config& c) -> Member { return &c.alerts.retry_threshold; }, count(1, 10'000), nullptr,
+     false, "RETRY_ALERT_THRESHOLD"},
+    {"alerts.job_failure_threshold", [](Config& c) -> Member { return &c.alerts.job_failure_threshold; }, count(1, 100),
+     nullptr, false, "JOB_FAILURE_ALERT_THRESHOLD"},
+    {"alerts.smtp_url", [](Config& c) -> Member { return &c.alerts.smtp_url; }, {}, check_smtp_url, true},
+    {"alerts.smtp_from", [](Config& c) -> Member { return &c.alerts.smtp_from; }, {}, check_mail_address},
+    {"alerts.smtp_user", [](Config& c) -> Member { return &c.alerts.smtp_user; }},
+    {"alerts.smtp_password_file", [](Config& c) -> Member { return &c.alerts.smtp_password_file; }},
+    {"alerts.smtp_starttls", [](Config& c) -> Member { return &c.alerts.smtp_starttls; }},
+    {"alerts.ca_file", [](Config& c) -> Member { return &c.alerts.ca_file; }},
     {"alerts.channels", [](Config& c) -> Member { return &c.alerts.channels; }},
     {"alerts.rules", [](Config& c) -> Member { return &c.alerts.rules; }},
     {"api.listen", [](Config& c) -> Member { return &c.api.listen; }, {}, check_listen},

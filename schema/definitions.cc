@@ -120,7 +120,7 @@ class Registry {
     if constexpr (requires { row.updated_at; }) row.updated_at = old.updated_at;
   }
   static bool is_ours(const EtlJobRow& row) { return row.source == "config"; }
-  static bool is_ours(const auto& row) { return row.source == "yaml"; }
+  static bool is_ours(const auto& row) { return row.source == "yaml" || row.source == "env"; }
 
   template <typename Row>
   PgOutcome<void> switch_off(Row& old) {
@@ -187,7 +187,7 @@ std::vector<AlertChannelRow> channel_rows(const Config& config) {
                     channel.target,
                     channel.send_resolved,
                     channel.enabled,
-                    "yaml",
+                    channel.from_environment ? "env" : "yaml",
                     {}});
   }
   return rows;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "config/load.h"
 
 namespace runtail {
@@ -99,6 +101,65 @@ TEST(DefinitionsTest, ATargetIsAReferenceAndNoSecret) {
   EXPECT_THAT(problems("push: {url: 'http://me:hunter2@gateway:9091'}\n"),
               ElementsAre(AllOf(HasSubstr("push.url"), testing::Not(HasSubstr("hunter2")))));
   EXPECT_THAT(with("email", "http://example.org"), ElementsAre(HasSubstr("mailto:")));
+}
+
+Config loaded(const std::string& yaml, std::map<std::string, std::string> environment = {}) {
+  LoadedConfig all = load_config(yaml, "f", [&](const std::string& name) -> std::optional<std::string> {
+    const auto found = environment.find(name);
+    return found == environment.end() ? std::nullopt : std::optional(found->second);
+  });
+  for (const ConfigProblem& problem : all.problems) ADD_FAILURE() << to_string(problem);
+  return all.config;
+}
+
+TEST(DefinitionsTest, TheEnvironmentAloneMakesChannelsAndTheStandardRules) {
+  const Config config = loaded("", {{"ALERT_SLACK_WEBHOOK", "https://hooks.example.org/secret"},
+                                    {"ALERT_EMAILS", "a@example.org,b@example.org"},
+                                    {"RETRY_ALERT_THRESHOLD", "5"},
+                                    {"JOB_FAILURE_ALERT_THRESHOLD", "4"},
+                                    {"OBS_ALERTS_ENABLED", "0"},
+                                    {"OBS_DQ_ENABLED", "false"}});
+  ASSERT_EQ(config.alerts.channels.size(), 2u);
+  EXPECT_EQ(config.alerts.channels[0].target, "env:ALERT_SLACK_WEBHOOK");
+  EXPECT_EQ(config.alerts.channels[1].kind, "email");
+  EXPECT_FALSE(config.alerts.enabled || config.quality.enabled);
+  std::map<std::string, std::string> thresholds;
+  for (const AlertRuleConfig& rule : config.alerts.rules) {
+    EXPECT_THAT(rule.channels, ElementsAre("slack", "email")) << rule.name;
+    if (rule.params.contains("threshold")) thresholds[rule.kind] = rule.params.at("threshold");
+  }
+  EXPECT_EQ(thresholds, (std::map<std::string, std::string>{{"ConsecutiveFailures", "4"}, {"RetrySurge", "5"}}));
+  EXPECT_EQ(config.alerts.rules.size(), 10u);
+  EXPECT_TRUE(loaded("").alerts.rules.empty()) << "nobody to tell: nothing to store";
+}
+
+TEST(DefinitionsTest, ARuleWithoutChannelsGoesWhereItsSeverityIsTaken) {
+  const Config config = loaded(
+      "alerts:\n"
+      "  channels: [{name: all, kind: slack, target: 'env:A'}, {name: night, kind: webhook, target: 'env:B', "
+      "min_severity: critical}]\n"
+      "  rules: [{name: a, kind: JobFailed}, {name: b, kind: JobFailed, severity: critical}, "
+      "{name: c, kind: RetrySurge, channels: [night], params: {threshold: 9}}]\n");
+  EXPECT_THAT(config.alerts.rules[0].channels, ElementsAre("all"));
+  EXPECT_THAT(config.alerts.rules[1].channels, ElementsAre("all", "night"));
+  EXPECT_THAT(config.alerts.rules[2].channels, ElementsAre("night"));
+  EXPECT_EQ(config.alerts.rules[2].params.at("threshold"), "9");
+}
+
+TEST(DefinitionsTest, ThresholdsOfTheSectionAreThoseOfChecksThatStateNone) {
+  const Config config = loaded(
+      "jobs: [{id: j}]\n"
+      "quality: {checks: [{job: j, table: t, type: row_count_delta}, {job: j, table: t, type: null_rate, column: c}, "
+      "{job: j, table: u, type: null_rate, column: c, threshold: 0.5}]}\n",
+      {{"DQ_NULL_RATE_THRESHOLD", "0.2"}, {"DQ_ROW_DELTA_PCT_THRESHOLD", "35"}});
+  EXPECT_EQ(config.quality.checks[0].threshold, 35);
+  EXPECT_EQ(config.quality.checks[1].threshold, 0.2);
+  EXPECT_EQ(config.quality.checks[2].threshold, 0.5);
+}
+
+TEST(DefinitionsTest, AScheduleOfARuleIsOne) {
+  EXPECT_THAT(problems("alerts: {rules: [{name: r, kind: NoRecentRuns, params: {schedule: nightly}}]}\n"),
+              ElementsAre(AllOf(HasSubstr("alerts.rules[0].params"), HasSubstr("five fields"))));
 }
 
 TEST(DefinitionsTest, TheyDoNotFitIntoAVariable) {

@@ -418,7 +418,7 @@ TEST(ReferenceFileTest, TheExamplesOfDefinitionsLoadAndHaveEveryKey) {
     }
   }
   const Config config = usable(text);
-  EXPECT_EQ(config.jobs.size() + config.quality.checks.size() + config.alerts.channels.size(), 6u);
+  EXPECT_EQ(config.jobs.size() + config.quality.checks.size() + config.alerts.channels.size(), 7u);
   EXPECT_EQ(config.alerts.rules.size(), 1u);
   const auto all_there = [&](const auto& table) {
     for (const auto& setting : table) EXPECT_THAT(text, HasSubstr(std::string(setting.path) + ": ")) << setting.path;
