@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -20,10 +21,12 @@
 #include "agent/log.h"
 #include "agent/own_process.h"
 #include "agent/verbs.h"
+#include "config/load.h"
 #include "core/build_info.h"
 #include "core/digest.h"
 #include "core/exit_code.h"
 #include "server/access_log.h"
+#include "server/alerting.h"
 #include "server/api_server.h"
 #include "server/store_pool.h"
 #include "server/upkeep.h"
@@ -35,7 +38,7 @@ namespace {
 
 constexpr std::string_view kService = "runtail-server", kPoolName = "api";
 // Of the 8 s from SIGTERM to the end.
-constexpr std::chrono::milliseconds kDrain{5'000}, kLastRows{1'500}, kLastUpkeep{1'000};
+constexpr std::chrono::milliseconds kDrain{5'000}, kLastRows{1'500}, kLastUpkeep{1'000}, kLastAlerts{1'000};
 
 constexpr char kFooter[] =
     "Examples:\n"
@@ -56,6 +59,8 @@ class Server {
         access_log_(config_.postgres, [](const std::string& note) { log_warn(note); }),
         upkeep_(config_, to_hex(sha256(print_effective(config_))).substr(0, 32), clock_,
                 [](const std::string& note, bool is_fault) { is_fault ? log_warn(note) : log_info(note); }),
+        alerting_(config_, process_environment(), clock_,
+                  [](const std::string& note, bool is_fault) { is_fault ? log_warn(note) : log_info(note); }),
         api_(config_.api, std::move(verifier), pool_, clock_, [this](const ApiRecord& record) { note(record); }) {}
 
   int run() {
@@ -82,6 +87,7 @@ class Server {
     }
     access_log_.start();
     upkeep_.start();
+    alerting_.start();
 
     int signal = 0;
     while ((signal = sigwaitinfo(&signals, nullptr)) < 0) {
@@ -89,6 +95,7 @@ class Server {
     log_info(std::string("stopping on ") + strsignal(signal));
     bool came_back = api_.stop(kDrain);
     came_back = access_log_.stop(kLastRows) && came_back;
+    came_back = alerting_.stop(kLastAlerts) && came_back;
     came_back = upkeep_.stop(kLastUpkeep) && came_back;
     came_back = pool_.stop(kLastRows) && came_back;
     log_info("stopped");
@@ -125,10 +132,15 @@ class Server {
 
   std::vector<HealthCheck> checks() const {
     const std::string away = pool_.state().fault, undone = upkeep_.fault();
+    const AlertingState alerting = alerting_.state();
+    const bool on_time = undone.empty() && alerting.fault.empty();
+    const bool all_up = std::ranges::all_of(alerting.channels, [](const auto& each) { return each.second.up; });
     const auto reason = [](const std::string& fault) { return fault.empty() ? "" : "see the log"; };
-    return {
-        {"database", CheckKind::kOwn, away.empty() ? CheckStatus::kOk : CheckStatus::kUnavailable, reason(away)},
-        {"scheduler", CheckKind::kOutside, undone.empty() ? CheckStatus::kOk : CheckStatus::kDegraded, reason(undone)}};
+    return {{"database", CheckKind::kOwn, away.empty() ? CheckStatus::kOk : CheckStatus::kUnavailable, reason(away)},
+            {"scheduler", CheckKind::kOutside, on_time ? CheckStatus::kOk : CheckStatus::kDegraded,
+             on_time ? "" : "see the log"},
+            {"outbound network", CheckKind::kOutside, all_up ? CheckStatus::kOk : CheckStatus::kDegraded,
+             all_up ? "" : "alerts do not get through to a channel"}};
   }
 
   void note(const ApiRecord& record) {
@@ -169,6 +181,19 @@ class Server {
     published_.publish(fleet.take_changed());
     set(Metric::kHttpRequestsActive, {kService}, api_.active());
     set(Metric::kAccessLogLostTotal, {}, access_log_.lost());
+    const AlertingState alerting = alerting_.state();
+    set(Metric::kEvaluationRoundsTotal, {"ok"}, alerting.rounds);
+    set(Metric::kEvaluationRoundsTotal, {"failed"}, alerting.failed_rounds);
+    set(Metric::kEvaluationSeconds, {}, alerting.seconds);
+    if (alerting.last_success) {
+      set(Metric::kEvaluationLastSuccess, {}, static_cast<double>(to_micros(*alerting.last_success)) / 1e6);
+    }
+    set(Metric::kAlertDeliveriesPending, {}, alerting.pending);
+    for (const auto& [name, channel] : alerting.channels) {
+      set(Metric::kAlertDeliveriesTotal, {name, "sent"}, channel.sent);
+      set(Metric::kAlertDeliveriesTotal, {name, "failed"}, channel.failed);
+      set(Metric::kAlertChannelUp, {name}, channel.up ? 1 : 0);
+    }
     set(Metric::kUptimeSeconds, {kService}, static_cast<double>((now - started_at_).count()) / 1e6);
     set(Metric::kBuildInfo, {kService, build_version(), build_git_sha()}, 1);
     set(Metric::kRuntailBuildInfo, {build_version(), build_git_sha()}, 1);
@@ -189,6 +214,7 @@ class Server {
   StorePool pool_;
   AccessLog access_log_;
   Upkeep upkeep_;
+  Alerting alerting_;
   ApiServer api_;  // ends before what it asks and tells
 };
 

@@ -23,6 +23,7 @@ void add_explain_verb(CLI::App& app, int& exit_code);
 void add_runs_verb(CLI::App& app, int& exit_code);
 void add_status_verb(CLI::App& app, int& exit_code);
 void add_buffer_verb(CLI::App& app, int& exit_code);
+void add_alerts_verb(CLI::App& app, int& exit_code);
 void add_token_verb(CLI::App& app, int& exit_code);
 void add_version_verb(CLI::App& app, int& exit_code);
 

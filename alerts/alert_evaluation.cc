@@ -6,9 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "alerts/alert_events.h"
 #include "alerts/json_object.h"
 #include "alerts/progress.h"
-#include "core/identity.h"
+#include "alerts/self_evaluation.h"
 #include "schema/migrations.h"
 #include "schema/nested_runs.h"
 #include "schema/row.h"
@@ -45,7 +46,7 @@ constexpr std::string_view kRules = R"sql(
 SELECT a.id, a.name, a.kind, a.job_id, a.window_s, a.for_s, a.severity, e.key, e.value
 FROM {{schema}}.alert_rules a LEFT JOIN LATERAL jsonb_each_text(a.params) e ON true WHERE a.enabled ORDER BY a.id)sql";
 constexpr std::string_view kJobs = R"sql(
-SELECT job_id, created_at, extract(epoch FROM expected_every)::bigint
+SELECT job_id, created_at, extract(epoch FROM expected_every)::bigint, schedule
 FROM {{schema}}.etl_jobs WHERE job_id = ANY ($1::text[]) AND enabled)sql";
 constexpr std::string_view kRuns = R"sql(
 SELECT r.job_id, r.run_id, r.status, coalesce(r.started_at, r.first_event_at),
@@ -70,65 +71,6 @@ FROM {{schema}}.dq_check_definitions d CROSS JOIN LATERAL (
   LEFT JOIN {{schema}}.run_ids i ON i.run_id = t.run_id
   ORDER BY i.scheduled_at DESC NULLS LAST, t.run_id DESC, t.attempt_no DESC, t.id LIMIT 1) r
 WHERE d.job_id = ANY ($1::text[]) AND d.enabled)sql";
-constexpr std::string_view kPasts = R"sql(
-SELECT k.key, e.id, e.status, e.fired_at FROM unnest($1::text[]) AS k(key) CROSS JOIN LATERAL (
-  SELECT id, status, fired_at FROM {{schema}}.alert_events a WHERE a.dedupe_key = k.key
-  ORDER BY (status = 'firing') DESC, fired_at DESC LIMIT 10) e)sql";
-constexpr std::string_view kSilences = R"sql(
-SELECT job_pattern, rule_name, ends_at FROM {{schema}}.alert_silences WHERE starts_at <= $1 AND ends_at > $1)sql";
-
-constexpr std::string_view kOpen = R"sql(
-INSERT INTO {{schema}}.alert_events (id, rule_id, dedupe_key, status, severity, fired_at, last_seen_at, resolved_at,
-  count, job_id, run_id, dq_result_id, dq_result_at, labels, annotations, notify_at)
-SELECT w.id, rule_id, dedupe_key, status, w.severity, fired_at, last_seen_at, CASE WHEN status = 'stale' THEN last_seen_at END,
-  1, w.job_id, run_id, dq_result_id, dq_result_at, w.labels, a.annotations || w.annotations, notify_at
-FROM json_to_recordset($1::json) AS w(id uuid, rule_id uuid, dedupe_key text, status text, severity text,
-  fired_at timestamptz, last_seen_at timestamptz, job_id text, run_id uuid, dq_result_id uuid, dq_result_at timestamptz,
-  labels jsonb, annotations jsonb, notify_at timestamptz)
-JOIN {{schema}}.alert_rules a ON a.id = w.rule_id
-ORDER BY dedupe_key ON CONFLICT DO NOTHING RETURNING status)sql";
-// What the foreign key locks, in the order in which writers lock it.
-constexpr std::string_view kLockRuns = R"sql(
-SELECT FROM {{schema}}.run_ids WHERE run_id = ANY ($1::uuid[]) ORDER BY run_id FOR KEY SHARE)sql";
-constexpr std::string_view kSeen = R"sql(
-UPDATE {{schema}}.alert_events SET count = count + 1, last_seen_at = greatest(last_seen_at, $2)
-WHERE id = ANY ($1::uuid[]))sql";
-// Who was told that it fires is told that it is over; what was not sent yet need not be.
-constexpr std::string_view kResolve = R"sql(
-WITH over AS (
-  UPDATE {{schema}}.alert_events SET status = 'resolved', resolved_at = $2 WHERE id = ANY ($1::uuid[])
-    AND status = 'firing' RETURNING id, notified_at
-)
-INSERT INTO {{schema}}.alert_deliveries
-  (id, alert_id, channel_id, kind, seq, state, attempts, next_attempt_at, created_at)
-SELECT gen_random_uuid(), d.alert_id, d.channel_id, 'resolved', 0, 'pending', 0, $2, $2
-FROM over JOIN {{schema}}.alert_deliveries d ON d.alert_id = over.id AND d.kind = 'firing'
-JOIN {{schema}}.alert_channels c ON c.id = d.channel_id AND c.send_resolved AND c.enabled
-WHERE over.notified_at IS NOT NULL
-ON CONFLICT DO NOTHING)sql";
-constexpr std::string_view kNotify = R"sql(
-WITH told AS (
-  UPDATE {{schema}}.alert_events SET notified_at = $1
-  WHERE status = 'firing' AND notified_at IS NULL AND notify_at <= $1 RETURNING id, rule_id
-)
-INSERT INTO {{schema}}.alert_deliveries
-  (id, alert_id, channel_id, kind, seq, state, attempts, next_attempt_at, created_at)
-SELECT gen_random_uuid(), told.id, m.channel_id, 'firing', 0, 'pending', 0, $1, $1
-FROM told JOIN {{schema}}.alert_rule_channels m ON m.rule_id = told.rule_id
-JOIN {{schema}}.alert_channels c ON c.id = m.channel_id AND c.enabled
-ON CONFLICT DO NOTHING)sql";
-constexpr std::string_view kRepeat = R"sql(
-INSERT INTO {{schema}}.alert_deliveries
-  (id, alert_id, channel_id, kind, seq, state, attempts, next_attempt_at, created_at)
-SELECT gen_random_uuid(), e.id, m.channel_id, 'repeat', last.seq + 1, 'pending', 0, $1, $1
-FROM {{schema}}.alert_events e JOIN {{schema}}.alert_rule_channels m ON m.rule_id = e.rule_id AND m.repeat_s IS NOT NULL
-JOIN {{schema}}.alert_channels c ON c.id = m.channel_id AND c.enabled
-CROSS JOIN LATERAL (
-  SELECT max(seq) AS seq, max(created_at) AS at, bool_or(state = 'pending') AS waits FROM {{schema}}.alert_deliveries d
-  WHERE d.alert_id = e.id AND d.channel_id = m.channel_id) last
-WHERE e.status = 'firing' AND e.notified_at IS NOT NULL AND NOT last.waits
-  AND last.at <= $1::timestamptz - m.repeat_s * interval '1 second'
-ON CONFLICT DO NOTHING)sql";
 constexpr std::string_view kWatch = R"sql(
 WITH gone AS (
   DELETE FROM {{schema}}.alert_watch w USING json_to_recordset($1::json) AS n(rule_id uuid, job_id text, due_at timestamptz)
@@ -143,43 +85,13 @@ struct Rule {
   AlertRule rule;
   std::chrono::seconds hold{0};
 };
-struct Said {
-  const Rule* rule;
-  const JobFacts* job;
-  Finding finding;
-  std::string key;
-};
-struct Past {
-  AlertPast past;
-  std::optional<Uuid> open;
-};
-
-template <typename T>
-std::optional<T> cell(const PgResult& rows, int row, int column) {
-  T value{};
-  if (rows.is_null(row, column) || !pg_text::read(rows.text(row, column), value)) return std::nullopt;
-  return value;
-}
-
-std::string array_of(const auto& texts) {
-  std::string out = "{";
-  for (const std::string& text : texts) {
-    out += out.size() > 1 ? ",\"" : "\"";
-    for (const char c : text) {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
-    out += '"';
-  }
-  return out + '}';
-}
-
 void set_param(Rule& made, std::string_view name, std::string_view text) {
   double number = 0;
   const bool is_number = pg_text::read(text, number) && number >= 0 && number < 1e9;
   const auto period = std::chrono::seconds(is_number ? static_cast<std::int64_t>(number) : 0);
   AlertRule& rule = made.rule;
   if (name == "jobs") rule.jobs = text;
+  if (name == "schedule") rule.schedule = text;
   if (!is_number) return;
   if (name == "threshold") rule.count = static_cast<int>(number);
   if (name == "retry_grace_s") rule.retry_grace = period;
@@ -196,8 +108,8 @@ class Round {
         schema_(schema),
         now_(now),
         read_until_(read_until),
-        policy_(policy),
-        after_quality_(after_quality) {}
+        after_quality_(after_quality),
+        events_(connection, schema, now, policy) {}
 
   PgOutcome<AlertRound> run(int news_max) {
     AlertRound round;
@@ -205,14 +117,14 @@ class Round {
     if (!progress) return progress.error();
     round.taken = !*progress;
     if (round.taken) return round;
-    std::int64_t from = (*progress)->seen_before, ended = (*progress)->ended_before;
+    std::int64_t from = (*progress)->seen_before;
+    const std::int64_t ended = (*progress)->ended_before;
     if (after_quality_) {
       // What is not judged yet, or is being judged by another server, will have results: it stays new until they are
       // there. Also where judging was off for a while.
       auto judged = read_progress(connection_, schema_, kQuality);
       if (!judged) return judged.error();
       from = std::min(from, *judged);
-      ended = std::min(ended, *judged);
     }
     auto cut = ask(kNews, {std::to_string(from), std::to_string(news_max)});
     if (!cut) return cut.error();
@@ -224,11 +136,13 @@ class Round {
     if (look_at->rows() > 0) {
       if (auto done = look(*look_at, round); !done) return done.error();
     }
-    for (const std::string_view sql : {kNotify, kRepeat}) {
-      auto queued = ask(sql, {to_rfc3339(now_)});
-      if (!queued) return queued.error();
-      round.queued += queued->affected();
-    }
+    if (auto done = judge_self(connection_, schema_, now_, events_); !done) return done.error();
+    if (auto done = events_.queue(); !done) return done.error();
+    const EventCounts& counts = events_.counts();
+    round.opened = counts.opened;
+    round.resolved = counts.resolved;
+    round.stale = counts.stale;
+    round.queued = counts.queued;
     const std::int64_t seen = round.more ? std::min(cut->integer(0, 0) + 1, ended) : ended;
     round.more = round.more && seen > from;
     if (auto saved = save_progress(connection_, schema_, kName, seen, now_); !saved) return saved.error();
@@ -257,7 +171,7 @@ class Round {
     }
     if (auto read = read_rules(); !read) return read.error();
     if (rules_.empty()) return {};
-    if (auto read = read_facts(array_of(names)); !read) return read.error();
+    if (auto read = read_facts(text_array(names)); !read) return read.error();
     round.jobs = static_cast<std::int64_t>(facts_.size());
     std::vector<Said> said;
     std::map<std::pair<Uuid, std::string>, std::optional<TimePoint>> watch;
@@ -265,16 +179,30 @@ class Round {
       for (const auto& [id, rule] : rules_) {
         if (!whole.contains(name) && !jobs[name].contains(id)) continue;
         if (!matches(rule.rule.jobs, name)) continue;
-        Findings findings = judge(rule.rule, facts, now_, read_until_);
+        RuleFindings findings = judge(rule.rule, facts, now_, read_until_);
         watch[{id, name}] = findings.look_again;
-        for (Finding& finding : findings.all) {
-          if (finding.state == Finding::State::kUnchanged) continue;
+        for (RuleFinding& finding : findings.all) {
+          if (finding.state == RuleFinding::State::kUnchanged) continue;
           std::string key = dedupe_key(rule.rule, name, finding);
-          said.push_back({&rule, &facts, std::move(finding), std::move(key)});
+          Said& each = said.emplace_back();
+          each.rule_id = id;
+          each.rule = rule.rule.name;
+          each.kind = to_string(rule.rule.kind);
+          each.severity = rule.rule.severity;
+          each.hold = rule.hold;
+          each.job_id = name;
+          if (!finding.table.empty()) each.labels.emplace_back("table", finding.table);
+          if (!finding.reason.empty()) each.labels.emplace_back("reason", finding.reason);
+          each.finding = std::move(finding);
+          each.key = std::move(key);
         }
       }
     }
-    if (auto done = take_steps(said, watch, round); !done) return done.error();
+    const auto look_again = [&](const Said& each, TimePoint at) {
+      auto& due = watch[{each.rule_id, each.job_id}];
+      due = due ? std::min(*due, at) : at;
+    };
+    if (auto done = events_.take(said, look_again); !done) return done.error();
     std::vector<std::string> rows;
     for (const auto& [pair, due] : watch) {
       JsonObject row;
@@ -285,81 +213,6 @@ class Round {
     auto watched = ask(kWatch, {json_array(rows)});
     if (!watched) return watched.error();
     return {};
-  }
-
-  PgOutcome<void> take_steps(const std::vector<Said>& said,
-                             std::map<std::pair<Uuid, std::string>, std::optional<TimePoint>>& watch,
-                             AlertRound& round) {
-    if (said.empty()) return {};
-    std::set<std::string> keys;
-    for (const Said& each : said) keys.insert(each.key);
-    auto pasts = read_pasts(keys);
-    if (!pasts) return pasts.error();
-    auto silences = ask(kSilences, {to_rfc3339(now_)});
-    if (!silences) return silences.error();
-    std::vector<std::string> opened, seen, resolved, runs;
-    for (const Said& each : said) {
-      const Past& past = (*pasts)[each.key];
-      AlertPolicy policy = policy_;
-      policy.hold = each.rule->hold;
-      const AlertStep step =
-          next_step(each.finding, past.past, policy, now_, quiet_until(*silences, each.rule->rule, each.job->job_id));
-      using Action = AlertStep::Action;
-      if (step.action == Action::kSeen) seen.push_back(to_string(*past.open));
-      if (step.action == Action::kResolve) resolved.push_back(to_string(*past.open));
-      if (step.action == Action::kOpen || step.action == Action::kOpenStale) {
-        opened.push_back(event_of(each, step));
-        if (each.finding.run_id) runs.push_back(to_string(*each.finding.run_id));
-      }
-      auto& due = watch[{each.rule->rule.id, each.job->job_id}];
-      if (step.look_again) due = due ? std::min(*due, *step.look_again) : *step.look_again;
-    }
-    const std::string now = to_rfc3339(now_);
-    // What is over first: its key may fire again.
-    auto closed = ask(kResolve, {array_of(resolved), now});
-    if (!closed) return closed.error();
-    round.resolved = static_cast<std::int64_t>(resolved.size());
-    round.queued += closed->affected();
-    if (auto done = ask(kSeen, {array_of(seen), now}); !done) return done.error();
-    if (auto done = ask(kLockRuns, {array_of(runs)}); !done) return done.error();
-    auto made = ask(kOpen, {json_array(opened)});
-    if (!made) return made.error();
-    for (int row = 0; row < made->rows(); ++row) ++(made->text(row, 0) == "stale" ? round.stale : round.opened);
-    return {};
-  }
-
-  static std::optional<TimePoint> quiet_until(const PgResult& silences, const AlertRule& rule,
-                                              const std::string& job_id) {
-    std::optional<TimePoint> until;
-    for (int row = 0; row < silences.rows(); ++row) {
-      if (!matches(silences.text(row, 0), job_id)) continue;
-      if (!silences.is_null(row, 1) && silences.text(row, 1) != rule.name) continue;
-      until = std::max(until, cell<TimePoint>(silences, row, 2));
-    }
-    return until;
-  }
-
-  std::string event_of(const Said& each, const AlertStep& step) const {
-    const bool stale = step.action == AlertStep::Action::kOpenStale;
-    const AlertRule& rule = each.rule->rule;
-    const Finding& finding = each.finding;
-    JsonObject labels, annotations, row;
-    labels.text("alertname", rule.name).text("job_id", each.job->job_id);
-    if (!finding.table.empty()) labels.text("table", finding.table);
-    if (!finding.reason.empty()) labels.text("reason", finding.reason);
-    labels.text("severity", rule.severity);
-    annotations.text("kind", to_string(rule.kind));
-    if (finding.run_id) annotations.uuid("run_id", *finding.run_id);
-    // Of key and fact, so that the same fact cannot become two events.
-    row.uuid("id", uuid_v5(runtail_namespace(), {"alert_events", each.key, to_rfc3339(finding.since)}));
-    row.uuid("rule_id", rule.id).text("dedupe_key", each.key).text("status", stale ? "stale" : "firing");
-    row.text("severity", rule.severity).time("fired_at", finding.since).time("last_seen_at", now_);
-    row.text("job_id", each.job->job_id);
-    if (finding.run_id) row.uuid("run_id", *finding.run_id);
-    if (finding.result) row.uuid("dq_result_id", finding.result->result_id).time("dq_result_at", finding.result->at);
-    row.json("labels", labels.take()).json("annotations", annotations.take());
-    if (!stale) row.time("notify_at", step.notify_at);
-    return row.take();
   }
 
   PgOutcome<void> read_rules() {
@@ -390,6 +243,7 @@ class Round {
       JobFacts& facts = facts_[std::string(jobs->text(row, 0))];
       facts.job_id = jobs->text(row, 0);
       facts.known_since = cell<TimePoint>(*jobs, row, 1).value_or(now_);
+      facts.schedule = jobs->text(row, 3);
       if (!jobs->is_null(row, 2)) facts.expected_every = std::chrono::seconds(jobs->integer(row, 2));
     }
     auto runs = ask(kRuns, {names, to_rfc3339(now_), std::to_string(kRunsLookedAt)});
@@ -409,7 +263,7 @@ class Round {
       run.retry_of = cell<Uuid>(*runs, row, 8);
       if (run.attempt > 1) retried.push_back(to_string(run.id));
     }
-    auto retries = ask(kRetries, {array_of(retried)});
+    auto retries = ask(kRetries, {text_array(retried)});
     if (!retries) return retries.error();
     for (int row = 0; row < retries->rows(); ++row) {
       const auto facts = facts_.find(std::string(retries->text(row, 0)));
@@ -433,25 +287,11 @@ class Round {
     return {};
   }
 
-  PgOutcome<std::map<std::string, Past>> read_pasts(const std::set<std::string>& keys) {
-    auto rows = ask(kPasts, {array_of(keys)});
-    if (!rows) return rows.error();
-    std::map<std::string, Past> pasts;
-    for (int row = 0; row < rows->rows(); ++row) {
-      Past& past = pasts[std::string(rows->text(row, 0))];
-      past.past.fired.push_back(cell<TimePoint>(*rows, row, 3).value_or(now_));
-      if (rows->text(row, 2) != "firing") continue;
-      past.past.firing = true;
-      past.open = cell<Uuid>(*rows, row, 1);
-    }
-    return pasts;
-  }
-
   PgConnection& connection_;
   const std::string& schema_;
   const TimePoint now_, read_until_;
-  const AlertPolicy policy_;
   const bool after_quality_;
+  AlertEvents events_;
   std::map<Uuid, Rule> rules_;
   std::map<std::string, JobFacts> facts_;
 };
@@ -476,9 +316,8 @@ Result<bool> acknowledge_alert(PgConnection& connection, const std::string& sche
                                    PgParams{dedupe_key, who, to_rfc3339(now)});
     if (!marked) return marked.error();
     if (marked->rows() == 0) return false;
-    auto over = connection.query(sql_for_schema(kResolve, schema),
-                                 PgParams{"{" + std::string(marked->text(0, 0)) + "}", to_rfc3339(now)});
-    if (!over) return over.error();
+    AlertEvents events(connection, schema, now, {});
+    if (auto over = events.resolve({std::string(marked->text(0, 0))}); !over) return over.error();
     return true;
   });
   if (!done) return to_error(done.error(), "acknowledge alert");

@@ -4,12 +4,12 @@
 
 namespace runtail {
 
-AlertStep next_step(const Finding& finding, const AlertPast& past, const AlertPolicy& policy, TimePoint now,
+AlertStep next_step(const RuleFinding& finding, const AlertPast& past, const AlertPolicy& policy, TimePoint now,
                     std::optional<TimePoint> quiet_until) {
   using Action = AlertStep::Action;
   AlertStep step;
-  if (finding.state == Finding::State::kUnchanged) return step;
-  if (finding.state == Finding::State::kCleared) {
+  if (finding.state == RuleFinding::State::kUnchanged) return step;
+  if (finding.state == RuleFinding::State::kCleared) {
     if (past.firing) step.action = Action::kResolve;
     return step;
   }

@@ -40,7 +40,7 @@ struct AlertStep {
 
 // `quiet_until`: the end of the maintenance that goes on, if one does. A fact that fired once never fires again: not
 // after it was acknowledged, not when history is replayed.
-AlertStep next_step(const Finding& finding, const AlertPast& past, const AlertPolicy& policy, TimePoint now,
+AlertStep next_step(const RuleFinding& finding, const AlertPast& past, const AlertPolicy& policy, TimePoint now,
                     std::optional<TimePoint> quiet_until);
 
 }  // namespace runtail

@@ -22,11 +22,18 @@ struct Delivery {
   std::string kind;           // firing, repeat, resolved
   std::int32_t attempts = 0;  // with this one
   std::string channel, channel_kind, target_ref;
-  std::string severity;
+  std::string rule, severity;
   std::optional<std::string> job_id, acknowledged_by;
   Json labels, annotations;
   TimePoint fired_at{};
   std::optional<TimePoint> resolved_at;
+  // Members of the labels and annotations.
+  std::optional<std::string> rule_kind, table, reason, subject, summary, description, runbook_url;
+  // Of the run it points to: as lines name it, and why it failed (redacted, at most 2 KiB).
+  std::optional<std::string> run, error_category, error_message, owner;
+  // Of the result it points to.
+  std::optional<std::string> column;
+  std::optional<double> value, baseline, threshold;
 
   static void columns(auto& row, auto&& visit) {
     visit("id", row.id);
@@ -36,6 +43,7 @@ struct Delivery {
     visit("channel", row.channel);
     visit("channel_kind", row.channel_kind);
     visit("target_ref", row.target_ref);
+    visit("rule", row.rule);
     visit("severity", row.severity);
     visit("job_id", row.job_id);
     visit("acknowledged_by", row.acknowledged_by);
@@ -43,6 +51,21 @@ struct Delivery {
     visit("annotations", row.annotations);
     visit("fired_at", row.fired_at);
     visit("resolved_at", row.resolved_at);
+    visit("rule_kind", row.rule_kind);
+    visit("table", row.table);
+    visit("reason", row.reason);
+    visit("subject", row.subject);
+    visit("summary", row.summary);
+    visit("description", row.description);
+    visit("runbook_url", row.runbook_url);
+    visit("run", row.run);
+    visit("error_category", row.error_category);
+    visit("error_message", row.error_message);
+    visit("owner", row.owner);
+    visit("column", row.column);
+    visit("value", row.value);
+    visit("baseline", row.baseline);
+    visit("threshold", row.threshold);
   }
 };
 
@@ -59,5 +82,12 @@ Result<std::vector<Delivery>> lease_deliveries(PgConnection& connection, const s
 // late each time.
 Result<void> settle_delivery(PgConnection& connection, const std::string& schema, const Delivery& delivery,
                              const std::string& error, TimePoint now);
+
+// Gives a leased delivery back unsent, due again at `until`, as if nobody had tried.
+Result<void> postpone_delivery(PgConnection& connection, const std::string& schema, const Delivery& delivery,
+                               TimePoint until);
+
+// Of all servers.
+Result<std::int64_t> count_pending(PgConnection& connection, const std::string& schema);
 
 }  // namespace runtail

@@ -42,7 +42,7 @@ Result<RoundReport> evaluate_round(PgConnection& connection, const std::string& 
   auto until = read_until(connection, schema, now);
   if (!until) return until.error();
   for (int part = 0; part < kPartsMax; ++part) {
-    auto done = evaluate_alerts(connection, schema, now, *until, {}, parts.quality);
+    auto done = evaluate_alerts(connection, schema, now, *until, parts.policy, parts.quality);
     if (!done) return done.error();
     report.alerts.jobs += done->jobs;
     report.alerts.opened += done->opened;

@@ -14,6 +14,7 @@ namespace runtail {
 // What of a round is switched on.
 struct RoundParts {
   bool quality = true, alerts = true;
+  AlertPolicy policy;
 };
 
 struct RoundReport {

@@ -5,10 +5,12 @@
 #include <tuple>
 #include <utility>
 
+#include "core/cron.h"
+
 namespace runtail {
 namespace {
 
-using State = Finding::State;
+using State = RuleFinding::State;
 
 constexpr std::pair<RuleKind, std::string_view> kKinds[] = {
     {RuleKind::kJobFailed, "JobFailed"},
@@ -37,19 +39,19 @@ std::vector<const RunFact*> ended_runs(const JobFacts& facts) {
 
 bool is_open(const RunFact& run) { return !is_terminal(run.status); }
 
-void look_again_at(Findings& findings, TimePoint at) {
+void look_again_at(RuleFindings& findings, TimePoint at) {
   findings.look_again = findings.look_again ? std::min(*findings.look_again, at) : at;
 }
 
-Finding of_run(State state, const RunFact& run) {
-  Finding finding;
+RuleFinding of_run(State state, const RunFact& run) {
+  RuleFinding finding;
   finding.state = state;
   finding.since = *run.ended_at;
   finding.run_id = run.id;
   return finding;
 }
 
-void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now, Findings& findings) {
+void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now, RuleFindings& findings) {
   const auto ended = ended_runs(facts);
   if (ended.empty()) return;
   const RunFact& last = *ended.front();
@@ -81,7 +83,7 @@ void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now,
   findings.all.push_back(of_run(State::kFiring, last));
 }
 
-void judge_retries(const AlertRule& rule, const JobFacts& facts, TimePoint now, Findings& findings) {
+void judge_retries(const AlertRule& rule, const JobFacts& facts, TimePoint now, RuleFindings& findings) {
   std::vector<TimePoint> recent;
   for (const TimePoint at : facts.retries) {
     if (at > now - rule.window && at <= now) recent.push_back(at);
@@ -89,7 +91,7 @@ void judge_retries(const AlertRule& rule, const JobFacts& facts, TimePoint now, 
   }
   std::ranges::sort(recent);
   const std::size_t count = static_cast<std::size_t>(std::max(rule.count, 0));
-  Finding& finding = findings.all.emplace_back();
+  RuleFinding& finding = findings.all.emplace_back();
   finding.state = recent.size() > count ? State::kFiring : State::kCleared;
   if (recent.size() > count) {
     finding.since = recent[count];
@@ -100,9 +102,9 @@ void judge_retries(const AlertRule& rule, const JobFacts& facts, TimePoint now, 
 }
 
 void judge_starts(const AlertRule& rule, const JobFacts& facts, TimePoint now, TimePoint read_until,
-                  Findings& findings) {
+                  RuleFindings& findings) {
   // Past its limit, but only if what would have lifted it had been read.
-  const auto held_to = [&](Finding& finding, TimePoint limit) {
+  const auto held_to = [&](RuleFinding& finding, TimePoint limit) {
     if (now < limit) {
       finding.state = State::kCleared;
       look_again_at(findings, limit);
@@ -113,8 +115,14 @@ void judge_starts(const AlertRule& rule, const JobFacts& facts, TimePoint now, T
       finding.since = limit;
     }
   };
-  if (const auto every = rule.expected_every ? rule.expected_every : facts.expected_every) {
-    Finding& late = findings.all.emplace_back();
+  std::optional<std::chrono::milliseconds> every = rule.expected_every;
+  if (!every && rule.schedule.empty()) every = facts.expected_every;
+  std::optional<Cron> schedule;
+  if (!every) {
+    if (auto parsed = Cron::parse(rule.schedule.empty() ? facts.schedule : rule.schedule)) schedule = *parsed;
+  }
+  if (every || schedule) {
+    RuleFinding& late = findings.all.emplace_back();
     late.reason = "late_start";
     late.since = facts.known_since;
     for (const RunFact& run : facts.runs) {
@@ -122,10 +130,14 @@ void judge_starts(const AlertRule& rule, const JobFacts& facts, TimePoint now, T
       late.since = *run.started_at;
       late.run_id = run.id;
     }
-    held_to(late, late.since + *every + rule.late_by);
+    if (every) {
+      held_to(late, late.since + *every + rule.late_by);
+    } else if (const auto due = schedule->next(late.since + kEarlyBy)) {
+      held_to(late, *due + (rule.late_by > rule.late_by.zero() ? rule.late_by : kLateBy));
+    }
   }
   if (!rule.long_run) return;
-  Finding longest;
+  RuleFinding longest;
   longest.reason = "long_run";
   longest.state = State::kCleared;
   longest.since = now;
@@ -142,16 +154,16 @@ void judge_starts(const AlertRule& rule, const JobFacts& facts, TimePoint now, T
   findings.all.push_back(std::move(longest));
 }
 
-void judge_results(const AlertRule& rule, const JobFacts& facts, Findings& findings) {
+void judge_results(const AlertRule& rule, const JobFacts& facts, RuleFindings& findings) {
   const CheckType type = rule.kind == RuleKind::kDqRowCountDelta   ? CheckType::kRowCountDelta
                          : rule.kind == RuleKind::kDqNullRateSpike ? CheckType::kNullRate
                                                                    : CheckType::kSchemaDrift;
-  std::map<std::string, Finding> tables;
+  std::map<std::string, RuleFinding> tables;
   for (const ResultFact& result : facts.results) {
     if (result.type != type) continue;
     const State state = result.status == DqStatus::kPass ? State::kCleared : State::kFiring;
     const auto [at, fresh] = tables.try_emplace(result.table);
-    Finding& finding = at->second;
+    RuleFinding& finding = at->second;
     // Of several checks of a table one that is flagged counts; of those the latest, of their results by id.
     const bool wins = fresh || (state == State::kFiring && finding.state != State::kFiring) ||
                       (state == finding.state &&
@@ -196,8 +208,8 @@ bool matches(std::string_view pattern, std::string_view job_id) {
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
-Findings judge(const AlertRule& rule, const JobFacts& facts, TimePoint now, TimePoint read_until) {
-  Findings findings;
+RuleFindings judge(const AlertRule& rule, const JobFacts& facts, TimePoint now, TimePoint read_until) {
+  RuleFindings findings;
   switch (rule.kind) {
     case RuleKind::kJobFailed:
     case RuleKind::kRetryExhausted:
@@ -218,7 +230,7 @@ Findings judge(const AlertRule& rule, const JobFacts& facts, TimePoint now, Time
   return findings;
 }
 
-std::string dedupe_key(const AlertRule& rule, std::string_view job_id, const Finding& finding) {
+std::string dedupe_key(const AlertRule& rule, std::string_view job_id, const RuleFinding& finding) {
   std::string key = rule.name;
   for (const std::string_view part :
        {job_id, std::string_view(finding.table), std::string_view(finding.reason), std::string_view(rule.severity)}) {

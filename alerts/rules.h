@@ -5,7 +5,8 @@
 //   RetryExhausted       fires when that run has no attempt left; cleared by a success
 //   ConsecutiveFailures  fires when the last `count` runs that ended all failed; cleared by a success
 //   RetrySurge           fires while more than `count` retries began within `window`
-//   NoRecentRuns         late_start: no run began within the expected period and `late_by`; cleared by the next start.
+//   NoRecentRuns         late_start: no run began within the expected period, or at the time of the schedule, and
+//                        `late_by`; cleared by the next start.
 //                        long_run: a run is open for longer than `long_run`; cleared by its end
 //   DQRowCountDelta, DQNullRateSpike, SchemaDriftDetected   fire while a check's latest result is warn or fail
 //
@@ -51,10 +52,17 @@ struct AlertRule {
   std::chrono::milliseconds window = std::chrono::minutes(30);
   // How long a failed run that has attempts left is waited for.
   std::chrono::milliseconds retry_grace = std::chrono::minutes(5);
-  std::optional<std::chrono::milliseconds> expected_every;  // else the job's own
+  // When runs are due: a period, or a cron expression (core/cron.h). Neither: the job's own period, else its own
+  // schedule.
+  std::optional<std::chrono::milliseconds> expected_every;
+  std::string schedule;
+  // Of a schedule kLateBy where it is zero.
   std::chrono::milliseconds late_by{0};
   std::optional<std::chrono::milliseconds> long_run;
 };
+
+// Of schedules: how late a run may begin, and how early it may have begun.
+inline constexpr std::chrono::minutes kLateBy{5}, kEarlyBy{1};
 
 bool matches(std::string_view pattern, std::string_view job_id);
 
@@ -81,12 +89,13 @@ struct JobFacts {
   std::string job_id;
   TimePoint known_since{};  // a job that never ran is late from here
   std::optional<std::chrono::milliseconds> expected_every;
+  std::string schedule;            // a cron expression, or words, which say nothing here
   std::vector<RunFact> runs;       // at least the last `count` that ended, all that are open, and the last that began
   std::vector<TimePoint> retries;  // when second and later attempts began, within the window at least
   std::vector<ResultFact> results;
 };
 
-struct Finding {
+struct RuleFinding {
   // kUnchanged: the facts neither raise nor clear it, or they cannot be trusted yet.
   enum class State : std::uint8_t { kFiring, kCleared, kUnchanged };
   State state = State::kUnchanged;
@@ -96,16 +105,16 @@ struct Finding {
   std::optional<Uuid> run_id;
   std::optional<ResultFact> result;
 };
-struct Findings {
-  std::vector<Finding> all;
+struct RuleFindings {
+  std::vector<RuleFinding> all;
   // When time alone may change the answer.
   std::optional<TimePoint> look_again;
 };
 
 // `read_until`: all that was written before is read; silence after it proves nothing.
-Findings judge(const AlertRule& rule, const JobFacts& facts, TimePoint now, TimePoint read_until);
+RuleFindings judge(const AlertRule& rule, const JobFacts& facts, TimePoint now, TimePoint read_until);
 
 // What makes an alert this one: rule name, job, table, reason, severity. Never a run or a text.
-std::string dedupe_key(const AlertRule& rule, std::string_view job_id, const Finding& finding);
+std::string dedupe_key(const AlertRule& rule, std::string_view job_id, const RuleFinding& finding);
 
 }  // namespace runtail

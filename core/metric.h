@@ -162,6 +162,16 @@ inline constexpr double kSpanBuckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
     "Those of them that are failures")                                                                                 \
   X(kFleetCorrectionsTotal, "trialsync_fleet_verdict_corrections_total", kCounter, "from,to",                          \
     "Verdicts among them that a later line corrected or took back")                                                    \
+  X(kEvaluationRoundsTotal, "runtail_evaluation_rounds_total", kCounter, "outcome",                                    \
+    "Rounds of judging data and raising alerts: ok, failed")                                                           \
+  X(kEvaluationSeconds, "runtail_evaluation_seconds", kGauge, "", "How long the last round took")                      \
+  X(kEvaluationLastSuccess, "runtail_evaluation_last_success_timestamp_seconds", kGauge, "",                           \
+    "When a round last ended well")                                                                                    \
+  X(kAlertDeliveriesTotal, "runtail_alert_deliveries_total", kCounter, "channel,outcome",                              \
+    "Attempts to tell of an alert: sent, failed")                                                                      \
+  X(kAlertDeliveriesPending, "runtail_alert_deliveries_pending", kGauge, "",                                           \
+    "Deliveries that are wanted and not made, of all servers")                                                         \
+  X(kAlertChannelUp, "runtail_alert_channel_up", kGauge, "channel", "1: the last delivery to the channel worked")      \
   X(kOwnCpuTotal, "process_cpu_seconds_total", kCounter, "", "CPU time of this process, user and system")              \
   X(kOwnMemory, "process_resident_memory_bytes", kGauge, "", "Resident memory of this process")                        \
   X(kOwnFds, "process_open_fds", kGauge, "", "Open descriptors of this process")                                       \

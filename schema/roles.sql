@@ -98,7 +98,7 @@ BEGIN
     ('alert_events',         NULL,                            'SELECT, INSERT, UPDATE, DELETE',                 NULL),
     ('alert_deliveries',     NULL,                            'SELECT, INSERT, UPDATE, DELETE',                 NULL),
     ('alert_watch',          NULL,                            'SELECT, INSERT, UPDATE, DELETE',                 NULL),
-    ('alert_silences',       NULL,                            NULL,                                             NULL),
+    ('alert_silences',       NULL,                            'SELECT, INSERT',                                 NULL),
     ('evaluation_progress',  NULL,                            'SELECT, INSERT, UPDATE',                         NULL),
     ('runs',                 NULL,                            NULL,                                             NULL)
   ) AS v(name, writer_rights, retention_rights, unseen)

@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
   add_runs_verb(app, exit_code);
   add_status_verb(app, exit_code);
   add_buffer_verb(app, exit_code);
+  add_alerts_verb(app, exit_code);
   add_token_verb(app, exit_code);
   add_version_verb(app, exit_code);
   std::vector<std::string> verbs;

@@ -8,23 +8,27 @@
 namespace runtail::test {
 
 ServerProcess::ServerProcess(std::filesystem::path directory, const std::string& name, const std::string& postgres_url,
-                             const std::string& more)
+                             const std::string& more, const std::string& sections,
+                             std::map<std::string, std::string> environment)
     : config_path_(directory / (name + ".yaml")),
       log_path_(directory / (name + ".log")),
       api_port_(free_port()),
-      page_port_(free_port()) {
+      page_port_(free_port()),
+      environment_(std::move(environment)) {
   const std::filesystem::path key = directory / "api.key";
   std::ofstream(key) << "0123456789abcdef0123456789abcdef0123456789abcdef";
   std::ofstream out(config_path_);
   out << "name: " << name << "\npostgres:\n  url: \"" << postgres_url << "\"\nhttp:\n  listen: 127.0.0.1:" << page_port_
       << "\napi: {listen: \"127.0.0.1:" << api_port_ << "\", keys: [{id: main, algorithm: HS256, file: " << key.string()
-      << "}]" << (more.empty() ? "" : ", ") << more << "}\n";
+      << "}]" << (more.empty() ? "" : ", ") << more << "}\n"
+      << sections;
 }
 
 void ServerProcess::start() {
   Command command;
   command.argv = {RUNTAIL_BINARY, "server", "--config", config_path_.string()};
   command.output = command.errors = log_path_;
+  command.environment = environment_;
   process_ = std::make_unique<ChildProcess>(command);
 }
 
@@ -36,6 +40,11 @@ bool ServerProcess::start_healthy() {
 int ServerProcess::terminate() {
   process_->signal(SIGTERM);
   return process_->wait(std::chrono::seconds(10)).value_or(-1);
+}
+
+void ServerProcess::kill9() {
+  process_->signal(SIGKILL);
+  static_cast<void>(process_->wait());
 }
 
 std::string ServerProcess::token(const std::vector<std::string>& projects) const {

@@ -15,7 +15,7 @@ namespace runtail {
 namespace {
 
 using std::chrono::minutes;
-using State = Finding::State;
+using State = RuleFinding::State;
 using Action = AlertStep::Action;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -60,7 +60,7 @@ JobFacts facts(std::vector<RunFact> runs) {
   return made;
 }
 
-State state_of(const Findings& findings) {
+State state_of(const RuleFindings& findings) {
   EXPECT_LE(findings.all.size(), 1u);
   return findings.all.empty() ? State::kUnchanged : findings.all[0].state;
 }
@@ -76,7 +76,7 @@ TEST(Rules, JobFailedFiresAfterAFailureAndIsClearedByASuccess) {
   EXPECT_EQ(state_of(job_failed, {failed(2, 2), ended(3, 3, RunStatus::kCancelled), ended(4, 4, RunStatus::kSkipped)}),
             State::kFiring);
   EXPECT_EQ(state_of(job_failed, {failed(2, 2), open(3, 3)}), State::kFiring);
-  const Findings said = judge(job_failed, facts({failed(2, 2)}), minute(3), minute(3));
+  const RuleFindings said = judge(job_failed, facts({failed(2, 2)}), minute(3), minute(3));
   EXPECT_EQ(said.all[0].since, minute(2));
   EXPECT_EQ(said.all[0].run_id, id(2));
 }
@@ -135,7 +135,7 @@ TEST(Rules, RetrySurgeMeansMoreThanSoManyWithinTheWindow) {
   job.retries = {minute(1), minute(2), minute(3)};
   EXPECT_EQ(state_of(judge(surge, job, minute(10), minute(10))), State::kCleared);
   job.retries.push_back(minute(4));
-  const Findings said = judge(surge, job, minute(10), minute(10));
+  const RuleFindings said = judge(surge, job, minute(10), minute(10));
   EXPECT_EQ(state_of(said), State::kFiring);
   EXPECT_EQ(said.all[0].since, minute(4));
   // The first of them leaves the window then.
@@ -151,7 +151,7 @@ TEST(Rules, ALateStartFiresWhenThePeriodIsOverAndAllIsRead) {
   EXPECT_EQ(state_of(judge(late, job, minute(69), minute(69))), State::kCleared);
   EXPECT_EQ(judge(late, job, minute(69), minute(69)).look_again, minute(70));
   EXPECT_EQ(state_of(judge(late, job, minute(70), minute(69))), State::kUnchanged);
-  const Findings said = judge(late, job, minute(75), minute(70));
+  const RuleFindings said = judge(late, job, minute(75), minute(70));
   EXPECT_EQ(state_of(said), State::kFiring);
   EXPECT_EQ(said.all[0].since, minute(70));
   EXPECT_EQ(said.all[0].reason, "late_start");
@@ -169,10 +169,35 @@ TEST(Rules, ALateStartFiresWhenThePeriodIsOverAndAllIsRead) {
             State::kFiring);
 }
 
+// minute(0) is 2026-09-21T14:13:20Z.
+TEST(Rules, AScheduleSaysWhenARunIsDueInTheTimeOfItsPlace) {
+  AlertRule late = rule(RuleKind::kNoRecentRuns);
+  JobFacts job = facts({});
+  job.schedule = "CRON_TZ=Europe/Rome 30 16 * * *";  // 14:30 UTC, which is minute 16.7
+  const auto state = [&](int at) { return judge(late, job, minute(at), minute(at)).all.at(0).state; };
+  EXPECT_EQ(state(17), State::kCleared);
+  EXPECT_EQ(state(21), State::kCleared);  // kLateBy is not over
+  EXPECT_EQ(state(22), State::kFiring);
+  job.runs = {open(1, 18)};
+  EXPECT_EQ(state(22), State::kCleared);
+  EXPECT_EQ(state(24 * 60 + 22), State::kFiring);
+  // The rule's own word wins, then the job's period, then its schedule; words are none.
+  late.late_by = minutes(60);
+  late.schedule = "0 15 1 * *";
+  EXPECT_EQ(state(24 * 60 + 22), State::kCleared);
+  late.schedule = "";
+  job.expected_every = minutes(5);
+  late.late_by = minutes(0);
+  EXPECT_EQ(state(24), State::kFiring);
+  job.expected_every.reset();
+  job.schedule = "every night";
+  EXPECT_THAT(judge(late, job, minute(5'000), minute(5'000)).all, IsEmpty());
+}
+
 TEST(Rules, ALongRunIsItsOwnReason) {
   AlertRule longest = rule(RuleKind::kNoRecentRuns);
   longest.long_run = minutes(30);
-  const Findings said = judge(longest, facts({open(1, 10), open(2, 20)}), minute(40), minute(40));
+  const RuleFindings said = judge(longest, facts({open(1, 10), open(2, 20)}), minute(40), minute(40));
   ASSERT_THAT(said.all, SizeIs(1));
   EXPECT_EQ(said.all[0].state, State::kFiring);
   EXPECT_EQ(said.all[0].reason, "long_run");
@@ -194,7 +219,7 @@ TEST(Rules, ResultsFireByTableWhileOneOfItsChecksIsFlagged) {
   };
   JobFacts job = facts({});
   job.results = {result(1, "a", DqStatus::kWarn), result(2, "a", DqStatus::kPass), result(3, "b", DqStatus::kPass)};
-  const Findings said = judge(rule(RuleKind::kDqNullRateSpike), job, minute(9), minute(9));
+  const RuleFindings said = judge(rule(RuleKind::kDqNullRateSpike), job, minute(9), minute(9));
   ASSERT_THAT(said.all, SizeIs(2));
   EXPECT_EQ(said.all[0].table + (said.all[0].state == State::kFiring ? " fires" : ""), "a fires");
   EXPECT_EQ(said.all[0].result->result_id, id(1));
@@ -215,7 +240,7 @@ TEST(Rules, APatternHoldsAnyTextForAStar) {
 
 TEST(Rules, AnAlertIsKnownByRuleJobTableReasonAndSeverityAlone) {
   AlertRule one = rule(RuleKind::kJobFailed);
-  Finding finding;
+  RuleFinding finding;
   const std::string key = dedupe_key(one, "orders", finding);
   finding.run_id = id(5);
   finding.since = minute(5);
@@ -227,8 +252,8 @@ TEST(Rules, AnAlertIsKnownByRuleJobTableReasonAndSeverityAlone) {
   EXPECT_NE(dedupe_key(one, "orders", {}), key);
 }
 
-Finding firing(int since) {
-  Finding finding;
+RuleFinding firing(int since) {
+  RuleFinding finding;
   finding.state = State::kFiring;
   finding.since = minute(since);
   return finding;
@@ -239,7 +264,7 @@ TEST(AlertState, AnAlertIsOpenedOnceAndResolved) {
   EXPECT_EQ(next_step(firing(1), {}, policy, minute(2), {}).action, Action::kOpen);
   EXPECT_EQ(next_step(firing(1), {}, policy, minute(2), {}).notify_at, minute(2));
   EXPECT_EQ(next_step(firing(1), {true, {minute(1)}}, policy, minute(3), {}).action, Action::kSeen);
-  Finding cleared;
+  RuleFinding cleared;
   cleared.state = State::kCleared;
   EXPECT_EQ(next_step(cleared, {true, {minute(1)}}, policy, minute(3), {}).action, Action::kResolve);
   EXPECT_EQ(next_step(cleared, {false, {minute(1)}}, policy, minute(3), {}).action, Action::kNone);
@@ -372,7 +397,7 @@ TEST(Rules, RandomHistoriesFireAndResolveAsAModelDoes) {
                                   RuleKind::kRetrySurge, RuleKind::kNoRecentRuns}) {
         AlertRule each = rule(kind);
         if (kind == RuleKind::kNoRecentRuns) each.long_run = minutes(12);
-        for (const Finding& finding : judge(each, job, minute(now), minute(now)).all) {
+        for (const RuleFinding& finding : judge(each, job, minute(now), minute(now)).all) {
           AlertPast& past = stored[each.name + finding.reason];
           const AlertStep step = next_step(finding, past, {}, minute(now), {});
           ASSERT_NE(step.action, Action::kOpenStale);
