@@ -100,11 +100,17 @@ constexpr std::string_view kSeenByB = R"sql(EXISTS (
 constexpr std::string_view kRuns = R"sql(
 SELECT j.run_id, j.scheduled_at, j.status, j.state_attempt, j.job_id, j.correlation_id, j.request_id
 FROM {{schema}}.run_ids r JOIN {{schema}}.job_runs j USING (run_id, scheduled_at) WHERE r.run_id = ANY ($1::uuid[]))sql";
+// Rates are {column: rate}, columns as lines list them: [{name, type}].
 constexpr std::string_view kObservations = R"sql(
 SELECT o.run_id, o.id, o.observed_at, o.event_id, coalesce(o.attempt_no, 1), o.table_name, o.kind, o.row_count, e.key,
   e.value
 FROM {{schema}}.dq_observations o
-LEFT JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(o.data) = 'object' THEN o.data ELSE '{}' END) m ON true
+LEFT JOIN LATERAL (
+  SELECT key, value FROM jsonb_each(CASE WHEN jsonb_typeof(o.data) = 'object' THEN o.data ELSE '{}' END)
+  UNION ALL
+  SELECT c ->> 'name', coalesce(c -> 'type', '""')
+  FROM jsonb_array_elements(CASE WHEN jsonb_typeof(o.data) = 'array' THEN o.data ELSE '[]' END) c
+  WHERE jsonb_typeof(c) = 'object' AND c ->> 'name' IS NOT NULL) m ON true
 LEFT JOIN LATERAL (SELECT m.key, m.value #>> '{}' AS value
   WHERE o.kind <> 'null_rates' OR jsonb_typeof(m.value) = 'number') e ON true
 WHERE o.run_id = ANY ($1::uuid[]) AND o.table_name = ANY ($2::text[])

@@ -54,8 +54,27 @@ struct Stage {
     return {{"ALERT_SLACK_WEBHOOK", receivers.url("slack")}, {"ALERT_EMAILS", "ann@example.org, ben@example.org"}};
   }
   void line(const std::string& run, const std::string& rest, TimePoint at = SystemClock().now()) {
-    log.append_line(R"({"ts":")" + to_rfc3339(at) + R"(","level":"INFO","msg":"m","job_id":"orders","run_id":")" + run +
-                    "\"," + rest + "}");
+    line_of("orders", run, rest, at);
+  }
+  void line_of(const std::string& job, const std::string& run, const std::string& rest,
+               TimePoint at = SystemClock().now()) {
+    log.append_line(R"({"ts":")" + to_rfc3339(at) + R"(","level":"INFO","msg":"m","job_id":")" + job +
+                    R"(","run_id":")" + run + "\"," + rest + "}");
+  }
+  // One that observes `seen` in between, and lasts a second that ended `ago`.
+  void run_of(const std::string& job, const std::string& id, const std::string& status, const std::string& seen = "",
+              seconds ago = seconds(0)) {
+    const TimePoint at = SystemClock().now() - ago;
+    line_of(job, id, R"("event":"run.started")", at - seconds(1));
+    if (!seen.empty()) line_of(job, id, R"("event":"dq","table":"t",)" + seen, at - std::chrono::milliseconds(500));
+    line_of(job, id, R"("event":"run.finished","status":")" + status + '"', at);
+  }
+  // What came on a channel, in the order of its letters.
+  std::vector<std::string> subjects(const std::string& channel) const {
+    std::vector<std::string> all;
+    for (const ReceivedMessage& each : receivers.messages(channel)) all.push_back(each.subject);
+    std::ranges::sort(all);
+    return all;
   }
   void run(const std::string& id, const std::string& status, const std::string& more = "",
            TimePoint at = SystemClock().now()) {
@@ -114,6 +133,122 @@ TEST(Alerts, AFailedRunIsToldOnceOnEachChannelAndSoIsItsEnd) {
   EXPECT_EQ(stage.receivers.messages(kMail).at(1).subject, "[RESOLVED] JobFailed: orders (warning)");
   EXPECT_EQ(server->scrape().sum("runtail_alert_deliveries_total", {{"channel", "am"}, {"outcome", "sent"}}), 2);
   EXPECT_GT(server->scrape().sum("runtail_evaluation_rounds_total", {{"outcome", "ok"}}), 0);
+  EXPECT_EQ(server->terminate(), 0);
+}
+
+constexpr char kRulesOfJobs[] =
+    ", rules: [{name: Exhausted, kind: RetryExhausted, params: {jobs: exhausted}},"
+    " {name: Row, kind: ConsecutiveFailures, params: {jobs: failing, threshold: 3}},"
+    " {name: Surge, kind: RetrySurge, window: 15s, params: {jobs: retrying, threshold: 2}},"
+    " {name: Rows, kind: DQRowCountDelta}, {name: Nulls, kind: DQNullRateSpike, severity: critical},"
+    " {name: Drift, kind: SchemaDriftDetected}]}\n"
+    "jobs: [{id: checked}]\n"
+    "quality: {checks: [{job: checked, table: t, type: row_count_delta},"
+    " {job: checked, table: t, type: null_rate, column: email}, {job: checked, table: t, type: schema_drift}]}";
+
+TEST(Alerts, EachRuleOfJobsAndDataFiresOnceAndResolves) {
+  Stage stage("alerts_rules");
+  auto server = stage.make_server("server", kRulesOfJobs);
+  ASSERT_TRUE(server->start_healthy()) << server->log();
+  const auto observed = [&](const std::string& id, int rows, const std::string& rate, const std::string& columns,
+                            seconds ago) {
+    stage.run_of("checked", id + "a", "success", R"("row_count":)" + std::to_string(rows), ago);
+    stage.run_of("checked", id + "b", "success", R"("null_rates":{"email":)" + rate + "}", ago);
+    stage.run_of("checked", id + "c", "success", R"("columns":[)" + columns + "]", ago);
+  };
+  const std::string id_column = R"({"name":"id","type":"int"})";
+  observed("1", 100, "0.01", id_column, seconds(30));
+  observed("2", 10, "0.5", id_column + R"(,{"name":"more","type":"text"})", seconds(0));
+  stage.line_of("exhausted", "e1", R"("event":"attempt.started","attempt":2,"max_attempts":2)");
+  stage.line_of("exhausted", "e1", R"("event":"attempt.finished","attempt":2,"max_attempts":2,"status":"failed")");
+  for (const int number : {1, 2, 3})
+    stage.run_of("failing", "f" + std::to_string(number), "failed", "", seconds(9 - number));
+  for (const int attempt : {2, 3, 4}) {
+    stage.line_of("retrying", "s1", R"("event":"attempt.started","attempt":)" + std::to_string(attempt));
+  }
+  const std::vector<std::string> names = {"Drift: checked t (warning)*",  "Exhausted: exhausted (warning)*",
+                                          "Nulls: checked t (critical)*", "Row: failing (warning)*",
+                                          "Rows: checked t (warning)*",   "Surge: retrying (warning)*"};
+  ASSERT_TRUE(stage.told("slack", names.size())) << server->log();
+  std::vector<std::string> expected;
+  for (const std::string& name : names) expected.push_back("*[FIRING] " + name);
+  EXPECT_EQ(stage.subjects("slack"), expected);
+  for (const ReceivedMessage& each : stage.receivers.messages("slack")) {
+    if (each.subject.find("Nulls") == std::string::npos) continue;
+    EXPECT_THAT(each.text, HasSubstr("column: email\nvalue: 0.5, before: 0.01, threshold: 0.05\n"));
+  }
+
+  observed("3", 10, "0.5", id_column + R"(,{"name":"more","type":"text"})", seconds(0));
+  stage.run_of("exhausted", "e2", "success");
+  stage.run_of("failing", "f4", "success");
+  ASSERT_TRUE(stage.told("slack", 2 * names.size())) << server->log();
+  for (const std::string& name : names) expected.push_back("*[RESOLVED] " + name);
+  EXPECT_EQ(stage.subjects("slack"), expected);
+  EXPECT_EQ(stage.subjects(kMail).size(), expected.size());
+  EXPECT_EQ(server->terminate(), 0);
+}
+
+TEST(Alerts, ALateStartAndALongRunFireFromSilence) {
+  if (!long_run()) GTEST_SKIP() << "an agent says every 15 s how far it has read";
+  Stage stage("alerts_silence");
+  auto server =
+      stage.make_server("server",
+                        ", rules: [{name: Late, kind: NoRecentRuns, params: {jobs: late, expected_every_s: 10}}, "
+                        "{name: Long, kind: NoRecentRuns, params: {jobs: long, long_run_s: 10}}]}");
+  ASSERT_TRUE(server->start_healthy()) << server->log();
+  stage.run_of("late", "l1", "success");
+  stage.line_of("long", "g1", R"("event":"run.started")");
+  ASSERT_TRUE(stage.told("slack", 2)) << server->log();
+  EXPECT_EQ(stage.subjects("slack"),
+            (std::vector<std::string>{"*[FIRING] Late: late (warning)*", "*[FIRING] Long: long (warning)*"}));
+  stage.line_of("late", "l2", R"("event":"run.started")");
+  stage.line_of("long", "g1", R"("event":"run.finished","status":"success")");
+  ASSERT_TRUE(stage.told("slack", 4)) << server->log();
+  EXPECT_THAT(stage.subjects("slack"),
+              testing::IsSupersetOf({"*[RESOLVED] Late: late (warning)*", "*[RESOLVED] Long: long (warning)*"}));
+  EXPECT_EQ(server->terminate(), 0);
+}
+
+TEST(Alerts, TheVerbListsAcknowledgesSilencesAndTests) {
+  Stage stage("alerts_verb");
+  auto server = stage.make_server("server", kOnlyJobFailed);
+  ASSERT_TRUE(server->start_healthy()) << server->log();
+  const auto verb = [&](std::vector<std::string> words) {
+    Command command;
+    command.argv = {RUNTAIL_BINARY, "alerts"};
+    command.argv.insert(command.argv.end(), words.begin(), words.end());
+    command.argv.insert(command.argv.end(), {"--config", server->config_path().string()});
+    command.environment = stage.environment();
+    return run_to_end(command);
+  };
+  for (const char* channel : {"slack", "email", "am"}) {
+    const Finished sent = verb({"test", channel});
+    EXPECT_EQ(sent.exit_code, 0) << channel << sent.errors;
+  }
+  EXPECT_THAT(stage.receivers.messages(kMail).at(0).text, HasSubstr("nothing is wrong"));
+  EXPECT_THAT(stage.alertmanager.alerts("RuntailTest"), SizeIs(1));
+  EXPECT_EQ(verb({"test", "nobody"}).exit_code, 3);
+
+  stage.run("r1", "failed");
+  ASSERT_TRUE(stage.told("hook", 1)) << server->log();
+  const std::vector<JsonRow> listed = parse_json_rows(verb({"list", "--output", "json"}).output);
+  ASSERT_THAT(listed, SizeIs(1));
+  EXPECT_EQ(listed[0].at("status"), "firing");
+  const Finished acknowledged = verb({"ack", listed[0].at("id").substr(0, 8), "--by", "ann"});
+  EXPECT_EQ(acknowledged.output, "acknowledged by ann\n") << acknowledged.errors;
+  ASSERT_TRUE(stage.told("hook", 2)) << server->log();
+  EXPECT_THAT(stage.receivers.messages("hook").at(1).text, HasSubstr("Acknowledged by ann."));
+  EXPECT_EQ(verb({"list", "--output", "csv"}).output.find("firing"), std::string::npos);
+  EXPECT_THAT(verb({"list", "--all"}).output, HasSubstr("resolved"));
+  EXPECT_EQ(verb({"ack", listed[0].at("id"), "--by", "ben"}).exit_code, 1);
+
+  EXPECT_EQ(verb({"silence", "ord*", "--for", "1h", "--by", "ann"}).exit_code, 0);
+  stage.run("r2", "failed");
+  EXPECT_TRUE(wait_until([&] {
+    return stage.scene.sql.number(
+               "SELECT count(*) FROM observability.alert_events WHERE status = 'firing' AND "
+               "notify_at > now() + interval '50 minutes'") == 1;
+  })) << server->log();
   EXPECT_EQ(server->terminate(), 0);
 }
 

@@ -48,22 +48,27 @@ class QualityEvaluationTest : public test::AlertsTest {
   }
   // A statement that stores one observation, as a writer would.
   static std::string observation(const std::string& job, const Uuid& run_id, const QualityObservation& seen) {
-    JsonObject data;
-    std::string kind = "row_count", rows = "NULL";
+    std::string kind = "row_count", rows = "NULL", data;
     if (seen.rows) rows = std::to_string(*seen.rows);
     if (seen.rates) {
       kind = "null_rates";
-      for (const auto& [name, rate] : *seen.rates) data.real(name, rate);
+      JsonObject rates;
+      for (const auto& [name, rate] : *seen.rates) rates.real(name, rate);
+      data = rates.take();
     }
     if (seen.columns) {
       kind = "columns";
-      for (const auto& [name, type] : *seen.columns) data.text(name, type);
+      std::vector<std::string> columns;
+      for (const auto& [name, type] : *seen.columns) {
+        columns.push_back(JsonObject().text("name", name).text("type", type).take());
+      }
+      data = json_array(columns);
     }
     return "INSERT INTO dq_observations (id, observed_at, run_id, job_id, attempt_no, table_name, kind, row_count, "
            "data, event_id) VALUES ('" +
            to_string(seen.event_id) + "', '" + to_rfc3339(seen.at) + "', '" + to_string(run_id) + "', '" + job + "', " +
            std::to_string(seen.attempt) + ", '" + seen.table + "', '" + kind + "', " + rows + ", " +
-           (seen.rows ? "NULL" : "'" + data.take() + "'") + ", '" + to_string(seen.event_id) + "');";
+           (seen.rows ? "NULL" : "'" + data + "'") + ", '" + to_string(seen.event_id) + "');";
   }
   QualityRun& store(const std::string& job, QualityRun& run_facts) {
     add_run(job, run_facts.id, run_facts.scheduled_at, to_string(run_facts.status), run_facts.attempt);
