@@ -1,9 +1,11 @@
-# Windows: runtail has no native agent there; the Linux container runs under Docker Compose.
+# Windows: runtail has no native agent there; the Linux container runs under Docker Compose (Docker Desktop).
+# Usage: ./demo.ps1           builds the image, starts workers, agent, PostgreSQL, Prometheus, Alertmanager and Grafana
+#        ./demo.ps1 password  Grafana's password and a token for the history API
 $ErrorActionPreference = 'Stop'
 $compose = Join-Path $PSScriptRoot 'packaging/compose/compose.yaml'
-if (-not (Test-Path $compose)) {
-  Write-Error "There is no packaging/compose/compose.yaml in this version yet. Run ./demo.sh in WSL (Debian 12) instead."
-  exit 4
+if ($args.Count -gt 0 -and $args[0] -eq 'password') {
+  docker compose -f $compose run --rm password
+} else {
+  docker compose -f $compose up --build
 }
-docker compose -f $compose up --build
 exit $LASTEXITCODE

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "agent/config_file.h"
+#include "agent/control_socket.h"
 #include "agent/look.h"
 #include "agent/state_directory.h"
 #include "agent/verbs.h"
@@ -12,10 +13,13 @@
 namespace runtail {
 namespace {
 
+// A probe's own limit; whoever asks often has a shorter one.
+constexpr std::chrono::seconds kProbeDeadline{10};
+
 struct LookOptions {
   std::string config, directory, output = "table", job, status;
   std::size_t limit = 50;
-  bool events = false;
+  bool events = false, running = false;
 };
 
 void add_where(CLI::App& verb, LookOptions& options) {
@@ -33,7 +37,8 @@ int print(const LookOptions& options, const std::vector<std::string>& words) {
     redaction = config->redaction;
     if (directory.empty()) directory = state_directory("", config->buffer.directory);
   }
-  const auto answer = look_in(directory, words, redaction);
+  const auto answer = options.running ? ask(control_socket_path(directory), words, kProbeDeadline)
+                                      : look_in(directory, words, redaction);
   if (!answer) {
     std::cerr << "runtail " << words.front() << ": " << answer.error().message << '\n';
     return answer.error().code == ErrorCode::kInvalidInput ? kExitUsage : kExitUnreachable;
@@ -79,10 +84,13 @@ void add_status_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("status", "Show sources, sinks, buffer and both ledgers of the running agent");
   auto options = std::make_shared<LookOptions>();
   add_where(*verb, *options);
+  verb->add_flag("--running", options->running, "Ask only an agent that runs: exit code 4 if none answers, for probes");
   verb->footer(
       "Where no agent runs it says so, and which chunks the directory holds. Exit code 4: no buffer there.\n"
       "\n"
-      "Example: runtail status --directory /var/lib/runtail/buffer");
+      "Examples:\n"
+      "  runtail status --directory /var/lib/runtail/buffer\n"
+      "  runtail status --running > /dev/null || echo no agent");
   verb->callback([options, &exit_code] { exit_code = print(*options, {"status"}); });
 }
 
