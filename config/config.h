@@ -38,7 +38,7 @@ struct SourceConfig {
   // Glob patterns of files to follow. Rotated siblings (etl.log.1, etl.log-20260301, etl.log.2.gz, .zst) are found by
   // themselves.
   std::vector<std::string> include;
-  std::vector<std::string> exclude;
+  std::vector<std::string> exclude;  // Patterns of files among them to leave out.
   // Directories files may lie in, also those that symbolic links lead to. Default: where the include patterns begin.
   std::vector<std::string> roots;
   // Identity of the log; default <agent name>/<source name>. Never a path: a file may move.
@@ -63,7 +63,7 @@ struct SourceConfig {
   std::filesystem::path socket;
   // journald: units to follow (default all), and a directory of journal files (default the machine's).
   std::vector<std::string> units;
-  std::filesystem::path journal_directory;
+  std::filesystem::path journal_directory;  // A folder of journal files instead of this machine's.
   WorkerConfig worker;
 };
 
@@ -83,7 +83,7 @@ struct BufferConfig {
   std::uint64_t bytes_max = 0;
   // Embedded history (no Postgres): delivered events are kept up to this size and age.
   std::uint64_t history_bytes_max = 2ull << 30;
-  std::chrono::hours history_age_max{24 * 7};
+  std::chrono::hours history_age_max{24 * 7};  // Whichever is reached first.
 };
 
 struct PostgresConfig {
@@ -91,12 +91,12 @@ struct PostgresConfig {
   std::string url;
   // File that holds the password (no newline needed). Never printed.
   std::filesystem::path password_file;
-  std::string schema = "observability";
+  std::string schema = "observability";  // Where its tables are; made by migrate.
   // Rows of one transaction at most; idle lines are written at once, whatever their number.
   std::uint32_t batch_rows_max = 50'000;
-  std::chrono::milliseconds connect_timeout{5000};
-  std::chrono::milliseconds statement_timeout{30000};
-  std::chrono::milliseconds lock_timeout{5000};
+  std::chrono::milliseconds connect_timeout{5000};     // Then it tries again, later and later.
+  std::chrono::milliseconds statement_timeout{30000};  // Of one transaction of the writer.
+  std::chrono::milliseconds lock_timeout{5000};        // How long a statement waits for locks of others.
   // After this long without rows the connection is closed.
   std::chrono::milliseconds idle_timeout{30000};
 };
@@ -145,7 +145,7 @@ struct RedactionConfig {
   std::vector<std::string> allow;
   // Keep the first two octets of an IP and UUID or integer user ids; false masks them whole.
   bool keep_ip_prefix = true;
-  bool keep_user_id = true;
+  bool keep_user_id = true;  // False masks them whole.
   // Error messages are cut to this after redaction (bytes of UTF-8).
   std::uint32_t error_message_bytes_max = 2048;
 
@@ -209,20 +209,20 @@ struct ApiConfig {
   std::vector<ApiKeyConfig> keys;
   // What a token's iss and aud must be; "": iss is not looked at, and a token made for an audience is refused.
   std::string issuer;
-  std::string audience;
+  std::string audience;  // What its aud must be.
   // How far clocks may differ.
   std::chrono::milliseconds leeway{30'000};
   // No token is asked for; on a loopback address only.
   bool anonymous = false;
   // Of each token.
   std::uint32_t requests_per_second = 60;
-  std::uint32_t connections_max = 256;
+  std::uint32_t connections_max = 256;  // Of the API; further ones wait.
   // Connections to Postgres at most; requests beyond wait in turn.
   std::uint32_t database_connections_max = 4;
-  std::chrono::milliseconds statement_timeout{5000};
+  std::chrono::milliseconds statement_timeout{5000};  // Then the request is answered with 503.
   // Certificate chain and key in PEM; both or none. Without them HTTP is plain: put a proxy in front.
   std::filesystem::path tls_certificate_file;
-  std::filesystem::path tls_key_file;
+  std::filesystem::path tls_key_file;  // Readable by this user only.
 };
 
 struct LogConfig {
@@ -239,8 +239,8 @@ struct Config {
   std::string name;
   // For lines that state none.
   std::string environment;
-  std::string service;
-  std::vector<SourceConfig> sources;
+  std::string service;                // The service of lines that state none.
+  std::vector<SourceConfig> sources;  // The logs to follow.
   // Files last written longer ago than this at first sight are not read.
   std::chrono::hours ignore_older{24 * 7};
   // Longer lines are set aside as too_long, their bytes counted.
@@ -257,7 +257,7 @@ struct Config {
   MetricsConfig metrics;
   PushConfig push;
   LogConfig log;
-  std::vector<JobConfig> jobs;
+  std::vector<JobConfig> jobs;  // Who owns a job and how often it is expected.
   QualityConfig quality;
   AlertsConfig alerts;
   ApiConfig api;

@@ -15,22 +15,22 @@ namespace runtail {
 struct JobConfig {
   // As lines name it.
   std::string id;
-  std::string name;            // for people
-  std::string type = "batch";  // batch, streaming
-  std::string owner, service, dataset;
+  std::string name;                     // for people
+  std::string type = "batch";           // batch, streaming
+  std::string owner, service, dataset;  // shown beside its runs
   // A cron expression or words; how often runs are expected is expected_every.
   std::string schedule;
   // 0: not said.
   std::chrono::milliseconds expected_every{0};
   // A run without a line for this long is stalled. 0: 15 minutes.
   std::chrono::milliseconds stall_after{0};
-  bool enabled = true;
-  std::map<std::string, std::string> metadata;
+  bool enabled = true;                          // false: kept, and not used
+  std::map<std::string, std::string> metadata;  // whatever else people want to find there
 };
 
 struct QualityCheckConfig {
-  std::string job;  // of `jobs`
-  std::string table;
+  std::string job;     // of `jobs`
+  std::string table;   // as lines name it
   std::string column;  // null_rate only
   // row_count_delta, null_rate, schema_drift.
   std::string type;
@@ -42,11 +42,11 @@ struct QualityCheckConfig {
   // schema_drift: columns by name with their types. Empty: those of the run before.
   std::map<std::string, std::string> expected;
   std::string severity = "warn";  // warn, fail
-  bool enabled = true;
+  bool enabled = true;            // false: kept, and not used
 };
 
 struct AlertChannelConfig {
-  std::string name;
+  std::string name;  // by which rules choose it
   // slack, email, alertmanager, webhook.
   std::string kind;
   // Where the target is kept, never a secret itself: file:/path, env:NAME, mailto:address, or for alertmanager its
@@ -54,15 +54,15 @@ struct AlertChannelConfig {
   std::string target;
   // Of the rules that name no channel it takes those of at least this severity.
   std::string min_severity = "info";
-  bool send_resolved = true;
-  bool enabled = true;
+  bool send_resolved = true;  // also tell when it is over
+  bool enabled = true;        // false: kept, and not used
 
   // Not a setting: made of ALERT_SLACK_WEBHOOK or ALERT_EMAILS.
   bool from_environment = false;
 };
 
 struct AlertRuleConfig {
-  std::string name;
+  std::string name;  // unique among the rules
   // JobFailed, NoRecentRuns, ...: docs/configuration.md.
   std::string kind;
   std::string job;                   // of `jobs`; empty: all
@@ -71,12 +71,12 @@ struct AlertRuleConfig {
   std::chrono::milliseconds window{0}, hold{0};
   // Thresholds of the kind.
   std::map<std::string, std::string> params;
-  std::map<std::string, std::string> labels, annotations;
+  std::map<std::string, std::string> labels, annotations;  // put on what it sends
   // Of `alerts.channels`. Empty: all that take its severity.
   std::vector<std::string> channels;
   // Sent again after this long while it fires. 0: once.
   std::chrono::milliseconds repeat{0};
-  bool enabled = true;
+  bool enabled = true;  // false: kept, and not used
 };
 
 struct QualityConfig {
@@ -84,7 +84,7 @@ struct QualityConfig {
   bool enabled = true;
   // Thresholds of checks that state none. DQ_NULL_RATE_THRESHOLD, 0.05; DQ_ROW_DELTA_PCT_THRESHOLD, 20.
   std::optional<double> null_rate_threshold, row_delta_pct_threshold;
-  std::vector<QualityCheckConfig> checks;
+  std::vector<QualityCheckConfig> checks;  // what is asked of the data of jobs
 };
 
 struct AlertsConfig {
@@ -113,7 +113,7 @@ struct AlertsConfig {
   bool smtp_starttls = true;
   // Certificates in PEM that are trusted instead of the machine's.
   std::filesystem::path ca_file;
-  std::vector<AlertChannelConfig> channels;
+  std::vector<AlertChannelConfig> channels;  // where alerts go
   // Empty, while there are channels: the standard ones (docs/alerts.md).
   std::vector<AlertRuleConfig> rules;
 };
