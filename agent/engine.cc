@@ -7,6 +7,7 @@
 #include "agent/identity_key.h"
 #include "agent/kept_history.h"
 #include "agent/log.h"
+#include "agent/read_place.h"
 #include "agent/replay_embedded.h"
 #include "agent/self_source.h"
 #include "agent/sources.h"
@@ -150,7 +151,7 @@ Result<std::string> Engine::answer_replay(const std::vector<std::string>& words)
   }
   const std::string_view what = words.size() == 3 ? std::string_view(words[1]) : std::string_view();
   if (what == "begin") {
-    if (words[2] == ruleset_) return encode_start(key_, buffer_->positions());
+    if (words[2] == ruleset_) return encode_start({key_, stored_positions(*buffer_)});
     return Error{ErrorCode::kInvalidInput,
                  "the agent that runs goes by other rules of redaction than this configuration says; restart it"};
   }

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "agent/read_place.h"
+
 namespace runtail {
 namespace {
 
@@ -103,21 +105,31 @@ Result<void> Intake::serve_past() {
 // Everything read before is committed, so what the buffer says of the file is how far it is read.
 Result<PastAnswer> Intake::take_past_now(const PastBatch& batch) {
   PastAnswer answer;
-  const FileIdentity& file = batch.position.file;
-  if (const auto bytes = buffer_.get(position_key(file))) {
-    const auto known = decode_position(*bytes);
-    answer.place.emitted = known ? known->emitted : 0;
+  const FileIdentity& file = batch.step.after.file;
+  ReadPlace place = read_place(buffer_, file);
+  answer.place.emitted = place.position.emitted;
+  answer.place.confirm = place.position.confirm;
+  answer.place.is_all_there = answer.place.is_as_known = true;
+  bool is_beyond = false;  // behind what the agent has come to
+  std::vector<const Chunk*> chunks;
+  for (const Chunk& each : batch.chunks) {
+    const CoveredRanges missing = place.covered.missing_of(each.covers);
+    answer.place.is_all_there = answer.place.is_all_there && missing.empty();
+    answer.place.is_as_known =
+        answer.place.is_as_known && missing.ranges() == batch.step.before.missing_of(each.covers).ranges();
+    is_beyond = is_beyond || each.covers.to > place.position.emitted;
+    chunks.push_back(&each);
   }
   answer.place.is_followed =
       std::any_of(sources_.begin(), sources_.end(), [&](const auto& source) { return source->follows(file); });
   if (!buffer_.has_room()) answer.not_now = "the agent's store is full, until the oldest of it is let go";
-  if (!answer.not_now.empty() || answer.place.is_followed || answer.place.emitted != batch.chunks.front().covers.from) {
-    return answer;
-  }
+  const bool is_others = is_beyond && answer.place.is_followed;
+  if (!answer.not_now.empty() || is_others || !answer.place.is_as_known) return answer;
+  move_on(place, chunks, batch.step.after);
   std::map<Uuid, std::optional<std::string>> before;
-  for (const Uuid& run : pipeline_.add_past(batch.chunks, batch.position)) before[run] = buffer_.get(run_key(run));
+  for (const Uuid& run : pipeline_.add_past(batch.chunks, place)) before[run] = buffer_.get(run_key(run));
   if (const auto committed = pipeline_.commit(); !committed) return committed.error();
-  for (const auto& source : sources_) source->was_replayed(batch.position);
+  for (const auto& source : sources_) source->was_replayed(place.position);
   on_commit_();
   for (const auto& [run, was] : before) {
     const auto now = buffer_.get(run_key(run));

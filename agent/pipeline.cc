@@ -114,7 +114,7 @@ void Pipeline::add(const LineBlock& block) {
   }
 }
 
-std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const Position& position) {
+std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const ReadPlace& place) {
   std::set<Uuid> runs;
   for (const Chunk& each : chunks) {
     const EventIds ids(each.file);
@@ -138,7 +138,7 @@ std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const Pos
       silent_runs_.take(record->run);
     }
   }
-  commit_.positions.push_back(position);
+  put_place(place, commit_);
   return {runs.begin(), runs.end()};
 }
 

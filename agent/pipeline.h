@@ -12,6 +12,7 @@
 #include "agent/line_counts.h"
 #include "agent/line_time.h"
 #include "agent/open_runs.h"
+#include "agent/read_place.h"
 #include "agent/run_book.h"
 #include "agent/silent_runs.h"
 #include "agent/snapshot_memory.h"
@@ -41,9 +42,9 @@ class Pipeline {
   void add(const LineBlock& block);
   // Everything added so far, durable in one write; then counters are shown. Returns the last sequence.
   Result<Sequence> commit();
-  // Chunks that a replay read, one behind the other, and the position after them, into the commit being built: what
-  // they say of runs is folded, and nothing is counted. Returns the runs they speak of.
-  std::vector<Uuid> add_past(const std::vector<Chunk>& chunks, const Position& position);
+  // Chunks of a file that a replay read, and the place after them, into the commit being built: what they say of runs
+  // is folded, and nothing is counted. Returns the runs they speak of.
+  std::vector<Uuid> add_past(const std::vector<Chunk>& chunks, const ReadPlace& place);
   // Lines and bytes added since the last commit.
   std::uint64_t pending_lines() const { return pending_lines_; }
   std::uint64_t pending_bytes() const { return pending_bytes_; }

@@ -20,6 +20,8 @@ namespace {
 constexpr std::uint64_t kBatchBytes = 8 << 20;
 // Of a file that is shorter than what was read of its like: so many of its last lines are looked for in the store.
 constexpr std::size_t kTraces = 256;
+// Of a file whose like others read meanwhile.
+constexpr int kTries = 20;
 
 // What the workers share.
 struct Shared {
@@ -155,29 +157,46 @@ class Worker {
       }
     }
     const FileIdentity as_new{input.log->stream, *head, 0};
-    if (!identity) {
-      std::vector<StoredPosition> alike;
-      for (const StoredPosition& each : shared_.plan.start.positions) {
-        if (each.file.stream == as_new.stream && each.file.file_key == as_new.file_key) alike.push_back(each);
+    const auto alike = [&](const std::vector<StoredPosition>& all) {
+      std::vector<StoredPosition> out;
+      for (const StoredPosition& each : all) {
+        if (each.file.stream == as_new.stream && each.file.file_key == as_new.file_key) out.push_back(each);
       }
-      identity.emplace(key, std::move(alike));
+      return out;
+    };
+    if (!identity) identity.emplace(key, alike(shared_.plan.start.positions));
+    for (int tries = 1;; ++tries) {
+      auto who = identity->identify(input, *opened, as_new, buffer_,
+                                    [&](const FileIdentity& each) { return holds(input, each); });
+      if (!who) {
+        file.fault = who.error().message;
+        if (who.error().code != ErrorCode::kNotFound) fail(who.error());  // of the store, not of this file
+        return;
+      }
+      file.file = who->position.file;
+      file.is_new = who->is_new;
+      const auto moved = read_lines(input, std::move(*opened), who->position, file);
+      if (!moved) return identity->remember(input, who->position);
+      // Somebody else reads files, too: nothing of this one was taken, and it may be another than it was taken for.
+      auto now = tries < kTries ? store_->positions() : Result<std::vector<StoredPosition>>(*moved);
+      opened = open_input(input);
+      if (!now) return fail(now.error());
+      if (!opened) {
+        file.fault = opened.error().message;
+        return;
+      }
+      identity->know(alike(*now));
+      file.lines = {};
+      file.records = {};
     }
-    auto who = identity->identify(input, *opened, as_new, buffer_,
-                                  [&](const FileIdentity& each) { return holds(input, each); });
-    if (!who) {
-      file.fault = who.error().message;
-      if (who.error().code != ErrorCode::kNotFound) fail(who.error());  // of the store, not of this file
-      return;
-    }
-    file.file = who->position.file;
-    file.is_new = who->is_new;
-    read_lines(input, std::move(*opened), who->position, file);
-    identity->remember(input, who->position);
   }
 
-  // `known` moves on with what the store has taken.
-  void read_lines(const ReplayInput& input, FileBytes bytes, StoredPosition& known, ReplayFile& file) {
+  // `known` moves on with what the store has taken. Gives why the store has something else under that name, if it does
+  // and nothing was taken yet.
+  std::optional<Error> read_lines(const ReplayInput& input, FileBytes bytes, StoredPosition& known, ReplayFile& file) {
     using State = ReplayFile::State;
+    moved_.reset();
+    is_any_taken_ = false;
     StoredPosition before = known;
     if (shared_.plan.wish.is_verify) before.covered = {};  // it is all to be said again
     const CoveredRanges covered_before = known.covered;
@@ -187,6 +206,9 @@ class Worker {
       shared_.progress.lines += chunk.lines.read;
       runs_found_.insert(chunk.runs.begin(), chunk.runs.end());
       const bool is_news = !before.covered.missing_of(chunk.chunk.covers).empty() || chunk.rows > 0;
+      // What may be the agent's to read is put by itself: the reader ends a chunk there.
+      if (chunk.chunk.covers.from == before.covered.upper()) store_failed = !flush(known, file);
+      if (store_failed) return false;
       if (!is_news || is_dry_) {
         file.lines += chunk.lines;
         if (is_news) known.covered.add(chunk.chunk.covers);
@@ -210,6 +232,7 @@ class Worker {
         });
     // What was read before a stop is worth keeping.
     if (!store_failed) store_failed = !flush(known, file);
+    if (moved_) return moved_;
     shared_.progress.bytes += input.size - std::min(input.size, on_disk);
     file.bytes = read.bytes;
     file.untaken = read.untaken;
@@ -226,6 +249,7 @@ class Worker {
     } else {
       file.state = read.untaken > 0 ? State::kGrowing : State::kRead;
     }
+    return std::nullopt;
   }
 
   // The file of the same log whose lines come before; null: none is given.
@@ -244,8 +268,9 @@ class Worker {
     if (batch_.empty()) return true;
     std::sort(batch_runs_.begin(), batch_runs_.end());
     batch_runs_.erase(std::unique(batch_runs_.begin(), batch_runs_.end()), batch_runs_.end());
-    auto put = store_->put(batch_, std::span(&batch_position_, 1), batch_runs_);
+    auto put = store_->put(batch_, {known.covered, batch_position_}, batch_runs_);
     if (put) {
+      is_any_taken_ = true;
       // Lines with a row by what became of it; a row that another writer was faster with is a duplicate.
       const auto of_rows = [](const RecordCounts& counts) { return counts[Table::kLogEvents]; };
       const std::uint64_t duplicate = of_rows(put->outcomes.duplicate), expired = of_rows(put->outcomes.expired),
@@ -260,6 +285,8 @@ class Worker {
         known.covered.add(each.chunk.covers);
         if (each.chunk.covers.to == known.covered.upper()) known.confirm = each.chunk.confirm;
       }
+    } else if (put.error().code == ErrorCode::kInUse && !is_any_taken_) {
+      moved_ = put.error();
     } else {
       fail(put.error());
     }
@@ -270,9 +297,10 @@ class Worker {
     return put.has_value();
   }
 
-  void fail(const Error& error) {
+  void fail(Error error) {
+    if (error.code == ErrorCode::kInUse) error.code = ErrorCode::kUnavailable;
     const std::lock_guard lock(shared_.mutex);
-    if (!shared_.fault) shared_.fault = error;
+    if (!shared_.fault) shared_.fault = std::move(error);
     shared_.failed = true;
   }
 
@@ -280,7 +308,8 @@ class Worker {
   Result<bool> holds(const ReplayInput& input, const FileIdentity& file) {
     auto opened = open_input(input);
     if (!opened) return Error{ErrorCode::kNotFound, opened.error().message};
-    std::vector<LineTrace> traces;
+    std::vector<LineTrace> first, traces;
+    std::uint64_t first_end = 0;
     const EventIds ids(file);
     Derived derived;
     StoredPosition nothing;
@@ -292,14 +321,18 @@ class Worker {
       for (EventReader events(chunk.events); events.next();) {
         origin.offset = events.offset_in(chunk.covers.from);
         deriver_.derive(events.event(), origin, derived);
-        traces.push_back({event_id_of(derived, origin), events.event().ts,
-                          derived.run ? std::optional(derived.run->run_id) : std::nullopt});
+        const std::uint64_t end = origin.offset + events.length();
+        if (origin.offset == 0) first_end = end;
+        (end == first_end ? first : traces)
+            .push_back({event_id_of(derived, origin), events.event().ts,
+                        derived.run ? std::optional(derived.run->run_id) : std::nullopt});
       }
       if (traces.size() > kTraces) traces.erase(traces.begin(), traces.end() - kTraces);
       return true;
     };
     reader(true).read(input, std::move(*opened), nothing, nullptr, take, [](std::uint64_t) {});
-    auto found = store_->stored(file, traces);
+    // The first line is that of all files that begin alike.
+    auto found = store_->stored(file, traces.empty() ? first : traces);
     if (!found) return found.error();
     return *found > 0;
   }
@@ -321,6 +354,8 @@ class Worker {
   std::vector<Uuid> batch_runs_;
   ReplayLines batch_lines_;
   std::uint64_t batch_bytes_ = 0, batch_size_ = 0;  // size: in lines
+  bool is_any_taken_ = false;                       // of this reading of the file
+  std::optional<Error> moved_;
 };
 
 }  // namespace

@@ -18,17 +18,19 @@ constexpr std::chrono::milliseconds kFirstWait{50}, kLongestWait{1000};
 
 class AgentStore final : public ReplayStore {
  public:
-  AgentStore(const Config& config, OnReplayWait on_wait)
-      : socket_(control_socket_path(config.buffer.directory)), on_wait_(std::move(on_wait)) {}
+  AgentStore(const Config& config, std::string ruleset, OnReplayWait on_wait)
+      : config_(config),
+        ruleset_(std::move(ruleset)),
+        socket_(control_socket_path(config.buffer.directory)),
+        on_wait_(std::move(on_wait)) {}
 
-  Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position> positions,
-                       std::span<const Uuid>) override {
+  Result<Delivery> put(std::span<const SequencedChunk> chunks, const ReplayStep& step, std::span<const Uuid>) override {
     Delivery delivery;
     delivery.status = Delivery::Status::kDelivered;
     RecordCounts records;
     for (const SequencedChunk& each : chunks) records += each.chunk.records;
-    const Position& position = positions.front();
-    const std::string batch = encode_past_batch(chunks, position);
+    const Chunk& last = chunks.back().chunk;
+    const std::string batch = encode_past_batch(chunks, step);
     bool maybe_taken = false;  // an answer was lost
     std::uint64_t seen_at = 0;
     auto until = std::chrono::steady_clock::now() + kReplayPatience;
@@ -43,24 +45,27 @@ class AgentStore final : public ReplayStore {
           RunChange& all = runs_.try_emplace(run, change).first->second;
           all = std::max(all, change);
         }
+        const bool is_at_its_end = place.emitted == last.covers.to && place.confirm == last.confirm;
         if (answer->is_taken ||
-            (maybe_taken && answer->not_now.empty() && !place.is_followed && place.emitted == position.emitted)) {
+            (maybe_taken && place.is_all_there && !place.is_as_known && !place.is_followed && is_at_its_end)) {
           delivery.outcomes.applied = records;
           return delivery;
         }
-        if (answer->not_now.empty() && place.emitted >= position.emitted) {
-          delivery.outcomes.duplicate = records;
-          return delivery;
+        if (answer->not_now.empty() && !place.is_as_known) {
+          // A file that was new to this replay may be another one there, which begins alike.
+          const bool is_known = !step.before.empty() || place.emitted == 0;
+          if (is_known && place.is_all_there) {
+            delivery.outcomes.duplicate = records;
+            return delivery;
+          }
+          if (!is_known || !place.is_followed) {
+            return Error{ErrorCode::kInUse, "the agent read on in a file while it was replayed: it has come to byte " +
+                                                std::to_string(place.emitted) + "; run the same command again"};
+          }
         }
-        reason = !answer->not_now.empty()
-                     ? answer->not_now
-                     : "the agent reads that file itself and has come to byte " + std::to_string(place.emitted) +
-                           " of " + std::to_string(position.emitted);
-        if (answer->not_now.empty() && !place.is_followed) {
-          return Error{ErrorCode::kUnavailable,
-                       "the agent read on in a file while it was replayed: " + std::to_string(place.emitted) +
-                           " bytes of it are stored now; run the same command again"};
-        }
+        reason = !answer->not_now.empty() ? answer->not_now
+                                          : "the agent reads that file itself and has come to byte " +
+                                                std::to_string(place.emitted) + " of " + std::to_string(last.covers.to);
         // It gets on.
         if (std::exchange(seen_at, place.emitted) != place.emitted) {
           until = std::chrono::steady_clock::now() + kReplayPatience;
@@ -73,6 +78,12 @@ class AgentStore final : public ReplayStore {
       if (on_wait_(reason) || std::chrono::steady_clock::now() > until) return Error{ErrorCode::kUnavailable, reason};
       std::this_thread::sleep_for(wait);
     }
+  }
+
+  Result<std::vector<StoredPosition>> positions() override {
+    auto start = ask_agent(config_, ruleset_);
+    if (!start) return start.error();
+    return std::move(start->positions);
   }
 
   Result<std::uint64_t> stored(const FileIdentity& file, std::span<const LineTrace> lines) override {
@@ -91,6 +102,8 @@ class AgentStore final : public ReplayStore {
   }
 
  private:
+  const Config& config_;
+  const std::string ruleset_;
   const std::filesystem::path socket_;
   const OnReplayWait on_wait_;
   RunChanges runs_;
@@ -104,8 +117,8 @@ Result<ReplayStart> ask_agent(const Config& config, const std::string& ruleset) 
   return decode_start(*told);
 }
 
-std::unique_ptr<ReplayStore> make_agent_store(const Config& config, OnReplayWait on_wait) {
-  return std::make_unique<AgentStore>(config, std::move(on_wait));
+std::unique_ptr<ReplayStore> make_agent_store(const Config& config, std::string ruleset, OnReplayWait on_wait) {
+  return std::make_unique<AgentStore>(config, std::move(ruleset), std::move(on_wait));
 }
 
 }  // namespace runtail

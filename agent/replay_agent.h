@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "agent/replay_store.h"
 #include "config/config.h"
@@ -14,6 +15,7 @@ namespace runtail {
 Result<ReplayStart> ask_agent(const Config& config, const std::string& ruleset);
 
 // What the agent reads itself is left to it and waited for: it counts as duplicate.
-std::unique_ptr<ReplayStore> make_agent_store(const Config& config, OnReplayWait on_wait);
+// `config` outlives it.
+std::unique_ptr<ReplayStore> make_agent_store(const Config& config, std::string ruleset, OnReplayWait on_wait);
 
 }  // namespace runtail

@@ -9,6 +9,7 @@
 #include "agent/counters.h"
 #include "agent/identity_key.h"
 #include "agent/last_known.h"
+#include "agent/read_place.h"
 #include "agent/run_book.h"
 #include "core/event_codec.h"
 #include "core/run_record.h"
@@ -62,7 +63,7 @@ class EmbeddedStore final : public ReplayStore {
   EmbeddedStore(EmbeddedReplay::State& state, DeriverSettings settings)
       : state_(state), deriver_(std::move(settings)) {}
 
-  Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position> positions,
+  Result<Delivery> put(std::span<const SequencedChunk> chunks, const ReplayStep& step,
                        std::span<const Uuid> runs) override {
     Delivery delivery;
     delivery.status = Delivery::Status::kDelivered;
@@ -73,7 +74,11 @@ class EmbeddedStore final : public ReplayStore {
       chunk.read_at = clock_.now();  // history is let go by the time it was read
       commit.packed.push_back(packer_.pack(chunk));
     }
-    commit.positions.assign(positions.begin(), positions.end());
+    std::vector<const Chunk*> covering;
+    for (const SequencedChunk& each : chunks) covering.push_back(&each.chunk);
+    ReadPlace place = read_place(*state_.buffer, step.after.file);
+    move_on(place, covering, step.after);
+    put_place(place, commit);
     const auto appended = fold(chunks, runs, commit);
     if (!appended) return appended.error();
     if (const auto durable = state_.make_durable(*appended); !durable) return durable.error();
@@ -81,9 +86,7 @@ class EmbeddedStore final : public ReplayStore {
   }
 
   Result<std::uint64_t> stored(const FileIdentity& file, std::span<const LineTrace> lines) override {
-    std::vector<Uuid> ids;
-    for (const LineTrace& line : lines) ids.push_back(line.event_id);
-    const auto held = holds_any(*state_.buffer, file, ids);
+    const auto held = holds_any(*state_.buffer, file, lines);
     if (!held) return held.error();
     return std::uint64_t{*held};
   }
@@ -133,7 +136,7 @@ class EmbeddedStore final : public ReplayStore {
         if (derived_.run) state_.book.apply_past(*derived_.run, events.event());
       }
     }
-    commit.state = state_.book.take_changed();
+    for (StateEntry& entry : state_.book.take_changed()) commit.state.push_back(std::move(entry));
     for (const Series& series : state_.counters.take_changed()) {
       commit.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});
     }
@@ -150,8 +153,9 @@ class EmbeddedStore final : public ReplayStore {
 
 }  // namespace
 
-Result<bool> holds_any(const DurableBuffer& buffer, const FileIdentity& file, std::span<const Uuid> lines) {
-  const std::set<Uuid> asked(lines.begin(), lines.end());
+Result<bool> holds_any(const DurableBuffer& buffer, const FileIdentity& file, std::span<const LineTrace> lines) {
+  std::set<std::pair<Uuid, TimePoint>> asked;
+  for (const LineTrace& line : lines) asked.emplace(line.event_id, line.at);
   const EventIds ids(file);
   Sequence at = buffer.oldest();
   for (at = at > 0 ? at - 1 : 0;;) {
@@ -161,7 +165,7 @@ Result<bool> holds_any(const DurableBuffer& buffer, const FileIdentity& file, st
     for (const SequencedChunk& each : *chunks) {
       if (each.chunk.file != file) continue;
       for (EventReader events(each.chunk.events); events.next();) {
-        if (asked.contains(ids.at(events.offset_in(each.chunk.covers.from)))) return true;
+        if (asked.contains({ids.at(events.offset_in(each.chunk.covers.from)), events.event().ts})) return true;
       }
     }
     at = chunks->back().sequence;
@@ -183,11 +187,7 @@ Result<std::unique_ptr<EmbeddedReplay>> EmbeddedReplay::open(const Config& confi
       new EmbeddedReplay(std::make_unique<State>(std::move(*buffer), identity->key, config)));
 }
 
-ReplayStart EmbeddedReplay::start() const {
-  ReplayStart start{state_->key, {}};
-  for (const Position& position : state_->buffer->positions()) start.positions.push_back(stored_position(position));
-  return start;
-}
+ReplayStart EmbeddedReplay::start() const { return {state_->key, stored_positions(*state_->buffer)}; }
 
 std::unique_ptr<ReplayStore> EmbeddedReplay::store(const DeriverSettings& settings) {
   return std::make_unique<EmbeddedStore>(*state_, settings);

@@ -9,8 +9,9 @@
 
 namespace runtail {
 
-// Whether one of these lines of `file`, by the ids of their events, is kept there.
-Result<bool> holds_any(const DurableBuffer& buffer, const FileIdentity& file, std::span<const Uuid> lines);
+// Whether one of these lines of `file`, by ids and times of their events, is kept there: another file that begins alike
+// may have a line at the same place.
+Result<bool> holds_any(const DurableBuffer& buffer, const FileIdentity& file, std::span<const LineTrace> lines);
 
 // Shared by the workers of one replay.
 class EmbeddedReplay {

@@ -27,6 +27,8 @@ class ReplayIdentity {
   // An error is the one of `holds`.
   Result<Answer> identify(const ReplayInput& input, FileBytes& bytes, const FileIdentity& as_new, ReadBuffer& buffer,
                           const Holds& holds);
+  // What the store has is another by now.
+  void know(std::vector<StoredPosition> known) { known_ = std::move(known); }
   // `input` was read so far as `read` says.
   void remember(const ReplayInput& input, const StoredPosition& read);
 

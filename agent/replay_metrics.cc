@@ -103,8 +103,7 @@ class MetricsStore final : public ReplayStore {
  public:
   MetricsStore(ReplayMetrics::State& state, DeriverSettings settings) : state_(state), deriver_(std::move(settings)) {}
 
-  Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position>,
-                       std::span<const Uuid>) override {
+  Result<Delivery> put(std::span<const SequencedChunk> chunks, const ReplayStep&, std::span<const Uuid>) override {
     Delivery delivery;
     delivery.status = Delivery::Status::kDelivered;
     for (const SequencedChunk& each : chunks) {

@@ -161,13 +161,16 @@ bool ReplayReader::take_block(const ReplayInput& input, LineBlock& block, const 
   time_.begin(block, parser_);
 
   ReplayChunk out;
+  const std::uint64_t had = known.covered.upper();
   std::uint64_t to = block.covers.from;  // of what `out` covers
   out.chunk.covers.from = to;
   const auto give = [&](std::uint64_t next) {
     Chunk& chunk = out.chunk;
     chunk.file = known.file;
     chunk.covers.to = to;
-    const auto confirm = to == block.covers.to ? block.position.confirm : confirm_at(input, to);
+    const auto confirm = to == block.covers.to ? block.position.confirm
+                         : to == had           ? known.confirm
+                                               : confirm_at(input, to);
     if (!confirm) read.fault = "it cannot be opened any more";
     if (!confirm) return false;
     chunk.confirm = *confirm;
@@ -186,6 +189,11 @@ bool ReplayReader::take_block(const ReplayInput& input, LineBlock& block, const 
   bool was_outside = false;
   for (const Line& line : block.lines) {
     const std::uint64_t end = std::min(end_of(line), block.covers.to);
+    // What lies behind all that is known begins a chunk: others may read on there meanwhile.
+    if (out.chunk.covers.from < had && place_of(line) >= had) {
+      to = had;
+      if (!give(had)) return false;
+    }
     out.lines.read += line.lines;
     out.chunk.lines += line.lines;
     was_outside = !take_line(block, line, known, read, out);

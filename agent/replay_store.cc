@@ -29,8 +29,7 @@ class PostgresStore final : public ReplayStore {
   }
 
   // Positions are the covered ranges of the chunks.
-  Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position>,
-                       std::span<const Uuid> runs) override {
+  Result<Delivery> put(std::span<const SequencedChunk> chunks, const ReplayStep&, std::span<const Uuid> runs) override {
     const auto until = std::chrono::steady_clock::now() + kReplayPatience;
     bool maybe_delivered = false;
     for (auto wait = kFirstWait;; wait = std::min(2 * wait, kLongestWait)) {
@@ -117,12 +116,6 @@ class PostgresStore final : public ReplayStore {
 };
 
 }  // namespace
-
-StoredPosition stored_position(const Position& position) {
-  StoredPosition stored{position.file, {}, position.confirm, position.first_seen, {}};
-  stored.covered.add({0, position.emitted});
-  return stored;
-}
 
 std::unique_ptr<ReplayStore> make_postgres_store(const Config& config, const DeriverSettings& settings,
                                                  const std::vector<std::string>& kinds, const ReplayWish& wish,

@@ -31,17 +31,23 @@ struct ReplayStart {
   std::vector<StoredPosition> positions;
 };
 
-// Of a file that is read without gaps.
-StoredPosition stored_position(const Position& position);
+// How far a replay gets with some chunks of one file.
+struct ReplayStep {
+  CoveredRanges before;  // of the file, as far as the replay knows
+  Position after;        // behind the chunks, for a file that is read without gaps
+};
 
 // Threads: one.
 class ReplayStore {
  public:
   virtual ~ReplayStore() = default;
   // Durable when it returns. Passing faults are waited out, for as long as the settings allow.
-  // `positions`: how far the files of the chunks are read then. `runs`: what the chunks touch.
-  virtual Result<Delivery> put(std::span<const SequencedChunk> chunks, std::span<const Position> positions,
+  // The chunks are of one file. `runs`: what they touch. kInUse: by now the store has something else of the file that
+  // this replay takes for that one; positions() say what.
+  virtual Result<Delivery> put(std::span<const SequencedChunk> chunks, const ReplayStep& step,
                                std::span<const Uuid> runs) = 0;
+  // Of files of now, of those who give kInUse.
+  virtual Result<std::vector<StoredPosition>> positions() { return std::vector<StoredPosition>{}; }
   // How many of these lines of `file` left something behind; any number above 0 where that is enough.
   virtual Result<std::uint64_t> stored(const FileIdentity& file, std::span<const LineTrace> lines) = 0;
   // What became of the runs of all that was put, once no worker puts any more. Those that are too old to be kept are

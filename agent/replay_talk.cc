@@ -18,10 +18,11 @@ Uuid uuid_of(ByteReader& reader) {
 
 }  // namespace
 
-std::string encode_past_batch(std::span<const SequencedChunk> chunks, const Position& position) {
+std::string encode_past_batch(std::span<const SequencedChunk> chunks, const ReplayStep& step) {
   std::string out;
   ByteWriter writer(out);
-  writer.text(encode_position(position));
+  writer.text(encode_position(step.after));
+  writer.text(step.before.to_text());
   writer.varint(chunks.size());
   for (const SequencedChunk& each : chunks) writer.text(encode_chunk(each.chunk));
   return out;
@@ -30,16 +31,17 @@ std::string encode_past_batch(std::span<const SequencedChunk> chunks, const Posi
 Result<PastBatch> decode_past_batch(std::string_view bytes) {
   ByteReader reader(bytes);
   const auto position = decode_position(reader.text());
-  if (!position) return malformed();
-  PastBatch batch{{}, *position};
+  const auto before = CoveredRanges::parse(reader.text());
+  if (!position || !before) return malformed();
+  PastBatch batch{{}, {*before, *position}};
   for (std::uint64_t left = reader.varint(); left > 0; --left) {
     auto chunk = decode_chunk(reader.text());
     const bool follows = chunk && chunk->file == position->file &&
-                         (batch.chunks.empty() || chunk->covers.from == batch.chunks.back().covers.to);
+                         (batch.chunks.empty() || chunk->covers.from >= batch.chunks.back().covers.to);
     if (!follows || reader.failed()) return malformed();
     batch.chunks.push_back(std::move(*chunk));
   }
-  if (batch.chunks.empty() || batch.chunks.back().covers.to != position->emitted) return malformed();
+  if (batch.chunks.empty()) return malformed();
   return batch;
 }
 
@@ -49,7 +51,10 @@ std::string encode_past_answer(const PastAnswer& answer) {
   writer.u8(answer.is_taken);
   writer.text(answer.not_now);
   writer.varint(answer.place.emitted);
+  writer.raw(answer.place.confirm.data(), answer.place.confirm.size());
   writer.u8(answer.place.is_followed);
+  writer.u8(answer.place.is_all_there);
+  writer.u8(answer.place.is_as_known);
   for (const auto& [run, change] : answer.runs) {
     writer.u8(static_cast<std::uint8_t>(change));
     put_uuid(writer, run);
@@ -63,7 +68,10 @@ Result<PastAnswer> decode_past_answer(std::string_view bytes) {
   answer.is_taken = reader.u8() != 0;
   answer.not_now = reader.text();
   answer.place.emitted = reader.varint();
+  reader.raw(answer.place.confirm.data(), answer.place.confirm.size());
   answer.place.is_followed = reader.u8() != 0;
+  answer.place.is_all_there = reader.u8() != 0;
+  answer.place.is_as_known = reader.u8() != 0;
   while (!reader.failed() && !reader.rest().empty()) {
     const auto change = static_cast<RunChange>(reader.u8());
     answer.runs[uuid_of(reader)] = change;
@@ -72,11 +80,18 @@ Result<PastAnswer> decode_past_answer(std::string_view bytes) {
   return answer;
 }
 
-std::string encode_start(const HashKey& key, const std::vector<Position>& positions) {
+std::string encode_start(const ReplayStart& start) {
   std::string out;
   ByteWriter writer(out);
-  writer.raw(key.bytes.data(), key.bytes.size());
-  for (const Position& position : positions) writer.text(encode_position(position));
+  writer.raw(start.key.bytes.data(), start.key.bytes.size());
+  for (const StoredPosition& each : start.positions) {
+    Position position;
+    position.file = each.file;
+    position.confirm = each.confirm;
+    position.first_seen = each.first_seen_at;
+    writer.text(encode_position(position));
+    writer.text(each.covered.to_text());
+  }
   return out;
 }
 
@@ -86,8 +101,9 @@ Result<ReplayStart> decode_start(std::string_view bytes) {
   reader.raw(start.key.bytes.data(), start.key.bytes.size());
   while (!reader.failed() && !reader.rest().empty()) {
     const auto position = decode_position(reader.text());
-    if (!position) return malformed();
-    start.positions.push_back(stored_position(*position));
+    const auto covered = CoveredRanges::parse(reader.text());
+    if (!position || !covered) return malformed();
+    start.positions.push_back({position->file, *covered, position->confirm, position->first_seen, {}});
   }
   if (reader.failed()) return malformed();
   return start;
@@ -99,18 +115,24 @@ std::string encode_file(const FileIdentity& file, std::span<const LineTrace> lin
   Position position;
   position.file = file;
   writer.text(encode_position(position));
-  for (const LineTrace& line : lines) put_uuid(writer, line.event_id);
+  for (const LineTrace& line : lines) {
+    put_uuid(writer, line.event_id);
+    writer.varint(static_cast<std::uint64_t>(to_micros(line.at)));
+  }
   return out;
 }
 
-Result<std::pair<FileIdentity, std::vector<Uuid>>> decode_file(std::string_view bytes) {
+Result<std::pair<FileIdentity, std::vector<LineTrace>>> decode_file(std::string_view bytes) {
   ByteReader reader(bytes);
   const auto position = decode_position(reader.text());
   if (!position) return malformed();
-  std::vector<Uuid> ids;
-  while (!reader.failed() && !reader.rest().empty()) ids.push_back(uuid_of(reader));
+  std::vector<LineTrace> lines;
+  while (!reader.failed() && !reader.rest().empty()) {
+    const Uuid id = uuid_of(reader);
+    lines.push_back({id, from_micros(static_cast<std::int64_t>(reader.varint())), std::nullopt});
+  }
   if (reader.failed()) return malformed();
-  return std::pair(position->file, std::move(ids));
+  return std::pair(position->file, std::move(lines));
 }
 
 }  // namespace runtail

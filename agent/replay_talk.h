@@ -1,6 +1,6 @@
 // What a replay and the running agent whose own store it fills say to each other over the control socket.
 //
-//   replay begin RULESET   -> ReplayStart: the key of identities, and how far each file is read
+//   replay begin RULESET   -> ReplayStart: the key of identities, and what of each file is read
 //   replay put BATCH       -> PastAnswer
 //   replay stored LINES    -> "1": one of these lines left something behind; "0"
 // Both are the same version, or the agent refuses: there is none in it beyond that of the request.
@@ -21,19 +21,22 @@
 
 namespace runtail {
 
-// Chunks of one file, one behind the other.
+// Chunks of one file, in ascending order.
 struct PastBatch {
   std::vector<Chunk> chunks;
-  Position position;  // after them
+  ReplayStep step;
 };
-std::string encode_past_batch(std::span<const SequencedChunk> chunks, const Position& position);
+std::string encode_past_batch(std::span<const SequencedChunk> chunks, const ReplayStep& step);
 // kInvalidInput: these are not the bytes of one.
 Result<PastBatch> decode_past_batch(std::string_view bytes);
 
 // How far a file is read.
 struct FilePlace {
   std::uint64_t emitted = 0;
-  bool is_followed = false;  // the agent has it open and reads it itself
+  Bytes32 confirm{};          // keyed hash of the bytes before
+  bool is_followed = false;   // the agent has it open and reads it itself
+  bool is_all_there = false;  // all that the batch covers
+  bool is_as_known = false;   // of what the batch covers that is there which its sender knows of
 };
 
 struct PastAnswer {
@@ -45,11 +48,11 @@ struct PastAnswer {
 std::string encode_past_answer(const PastAnswer& answer);
 Result<PastAnswer> decode_past_answer(std::string_view bytes);
 
-std::string encode_start(const HashKey& key, const std::vector<Position>& positions);
+std::string encode_start(const ReplayStart& start);
 Result<ReplayStart> decode_start(std::string_view bytes);
 
-std::string encode_file(const FileIdentity& file, std::span<const LineTrace> lines = {});
-// The ids of the lines.
-Result<std::pair<FileIdentity, std::vector<Uuid>>> decode_file(std::string_view bytes);
+std::string encode_file(const FileIdentity& file, std::span<const LineTrace> lines);
+// Of the lines ids and times.
+Result<std::pair<FileIdentity, std::vector<LineTrace>>> decode_file(std::string_view bytes);
 
 }  // namespace runtail

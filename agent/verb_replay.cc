@@ -88,11 +88,9 @@ Result<ReplayStart> ask_postgres(const Config& config, const std::vector<ReplayI
 
 Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish, const std::string& ruleset,
                                   std::unique_ptr<EmbeddedReplay>& embedded) {
-  if (wish.from || wish.to || wish.is_verify) {
-    return Error{
-        ErrorCode::kInvalidInput,
-        "--from, --to, --verify and --rebuild need PostgreSQL (postgres.url): the agent's own store keeps no gaps in a "
-        "file, and of a line no row"};
+  if (wish.is_verify) {
+    return Error{ErrorCode::kInvalidInput,
+                 "--verify and --rebuild need PostgreSQL (postgres.url): of a line the agent's own store keeps no row"};
   }
   auto opened = EmbeddedReplay::open(config);
   const auto until = std::chrono::steady_clock::now() + kAgentStartsWithin;
@@ -169,7 +167,7 @@ int run(const Config& config, const Options& options) {
         [&](const DeriverSettings& settings, const std::vector<std::string>& kinds) {
           if (metrics) return metrics->store(settings);
           if (embedded) return embedded->store(settings);
-          if (is_embedded) return make_agent_store(config, on_wait);
+          if (is_embedded) return make_agent_store(config, redactor->ruleset(), on_wait);
           return make_postgres_store(config, settings, kinds, options.wish, on_wait);
         },
         progress, stop_asked);

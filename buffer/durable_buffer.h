@@ -6,7 +6,8 @@
 //          are and are dropped whole once every cursor has passed them.
 //   state  small keys, only what changed: "m/..." about the buffer, "p/..." positions, "c/<owner>/..." counters,
 //          "r/..." runs, "s/<sink>" cursors, "n/<sink>" marks, "d/..." dead letters, "x/..." digests of column lists,
-//          "j/<source>" cursors of journals, "e/..." the history of an agent without PostgreSQL (history/kept_keys.h).
+//          "j/<source>" cursors of journals, "e/..." the history of an agent without PostgreSQL (history/kept_keys.h),
+//          "o/..." what of a file before its position no replay has taken yet.
 // Chunk value: u8 format  u32 crc32c of what follows  u64 sequence  running totals of records (core/chunk.h)  u32 plain
 // size
 //          zstd frame of core/chunk.h's bytes. The running number and the CRC show damage or a gap the log's own check

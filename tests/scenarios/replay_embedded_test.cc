@@ -8,43 +8,13 @@
 #include <memory>
 #include <thread>
 
-#include "tests/support/replay_scene.h"
+#include "tests/support/embedded_replay_scene.h"
 #include "tests/support/scale.h"
 
 namespace runtail::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct EmbeddedScene {
-  EmbeddedScene() : agent(setup()) {
-    WorkloadOptions options;
-    options.seed = seed();
-    options.lines = by_scale(6000, 100'000);
-    options.event_runs = 0.5;
-    Workload workload(options);
-    text = workload_text(workload);
-    expected = workload.expected();
-  }
-  Finished replay(std::vector<std::string> arguments) const {
-    Command command;
-    command.argv = {RUNTAIL_BINARY, "replay", "--config", agent.config_path()};
-    command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
-    return run_to_end(std::move(command));
-  }
-  AgentSetup setup() const {
-    fs::create_directory(directory / "logs");
-    AgentSetup setup;
-    setup.directory = directory.path();
-    setup.sources = {{"etl", (directory / "logs/etl.log").string()}};
-    return setup;
-  }
-
-  TempDir directory;
-  AgentProcess agent;
-  std::string text;
-  Expected expected;
-};
 
 TEST(ReplayEmbedded, GivesTheRunsOnceAndMovesNoCounter) {
   EmbeddedScene scene;

@@ -1,0 +1,204 @@
+// Backfill in parts, without PostgreSQL: of times, in any order, beside an agent that reads on, and beside files that
+// begin alike.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <thread>
+
+#include "core/time.h"
+#include "tests/support/embedded_replay_scene.h"
+
+namespace runtail::test {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+// Between the lines of a scene: `share` of its lines are before it.
+std::string time_of(const EmbeddedScene& scene, double share) {
+  std::size_t at = scene.text.find('\n', static_cast<std::size_t>(static_cast<double>(scene.text.size()) * share)) + 1;
+  for (;; at = scene.text.find('\n', at) + 1) {
+    const std::string line = scene.text.substr(at, scene.text.find('\n', at) - at);
+    const std::size_t stamp = line.find("20");
+    if (line.front() != '{' || stamp == std::string::npos) continue;
+    if (parse_rfc3339(line.substr(stamp, line.find('"', stamp) - stamp))) {
+      return line.substr(stamp, line.find('"', stamp) - stamp);
+    }
+  }
+}
+
+void write_rotated(const EmbeddedScene& scene) {
+  const std::size_t half = scene.text.find('\n', scene.text.size() / 2) + 1;
+  write_file(scene.directory / "logs/etl.log.1", scene.text.substr(0, half));
+  run_command({"gzip", scene.directory / "logs/etl.log.1"});
+  write_file(scene.directory / "logs/etl.log", scene.text.substr(half));
+}
+
+TEST(ReplayEmbeddedParts, OfTimeInAnyOrderAddUpToTheWhole) {
+  EmbeddedScene whole, scene;
+  write_rotated(whole);
+  write_rotated(scene);
+  Finished done = whole.replay({whole.directory / "logs"});
+  ASSERT_EQ(done.exit_code, 0) << done.errors;
+  std::vector<int> parts = {0, 1, 2, 3, 4};
+  std::mt19937_64 random(seed());
+  std::shuffle(parts.begin(), parts.end(), random);
+  std::int64_t taken = 0;
+  for (const int part : parts) {
+    std::vector<std::string> arguments = {scene.directory / "logs"};
+    if (part > 0) arguments.push_back("--from=" + time_of(scene, 0.2 * part));
+    if (part < 4) arguments.push_back("--to=" + time_of(scene, 0.2 * (part + 1)));
+    done = scene.replay(arguments);
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+    EXPECT_GT(scene.number(done, "outside") + scene.number(done, "duplicate"), 0) << done.output;
+    const std::int64_t now =
+        scene.number(done, "read") - scene.number(done, "duplicate") - scene.number(done, "outside");
+    EXPECT_GT(now, 0) << done.output;
+    taken += now;
+    // Every part is there once, whatever else is there.
+    done = scene.replay(arguments);
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+    EXPECT_EQ(scene.number(done, "duplicate") + scene.number(done, "outside"), scene.number(done, "read"))
+        << done.output;
+  }
+  EXPECT_EQ(taken, static_cast<std::int64_t>(scene.expected.lines));
+  expect_local_runs(scene.agent, scene.expected);
+  EXPECT_EQ(scene.agent.runs(), whole.agent.runs());
+  done = scene.replay({scene.directory / "logs"});
+  EXPECT_EQ(scene.number(done, "duplicate"), static_cast<std::int64_t>(scene.expected.lines)) << done.output;
+  // The agent finds nothing that is not read.
+  ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  LogFile(scene.directory / "logs/etl.log").append("{\"level\":\"INFO\",\"msg\":\"one more\"}\n");
+  ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() >= 1; })) << scene.agent.log();
+  EXPECT_EQ(scene.agent.lines_read(), 1);
+  EXPECT_EQ(scene.agent.runs(), whole.agent.runs());
+}
+
+TEST(ReplayEmbeddedParts, TheAgentReadsOnBehindWhatIsOpenAndAReplayThroughItFillsThat) {
+  EmbeddedScene scene;
+  const fs::path log = scene.directory / "logs/etl.log";
+  const std::size_t most = scene.text.find('\n', scene.text.size() * 7 / 10) + 1;
+  write_file(log, scene.text.substr(0, most));
+  Finished done = scene.replay({"--from=" + time_of(scene, 0.5), "--to=" + time_of(scene, 0.6), log});
+  ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+  const std::int64_t outside = scene.number(done, "outside");
+  EXPECT_GT(outside, 0) << done.output;
+
+  // It goes on where the last line taken ends: what is before stays open, and nothing of it is read twice.
+  ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  const std::size_t late = scene.text.find('\n', scene.text.size() * 8 / 10) + 1;
+  LogFile(log).append(scene.text.substr(most, late - most));
+  const auto count = [&](std::size_t from, std::size_t to) {
+    return static_cast<double>(std::count(scene.text.begin() + static_cast<std::ptrdiff_t>(from),
+                                          scene.text.begin() + static_cast<std::ptrdiff_t>(to), '\n'));
+  };
+  const std::size_t after = scene.text.find(time_of(scene, 0.6));
+  const std::size_t from = scene.text.rfind('\n', after) + 1;
+  ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == count(from, late); })) << scene.agent.lines_read();
+
+  // The agent has that very file open, and the worker writes on.
+  std::jthread worker([&] {
+    LogFile file(log);
+    for (std::size_t at = late; at < scene.text.size();) {
+      const std::size_t end = scene.text.find('\n', std::min(at + 2000, scene.text.size() - 1)) + 1;
+      file.append(scene.text.substr(at, end - at));
+      at = end;
+      (void)scene.agent.lines_read();
+    }
+  });
+  done = scene.replay({"--from=" + time_of(scene, 0.2), log});
+  ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+  EXPECT_GT(scene.number(done, "outside"), 0) << done.output;
+  // Killed and begun again.
+  for (int exit_code = -1, wait = 30; exit_code != 0; wait += 60) {
+    Command command;
+    command.argv = {RUNTAIL_BINARY, "replay", "--config", scene.agent.config_path(), log};
+    command.output = scene.directory / "receipt";
+    command.errors = scene.directory / "errors";
+    ChildProcess process(command);
+    if (!process.wait(milliseconds(wait))) process.signal(SIGKILL);
+    exit_code = process.wait().value_or(-1);
+    ASSERT_TRUE(exit_code == 0 || exit_code == 128 + SIGKILL) << exit_code << read_file(command.errors);
+  }
+  worker.join();
+  const double read = count(from, scene.text.size());
+  ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == read; })) << scene.agent.lines_read() << ' ' << read;
+  expect_local_runs(scene.agent, scene.expected);
+  const auto runs = scene.agent.runs();
+  done = scene.replay({"--dry-run", log});
+  EXPECT_EQ(scene.number(done, "duplicate"), static_cast<std::int64_t>(scene.expected.lines)) << done.output;
+
+  scene.agent.kill9();
+  ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  LogFile(log).append("{\"level\":\"INFO\",\"msg\":\"one more\"}\n");
+  ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == read + 1; })) << scene.agent.lines_read();
+  EXPECT_EQ(scene.agent.runs(), runs);
+}
+
+// The lines of `runs` runs after a first line that is the same for all; all lines of all have the same length.
+std::string begins_alike(char name, int runs) {
+  const TimePoint from =
+      std::chrono::floor<std::chrono::hours>(std::chrono::system_clock::now()) - std::chrono::hours(2);
+  const auto time = [&](int second) { return "{\"timestamp\":\"" + to_rfc3339(from + std::chrono::seconds(second)); };
+  std::string text = time(0) + "\",\"level\":\"INFO\",\"msg\":\"worker 7 begins\"}\n";
+  for (int run = 100; run < 100 + runs; ++run) {
+    for (const auto& [event, second] : {std::pair("run.started.", 1), {"run.finished", 2}}) {
+      std::string kind = event;
+      std::string member = "status";
+      if (kind.back() == '.') {
+        kind.pop_back();
+        member = "states";
+      }
+      text += time(10 * second + (name == 'a' ? 1 : 2)) + "\",\"event\":\"" + kind +
+              "\",\"job_id\":\"alike\",\"run_id\":\"" + name + std::to_string(run) + "\",\"" + member +
+              "\":\"success\"}\n";
+    }
+  }
+  return text;
+}
+
+TEST(ReplayEmbeddedParts, AFileTheAgentMeetsMeanwhileIsNotTakenForAnArchiveThatBeginsAlike) {
+  EmbeddedScene scene;
+  const fs::path archive = scene.directory / "archive";
+  fs::create_directory(archive);
+  // Long enough to be stopped in.
+  std::string first;
+  while (first.size() < (30U << 20)) first += scene.text;
+  write_file(archive / "first.log", first);
+  write_file(archive / "second.log", begins_alike('a', 50));
+  ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  ASSERT_TRUE(wait_until([&] { return scene.agent.get("/readyz").status == 200; })) << scene.agent.log();
+  Command command;
+  command.argv = {RUNTAIL_BINARY,
+                  "replay",
+                  "--config",
+                  scene.agent.config_path(),
+                  "--stream",
+                  "test/etl",
+                  "--workers=1",
+                  archive / "first.log",
+                  archive / "second.log"};
+  command.output = scene.directory / "receipt";
+  command.errors = scene.directory / "errors";
+  ChildProcess process(command);
+  ASSERT_TRUE(wait_until([&] { return !scene.agent.runs().empty(); }));
+  process.signal(SIGSTOP);
+  write_file(scene.directory / "logs/etl.log", begins_alike('b', 80));
+  ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == 161; })) << scene.agent.log();
+  process.signal(SIGCONT);
+  ASSERT_EQ(process.wait(std::chrono::seconds(60)), 0) << read_file(command.errors);
+  std::map<std::string, int> names;
+  for (const auto& run : scene.agent.runs()) {
+    if (run.at("job_id") == "alike") ++names[run.at("run").substr(0, 1)];
+  }
+  EXPECT_EQ(names["a"], 50) << read_file(command.output);
+  EXPECT_EQ(names["b"], 80);
+  // And they stay apart.
+  const Finished done = scene.replay({"--stream", "test/etl", archive, scene.directory / "logs"});
+  ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+  EXPECT_EQ(scene.number(done, "duplicate"), scene.number(done, "read")) << done.output;
+}
+
+}  // namespace
+}  // namespace runtail::test
