@@ -173,10 +173,27 @@ Delivery PostgresSink::deliver(std::span<const SequencedChunk> chunks, bool mayb
   last_used_ = clock_.now();
   Link& link = tables == ahead_tables() ? *ahead_ : *main_;
   if (auto failure = connect(link)) return *failure;
+  if (maybe_delivered && unsure_) {
+    if (auto settled = settle(link)) return *settled;
+  }
+  unsure_.reset();
+  if (missing_lines_) maybe_delivered = false;  // it did not happen
   if (auto delivery = attempt(link, chunks, maybe_delivered, tables)) return *delivery;
   // With the partitions as they are now.
   if (auto delivery = attempt(link, chunks, maybe_delivered, tables)) return *delivery;
   return refused(Delivery::Status::kRetry, "write to PostgreSQL: partitions change while rows are written");
+}
+
+std::optional<Delivery> PostgresSink::settle(Link& link) {
+  const std::optional<std::string> params[] = {unsure_->transaction};
+  auto status = link.connection->query("SELECT pg_xact_status($1::xid8)", params);
+  if (!status) return refused(*link.connection, status.error(), config_.schema);
+  if (status->text(0, 0) == "in progress") {
+    return refused(Delivery::Status::kRetry,
+                   "write to PostgreSQL: a transaction whose answer was lost is still open there");
+  }
+  if (status->text(0, 0) != "committed") return std::nullopt;
+  return std::exchange(unsure_, std::nullopt)->delivered;
 }
 
 std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const SequencedChunk> chunks, bool maybe_delivered,
@@ -198,6 +215,14 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
     delivered.internal_errors += delivery.internal_errors();
     position_conflicts += delivery.position_conflicts();
   }
+  if (written && missing_lines_) {
+    auto number = connection.exec("SELECT pg_current_xact_id()");
+    if (number) {
+      unsure_ = Unsure{std::string(number->text(0, 0)), delivered};
+    } else {
+      written = number.error();
+    }
+  }
   if (written) {
     auto committed = connection.exec("COMMIT");
     if (!committed) {
@@ -208,6 +233,7 @@ std::optional<Delivery> PostgresSink::attempt(Link& link, std::span<const Sequen
       link.connection.reset();
       return lost;
     }
+    unsure_.reset();
     position_conflicts_ += position_conflicts;
     if ((tables & tables_of(PostgresLane::kLines)) != 0) memory_->stored.forget_through(chunks.back().sequence);
     return delivered;

@@ -56,6 +56,8 @@ class PostgresSink final : public Sink {
   struct Link;    // a connection and what was read through it
   struct Memory;  // reused from delivery to delivery
   std::optional<Delivery> connect(Link& link);
+  // What became of the delivery whose COMMIT was not answered. Nothing: it did not happen, or nobody knows.
+  std::optional<Delivery> settle(Link& link);
   // std::nullopt: the partitions are not those known, once more.
   std::optional<Delivery> attempt(Link& link, std::span<const SequencedChunk> chunks, bool maybe_delivered,
                                   TableSet tables);
@@ -67,6 +69,12 @@ class PostgresSink final : public Sink {
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<Link> main_, ahead_;
   bool missing_lines_ = false, is_live_ = true;
+  // Positions do not tell whether missing lines were stored; the number of the transaction does.
+  struct Unsure {
+    std::string transaction;
+    Delivery delivered;
+  };
+  std::optional<Unsure> unsure_;
   enum class Rehearsal { kNone, kWanted, kUnderWay } rehearsal_ = Rehearsal::kNone;
   std::atomic<bool> prepare_{true};  // statements, until a pooler is seen
   std::atomic<TimePoint> last_used_{};

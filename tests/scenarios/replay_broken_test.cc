@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "core/time.h"
+#include "tests/support/commit_proxy.h"
 #include "tests/support/container_lines.h"
 #include "tests/support/replay_scene.h"
 #include "tests/support/scale.h"
@@ -156,6 +159,61 @@ TEST(ReplayBroken, WithoutItsDatabaseItSaysSoAndGoesOnLater) {
   scene.environment.clear();
   scene.expect_mended({scene.logs});
 }
+
+class ReplayOfAllLines : public testing::TestWithParam<CommitProxy::Cut> {};
+
+// What a second pass adds to covered ranges stands in no position: whether a COMMIT without an answer happened is known
+// all the same.
+TEST_P(ReplayOfAllLines, CountsTrulyWhatACommitWithoutAnAnswerWrote) {
+  BrokenScene whole, scene;
+  const fs::path socket = scene.directory / "p";
+  CommitProxy proxy(socket, PostgresCluster::shared().socket_directory() / ".s.PGSQL.5432");
+  const auto replay = [](BrokenScene& of, const std::string& level) {
+    return of.replay({level, "--workers=1", of.logs});
+  };
+  for (BrokenScene* each : {&whole, &scene}) {
+    // Each file is a transaction at least.
+    std::size_t at = 0;
+    for (int file = 12; file > 0; --file) {
+      const std::size_t end = each->log.find('\n', at + 20'000) + 1;
+      write_file(each->logs / ("etl.log." + std::to_string(file)), each->log.substr(at, end - at));
+      at = end;
+    }
+    const auto done = replay(*each, "--level=WARN");
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.receipt;
+  }
+  const auto expected = replay(whole, "--full");
+  ASSERT_EQ(expected.exit_code, 0) << expected.errors;
+
+  scene.environment["RUNTAIL_POSTGRES_URL"] = "host=" + socket.string() + " user=runtail dbname=" + scene.database;
+  proxy.cut_next(GetParam());
+  std::jthread cutter([&](std::stop_token stop) {
+    for (int cuts = 0; !stop.stop_requested();) {
+      if (!wait_until([&] { return proxy.cuts() > cuts || stop.stop_requested(); })) return;
+      cuts = proxy.cuts();
+      const int commits = proxy.commits();
+      if (!wait_until([&] { return proxy.commits() > commits || stop.stop_requested(); })) return;
+      proxy.cut_next(GetParam());
+    }
+  });
+  const auto done = replay(scene, "--full");
+  cutter.request_stop();
+  ASSERT_EQ(done.exit_code, 0) << done.errors << done.receipt;
+  EXPECT_GT(proxy.cuts(), 2);
+  for (const char* what : {"lines", "records", "runs"}) {
+    EXPECT_EQ(scene.text(done, what), whole.text(expected, what)) << what;
+  }
+  EXPECT_GT(scene.number(done, "lines,stored"), 0);
+  scene.expect_balance(done);
+  EXPECT_EQ(table_digests(scene.sql), table_digests(whole.sql));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cut, ReplayOfAllLines,
+                         testing::Values(CommitProxy::Cut::kBeforeServer, CommitProxy::Cut::kAfterServer),
+                         [](const auto& given) {
+                           return given.param == CommitProxy::Cut::kBeforeServer ? "BeforeTheServerSawIt"
+                                                                                 : "AfterItCommitted";
+                         });
 
 TEST(ReplayBroken, StandardInputIsAFileLikeAnyOther) {
   BrokenScene scene;
