@@ -72,6 +72,9 @@ Result<void> Intake::run(std::stop_token stop) {
     const auto read = round();
     if (!read) return read.error();
     if (!*read) {
+      if (buffer_.has_room() && pipeline_.let_go_of_old_runs(clock_.now())) {
+        if (const auto committed = pipeline_.commit(); !committed) return committed.error();
+      }
       show();
       wait(buffer_.has_room() ? kScanEvery : kFullBufferWait);
     }
@@ -87,7 +90,7 @@ PastAnswer Intake::take_past(const PastBatch& batch) {
   (void)!write(wake_, &one, sizeof one);
   past_done_.wait(lock, [this] { return past_answer_ || takes_no_more_; });
   past_ = nullptr;
-  return past_answer_ ? *past_answer_ : PastAnswer{false, "the agent is about to stop", {}, {}};
+  return past_answer_ ? *past_answer_ : PastAnswer{false, "the agent is about to stop", {}, {}, {}};
 }
 
 Result<void> Intake::serve_past() {
@@ -127,7 +130,8 @@ Result<PastAnswer> Intake::take_past_now(const PastBatch& batch) {
   if (!answer.not_now.empty() || is_others || !answer.place.is_as_known) return answer;
   move_on(place, chunks, batch.step.after);
   std::map<Uuid, std::optional<std::string>> before;
-  for (const Uuid& run : pipeline_.add_past(batch.chunks, place)) before[run] = buffer_.get(run_key(run));
+  const Pipeline::Past past = pipeline_.add_past(batch.chunks, place);
+  for (const Uuid& run : past.runs) before[run] = buffer_.get(run_key(run));
   if (const auto committed = pipeline_.commit(); !committed) return committed.error();
   for (const auto& source : sources_) source->was_replayed(place.position);
   on_commit_();
@@ -135,6 +139,7 @@ Result<PastAnswer> Intake::take_past_now(const PastBatch& batch) {
     const auto now = buffer_.get(run_key(run));
     answer.runs[run] = !was ? RunChange::kCreated : was == now ? RunChange::kUnchanged : RunChange::kUpdated;
   }
+  answer.expired = past.expired;
   answer.is_taken = true;
   return answer;
 }

@@ -47,6 +47,7 @@ Pipeline::Pipeline(DurableBuffer& buffer, Parser parser, Redactor redactor, Deri
       line_counts_(metrics_, known_),
       snapshots_(buffer.get(SnapshotMemory::kStateKey)),
       silent_runs_(buffer),
+      old_runs_(buffer),
       redactions_(redactor_.kinds().size()) {
   if (history_is_local) history_.emplace(kept_, deriver_.settings());
   published_.publish(restore_counters(buffer_, kCountersPrefix, metrics_));
@@ -114,14 +115,20 @@ void Pipeline::add(const LineBlock& block) {
   }
 }
 
-std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const ReadPlace& place) {
+Pipeline::Past Pipeline::add_past(const std::vector<Chunk>& chunks, const ReadPlace& place) {
   std::set<Uuid> runs;
+  Past past;
+  const TimePoint now = clock_.now();
   for (const Chunk& each : chunks) {
     const EventIds ids(each.file);
     Origin origin{&ids, 0, each.default_job_id, each.default_job_rank};
     for (EventReader events(each.events); events.next();) {
       origin.offset = events.offset_in(each.covers.from);
       deriver_.derive(events.event(), origin, derived_, &id_memory_);
+      if (derived_.run && is_too_old(derived_.run->at, now)) {
+        add_run_records(derived_.tables, past.expired);
+        continue;
+      }
       const StateGroup before = state_of(derived_);
       if (derived_.run) {
         runs.insert(derived_.run->run_id);
@@ -130,7 +137,7 @@ std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const Rea
       keep(events.event(), origin, before);
     }
     commit_.chunks.push_back(each);
-    commit_.chunks.back().read_at = clock_.now();  // history is let go by the time it was read
+    commit_.chunks.back().read_at = now;  // history is let go by the time it was read
   }
   // One that was waited for may have ended there.
   for (const Uuid& run : runs) {
@@ -139,7 +146,14 @@ std::vector<Uuid> Pipeline::add_past(const std::vector<Chunk>& chunks, const Rea
     }
   }
   put_place(place, commit_);
-  return {runs.begin(), runs.end()};
+  past.runs.assign(runs.begin(), runs.end());
+  return past;
+}
+
+bool Pipeline::let_go_of_old_runs(TimePoint now) {
+  const std::vector<std::string> keys = old_runs_.look(now);
+  commit_.forget.insert(commit_.forget.end(), keys.begin(), keys.end());
+  return !keys.empty();
 }
 
 void Pipeline::add_line(const LineBlock& block, const Line& line, Chunk& chunk) {

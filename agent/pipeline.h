@@ -11,6 +11,7 @@
 #include "agent/line_block.h"
 #include "agent/line_counts.h"
 #include "agent/line_time.h"
+#include "agent/old_runs.h"
 #include "agent/open_runs.h"
 #include "agent/read_place.h"
 #include "agent/run_book.h"
@@ -43,8 +44,14 @@ class Pipeline {
   // Everything added so far, durable in one write; then counters are shown. Returns the last sequence.
   Result<Sequence> commit();
   // Chunks of a file that a replay read, and the place after them, into the commit being built: what they say of runs
-  // is folded, and nothing is counted. Returns the runs they speak of.
-  std::vector<Uuid> add_past(const std::vector<Chunk>& chunks, const ReadPlace& place);
+  // is folded, and nothing is counted.
+  struct Past {
+    std::vector<Uuid> runs;  // that they speak of
+    RecordCounts expired;    // of runs that are too old to be kept
+  };
+  Past add_past(const std::vector<Chunk>& chunks, const ReadPlace& place);
+  // While nothing is left to read: runs that ended long ago go with the next commit. False: there is none.
+  bool let_go_of_old_runs(TimePoint now);
   // Lines and bytes added since the last commit.
   std::uint64_t pending_lines() const { return pending_lines_; }
   std::uint64_t pending_bytes() const { return pending_bytes_; }
@@ -99,6 +106,7 @@ class Pipeline {
   LineCounts line_counts_;
   SnapshotMemory snapshots_;
   SilentRuns silent_runs_;
+  OldRuns old_runs_;
 
   Commit commit_;
   std::uint64_t pending_lines_ = 0, pending_bytes_ = 0;

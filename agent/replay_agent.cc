@@ -49,6 +49,8 @@ class AgentStore final : public ReplayStore {
         if (answer->is_taken ||
             (maybe_taken && place.is_all_there && !place.is_as_known && !place.is_followed && is_at_its_end)) {
           delivery.outcomes.applied = records;
+          delivery.outcomes.applied -= answer->expired;
+          delivery.outcomes.expired = answer->expired;
           return delivery;
         }
         if (answer->not_now.empty() && !place.is_as_known) {

@@ -9,6 +9,7 @@
 #include "agent/counters.h"
 #include "agent/identity_key.h"
 #include "agent/last_known.h"
+#include "agent/old_runs.h"
 #include "agent/read_place.h"
 #include "agent/run_book.h"
 #include "core/event_codec.h"
@@ -79,7 +80,8 @@ class EmbeddedStore final : public ReplayStore {
     ReadPlace place = read_place(*state_.buffer, step.after.file);
     move_on(place, covering, step.after);
     put_place(place, commit);
-    const auto appended = fold(chunks, runs, commit);
+    const auto appended = fold(chunks, runs, commit, delivery.outcomes.expired);
+    delivery.outcomes.applied -= delivery.outcomes.expired;
     if (!appended) return appended.error();
     if (const auto durable = state_.make_durable(*appended); !durable) return durable.error();
     return delivery;
@@ -121,7 +123,9 @@ class EmbeddedStore final : public ReplayStore {
     return record ? std::hash<std::string>()(*record) | 1 : 0;
   }
 
-  Result<Sequence> fold(std::span<const SequencedChunk> chunks, std::span<const Uuid> runs, Commit& commit) {
+  Result<Sequence> fold(std::span<const SequencedChunk> chunks, std::span<const Uuid> runs, Commit& commit,
+                        RecordCounts& expired) {
+    const TimePoint now = clock_.now();
     const std::lock_guard lock(state_.mutex);
     for (const Uuid& run : runs) {
       const auto [at, is_new] = state_.before.try_emplace(run, 0);
@@ -133,7 +137,11 @@ class EmbeddedStore final : public ReplayStore {
       for (EventReader events(each.chunk.events); events.next();) {
         origin.offset = events.offset_in(each.chunk.covers.from);
         deriver_.derive(events.event(), origin, derived_, &ids_);
-        if (derived_.run) state_.book.apply_past(*derived_.run, events.event());
+        if (derived_.run && is_too_old(derived_.run->at, now)) {
+          add_run_records(derived_.tables, expired);
+        } else if (derived_.run) {
+          state_.book.apply_past(*derived_.run, events.event());
+        }
       }
     }
     for (StateEntry& entry : state_.book.take_changed()) commit.state.push_back(std::move(entry));

@@ -55,6 +55,7 @@ std::string encode_past_answer(const PastAnswer& answer) {
   writer.u8(answer.place.is_followed);
   writer.u8(answer.place.is_all_there);
   writer.u8(answer.place.is_as_known);
+  append_counts(writer, answer.expired);
   for (const auto& [run, change] : answer.runs) {
     writer.u8(static_cast<std::uint8_t>(change));
     put_uuid(writer, run);
@@ -72,6 +73,7 @@ Result<PastAnswer> decode_past_answer(std::string_view bytes) {
   answer.place.is_followed = reader.u8() != 0;
   answer.place.is_all_there = reader.u8() != 0;
   answer.place.is_as_known = reader.u8() != 0;
+  answer.expired = read_counts(reader);
   while (!reader.failed() && !reader.rest().empty()) {
     const auto change = static_cast<RunChange>(reader.u8());
     answer.runs[uuid_of(reader)] = change;

@@ -44,6 +44,7 @@ struct PastAnswer {
   std::string not_now;    // why it takes nothing at the moment; "": the file stands elsewhere
   FilePlace place;        // where it stands otherwise
   RunChanges runs;        // of what was taken
+  RecordCounts expired;   // of what was taken: of runs too old to be kept
 };
 std::string encode_past_answer(const PastAnswer& answer);
 Result<PastAnswer> decode_past_answer(std::string_view bytes);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 
 #include "buffer/chunk_value.h"
@@ -480,9 +481,14 @@ void DurableBuffer::forget(const std::vector<std::string>& keys) {
 }
 
 std::vector<StateEntry> DurableBuffer::scan(std::string_view prefix) const {
+  return scan(prefix, "", std::numeric_limits<std::size_t>::max());
+}
+
+std::vector<StateEntry> DurableBuffer::scan(std::string_view prefix, std::string_view after, std::size_t max) const {
   std::vector<StateEntry> out;
-  each(prefix, {}, [&out](std::string_view key, std::string_view value) {
-    out.push_back({std::string(key), std::string(value)});
+  each(prefix, after, [&](std::string_view key, std::string_view value) {
+    if (out.size() == max) return false;
+    if (key != after) out.push_back({std::string(key), std::string(value)});
     return true;
   });
   return out;

@@ -110,6 +110,8 @@ class DurableBuffer {
   Result<void> put(std::string_view key, std::string_view value);  // synced
   void forget(const std::vector<std::string>& keys);               // not synced; what comes back is forgotten again
   std::vector<StateEntry> scan(std::string_view prefix) const;     // in order of key
+  // Those behind the key `after` ("": from the first), so many at most.
+  std::vector<StateEntry> scan(std::string_view prefix, std::string_view after, std::size_t max) const;
   // The same one by one, of one moment, from the first key that is not smaller than `from`. False ends it; the views
   // live until then.
   void each(std::string_view prefix, std::string_view from,

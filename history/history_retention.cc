@@ -26,13 +26,13 @@ std::vector<std::string> HistoryRetention::expired(TimePoint now, Sequence oldes
       return true;
     });
   };
-  // Runs: by when they were scheduled, but none that was heard of since.
+  // Of runs what is told of them: by when they were scheduled, but none that was heard of since. Their records go when
+  // no line can name them any more (agent/old_runs.h), since they say what is counted.
   kept_.scan(kRunTimes, timed_key_before(kRunTimes, before), [&](std::string_view key, std::string_view value) {
     const auto place = read_timed_key(key);
     const auto row = decode_row<RunIndexRow>(value);
     if (!place || (row && row->last_event_at >= before)) return true;
     keys.emplace_back(key);
-    keys.push_back(kept_run_key(place->id));
     for (const std::string_view prefix : {kStateChanges, kLinePlaces, kResultsOfRuns}) {
       take_all(id_key(prefix, place->id));
     }

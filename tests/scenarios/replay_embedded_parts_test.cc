@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "core/time.h"
@@ -134,6 +135,36 @@ TEST(ReplayEmbeddedParts, TheAgentReadsOnBehindWhatIsOpenAndAReplayThroughItFill
   LogFile(log).append("{\"level\":\"INFO\",\"msg\":\"one more\"}\n");
   ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == read + 1; })) << scene.agent.lines_read();
   EXPECT_EQ(scene.agent.runs(), runs);
+}
+
+TEST(ReplayEmbeddedParts, WhatIsOlderThanRunsAreKeptCreatesNone) {
+  EmbeddedScene scene;
+  const fs::path archive = scene.directory / "archive";
+  fs::create_directory(archive);
+  std::string text;
+  const TimePoint now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  for (const int age : {150, 101, 99, 1}) {
+    for (const char* event : {"run.started", "run.finished"}) {
+      text += "{\"timestamp\":\"" + to_rfc3339(now - std::chrono::days(age)) + R"(","event":")" + event +
+              R"(","job_id":"orders","run_id":"d)" + std::to_string(age) + R"(","status":"success"})" + "\n";
+    }
+  }
+  write_file(archive / "old.log", text);
+  const auto expect_young = [&](const Finished& done, int expired) {
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+    const std::string counts = R"("job_runs":{"applied":4,"duplicate":0,"expired":)" + std::to_string(expired);
+    EXPECT_NE(done.output.find(counts), std::string::npos) << done.output;
+    EXPECT_EQ(scene.number(done, "created"), 2) << done.output;
+    std::set<std::string> runs;
+    for (const auto& run : scene.agent.runs()) runs.insert(run.at("run"));
+    EXPECT_EQ(runs, (std::set<std::string>{"d99", "d1"}));
+  };
+  expect_young(scene.replay({"--stream", "test/old", archive}), 4);
+  // Through the agent that runs, too; there as another log's.
+  fs::remove_all(scene.directory / "buffer");
+  ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
+  ASSERT_TRUE(wait_until([&] { return scene.agent.get("/readyz").status == 200; })) << scene.agent.log();
+  expect_young(scene.replay({"--stream", "test/old", archive}), 4);
 }
 
 // The lines of `runs` runs after a first line that is the same for all; all lines of all have the same length.

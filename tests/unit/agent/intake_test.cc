@@ -6,7 +6,9 @@
 #include <atomic>
 #include <thread>
 
+#include "agent/old_runs.h"
 #include "agent/self_source.h"
+#include "core/run_record.h"
 #include "tests/support/wait_until.h"
 #include "tests/unit/agent/pipeline_scene.h"
 
@@ -62,6 +64,35 @@ TEST_F(PipelineScene, OfTheIntakeItsOwnHeartbeatIsNoProgress) {
   thread.join();
   EXPECT_EQ(buffer_->appended().sequence, 3u) << "and says that it ends";
   for (const SourceStatus& status : intake.status()) EXPECT_EQ(status.name, "etl") << "itself is not shown";
+}
+
+// A run that ended long ago goes once nothing is left to read; what counters hold stays.
+TEST_F(PipelineScene, OfTheIntakeRunsThatEndedLongAgoAreLetGo) {
+  TurnedClock clock;
+  RunRecord record;
+  RunFact fact;
+  fact.run_id.bytes[0] = 7;
+  fact.status = RunStatus::kSuccess;
+  fact.job_id = "orders";
+  for (const std::chrono::days age : {OldRuns::kKept + std::chrono::days(1), std::chrono::days(1)}) {
+    fact.at = clock.now() - age;
+    record = {};
+    record.apply(fact);
+    ASSERT_TRUE(buffer_->put(run_key(fact.run_id), encode_run_record(record)));
+    ++fact.run_id.bytes[0];
+  }
+  Config config;
+  config.buffer = config_;
+  Intake intake(
+      config, {}, *buffer_, *pipeline_, clock, *published_, [] {}, [] { return Sequence(0); });
+  std::jthread thread([&intake](std::stop_token stop) { EXPECT_TRUE(intake.run(stop)); });
+  ASSERT_TRUE(test::wait_until([&] {
+    clock.micros += 600'000'000;
+    return buffer_->scan("r/").size() == 1;
+  }));
+  Uuid kept;
+  kept.bytes[0] = 8;
+  EXPECT_TRUE(buffer_->get(run_key(kept)));
 }
 
 }  // namespace
