@@ -17,7 +17,8 @@
 namespace runtail {
 namespace {
 
-constexpr std::string_view kName = "alerts", kQuality = "quality";
+// Two marks: whoever looks without the verdicts has not seen what they say.
+constexpr std::string_view kAfterQuality = "alerts", kWithoutQuality = "alerts without quality", kQuality = "quality";
 
 constexpr std::string_view kNews = R"sql(
 WITH news AS (
@@ -26,7 +27,7 @@ WITH news AS (
   (SELECT stored_in FROM {{schema}}.run_state_changes WHERE stored_in >= $1 ORDER BY stored_in LIMIT $2 + 1)
 )
 SELECT (SELECT stored_in FROM news ORDER BY stored_in OFFSET $2 LIMIT 1),
-  (SELECT updated_at FROM {{schema}}.evaluation_progress WHERE name = 'alerts') - interval '5 minutes')sql";
+  (SELECT updated_at FROM {{schema}}.evaluation_progress WHERE name = $3) - interval '5 minutes')sql";
 // $1 to $2: transactions; $3: definitions that changed since count, too; $4 now. Which rules may say something new of
 // which jobs; null: every rule.
 constexpr std::string_view kToLookAt = R"sql(
@@ -113,20 +114,21 @@ class Round {
 
   PgOutcome<AlertRound> run(int news_max) {
     AlertRound round;
-    auto progress = lock_progress(connection_, schema_, kName, now_);
+    const std::string name(after_quality_ ? kAfterQuality : kWithoutQuality);
+    auto progress = lock_progress(connection_, schema_, name, now_);
     if (!progress) return progress.error();
     round.taken = !*progress;
     if (round.taken) return round;
-    std::int64_t from = (*progress)->seen_before;
-    const std::int64_t ended = (*progress)->ended_before;
+    const std::int64_t from = (*progress)->seen_before;
+    std::int64_t ended = (*progress)->ended_before;
     if (after_quality_) {
       // What is not judged yet, or is being judged by another server, will have results: it stays new until they are
-      // there. Also where judging was off for a while.
+      // there.
       auto judged = read_progress(connection_, schema_, kQuality);
       if (!judged) return judged.error();
-      from = std::min(from, *judged);
+      ended = std::clamp(*judged, std::min(from, ended), ended);
     }
-    auto cut = ask(kNews, {std::to_string(from), std::to_string(news_max)});
+    auto cut = ask(kNews, {std::to_string(from), std::to_string(news_max), name});
     if (!cut) return cut.error();
     round.more = !cut->is_null(0, 0);
     const std::string upto = round.more ? std::string(cut->text(0, 0)) : "9223372036854775807";
@@ -145,7 +147,7 @@ class Round {
     round.queued = counts.queued;
     const std::int64_t seen = round.more ? std::min(cut->integer(0, 0) + 1, ended) : ended;
     round.more = round.more && seen > from;
-    if (auto saved = save_progress(connection_, schema_, kName, seen, now_); !saved) return saved.error();
+    if (auto saved = save_progress(connection_, schema_, name, seen, now_); !saved) return saved.error();
     return round;
   }
 

@@ -157,20 +157,22 @@ TEST_F(AlertEvaluationTest, WhatIsNotJudgedYetStaysNew) {
         to_rfc3339(now_ + seconds(number)) + "', '" + to_string(test::numbered(number)) +
         "', 'orders', 1, 't', 'row_count', " + std::to_string(rows) + ", gen_random_uuid())");
   };
-  const auto after_quality = [&](int second) {
-    return evaluate_alerts(*connection_, kSchema, now_ + seconds(second), now_, {}, true).value().opened;
+  const auto after_quality = [&](int minute) {
+    return evaluate_alerts(*connection_, kSchema, now_ + minutes(minute), now_, {}, true).value().opened;
   };
   observed(1, 100);
   ASSERT_TRUE(evaluate_quality(*connection_, kSchema, now_));
   EXPECT_EQ(after_quality(3), 0);
+  EXPECT_EQ(after_quality(20), 0);  // the job's definition is not new any more
   observed(2, 10);
   PgConnection other = connect();
   ask(other, "BEGIN; SELECT FROM observability.evaluation_progress WHERE name = 'quality' FOR UPDATE");
   EXPECT_TRUE(evaluate_quality(*connection_, kSchema, now_).value().taken);
-  EXPECT_EQ(after_quality(4), 0);
+  EXPECT_EQ(after_quality(21), 0);
+  EXPECT_EQ(after_quality(22), 0);
   ask(other, "ROLLBACK");
   ASSERT_TRUE(evaluate_quality(*connection_, kSchema, now_));
-  EXPECT_EQ(after_quality(5), 1);
+  EXPECT_EQ(after_quality(23), 1);
 }
 
 TEST_F(AlertEvaluationTest, AnotherServerThatIsAtItIsNotWaitedFor) {

@@ -178,6 +178,10 @@ TEST(Rules, AScheduleSaysWhenARunIsDueInTheTimeOfItsPlace) {
   EXPECT_EQ(state(17), State::kCleared);
   EXPECT_EQ(state(21), State::kCleared);  // kLateBy is not over
   EXPECT_EQ(state(22), State::kFiring);
+  job.runs = {open(1, 16)};
+  EXPECT_EQ(state(22), State::kCleared) << "a little early";
+  job.runs = {open(1, 15)};
+  EXPECT_EQ(state(22), State::kFiring);
   job.runs = {open(1, 18)};
   EXPECT_EQ(state(22), State::kCleared);
   EXPECT_EQ(state(24 * 60 + 22), State::kFiring);
