@@ -97,10 +97,10 @@ class AgentStore final : public ReplayStore {
 
   Result<RunChanges> runs() override { return runs_; }
   Result<std::vector<RowDifference>> differences() override {
-    return Error{ErrorCode::kInvalidInput, "a verification needs PostgreSQL (postgres.url)"};
+    return Error{ErrorCode::kInvalidInput, "this store is looked at by a rehearsal"};
   }
   Result<void> rebuild(Rebuild&) override {
-    return Error{ErrorCode::kInvalidInput, "to make runs anew needs PostgreSQL (postgres.url)"};
+    return Error{ErrorCode::kInvalidInput, "this store is looked at by a rehearsal"};
   }
 
  private:

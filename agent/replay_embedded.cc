@@ -94,10 +94,10 @@ class EmbeddedStore final : public ReplayStore {
   }
 
   Result<std::vector<RowDifference>> differences() override {
-    return Error{ErrorCode::kInvalidInput, "a verification needs PostgreSQL (postgres.url)"};
+    return Error{ErrorCode::kInvalidInput, "this store is looked at by a rehearsal"};
   }
   Result<void> rebuild(Rebuild&) override {
-    return Error{ErrorCode::kInvalidInput, "to make runs anew needs PostgreSQL (postgres.url)"};
+    return Error{ErrorCode::kInvalidInput, "this store is looked at by a rehearsal"};
   }
 
   Result<RunChanges> runs() override {

@@ -22,6 +22,7 @@
 #include "agent/replay_display.h"
 #include "agent/replay_embedded.h"
 #include "agent/replay_metrics.h"
+#include "agent/replay_rehearsal.h"
 #include "agent/verbs.h"
 #include "config/dialect_files.h"
 #include "config/line_share.h"
@@ -86,12 +87,8 @@ Result<ReplayStart> ask_postgres(const Config& config, const std::vector<ReplayI
   return ReplayStart{start->identity_key, std::move(start->positions)};
 }
 
-Result<ReplayStart> open_embedded(const Config& config, const ReplayWish& wish, const std::string& ruleset,
+Result<ReplayStart> open_embedded(const Config& config, const std::string& ruleset,
                                   std::unique_ptr<EmbeddedReplay>& embedded) {
-  if (wish.is_verify) {
-    return Error{ErrorCode::kInvalidInput,
-                 "--verify and --rebuild need PostgreSQL (postgres.url): of a line the agent's own store keeps no row"};
-  }
   auto opened = EmbeddedReplay::open(config);
   const auto until = std::chrono::steady_clock::now() + kAgentStartsWithin;
   while (!opened && opened.error().code == ErrorCode::kInUse) {
@@ -120,6 +117,17 @@ Result<ReplayStart> open_metrics(const Config& config, const ReplayWish& wish,
   return ReplayStart{*key, {}};
 }
 
+Result<ReplayStart> open_rehearsal(const Config& config, const ReplayWish& wish,
+                                   std::unique_ptr<ReplayRehearsal>& rehearsal) {
+  auto opened = ReplayRehearsal::open(config, wish);
+  if (!opened && opened.error().code == ErrorCode::kInUse) {
+    return Error{ErrorCode::kUnavailable, opened.error().message + "; runs are made anew while no agent runs"};
+  }
+  if (!opened) return opened.error();
+  rehearsal = std::move(*opened);
+  return rehearsal->start();
+}
+
 int run(const Config& config, const Options& options) {
   auto redactor = Redactor::make(config.redaction);
   if (!redactor) return complain(redactor.error().message, kExitConfig);
@@ -135,9 +143,11 @@ int run(const Config& config, const Options& options) {
   const bool is_embedded = config.postgres.url.empty() && !to_metrics;
   std::unique_ptr<EmbeddedReplay> embedded;
   std::unique_ptr<ReplayMetrics> metrics;
-  auto start = to_metrics    ? open_metrics(config, options.wish, metrics)
-               : is_embedded ? open_embedded(config, options.wish, redactor->ruleset(), embedded)
-                             : ask_postgres(config, *inputs);
+  std::unique_ptr<ReplayRehearsal> rehearsal;
+  auto start = to_metrics                              ? open_metrics(config, options.wish, metrics)
+               : is_embedded && options.wish.is_verify ? open_rehearsal(config, options.wish, rehearsal)
+               : is_embedded                           ? open_embedded(config, redactor->ruleset(), embedded)
+                                                       : ask_postgres(config, *inputs);
   if (!start) return complain(start.error().message, exit_code_of(start.error()));
   // The rehearsal's tables are those of one connection, and metrics are counted in order of time.
   const bool is_one = to_metrics || options.wish.is_verify;
@@ -166,6 +176,7 @@ int run(const Config& config, const Options& options) {
         std::move(plan),
         [&](const DeriverSettings& settings, const std::vector<std::string>& kinds) {
           if (metrics) return metrics->store(settings);
+          if (rehearsal) return rehearsal->store(settings);
           if (embedded) return embedded->store(settings);
           if (is_embedded) return make_agent_store(config, redactor->ruleset(), on_wait);
           return make_postgres_store(config, settings, kinds, options.wish, on_wait);
