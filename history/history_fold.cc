@@ -78,12 +78,10 @@ void HistoryFold::add(const RedactedEvent& event, const Origin& origin, const De
 void HistoryFold::add_places(const Derived& derived, Sequence sequence) {
   if (sequence != sequence_) placed_.clear();
   sequence_ = sequence;
-  const auto place = [&](const Uuid& run_id) {
-    if (placed_.insert(run_id).second) put(line_place_key(run_id, sequence), {});
-  };
-  if (derived.run) place(derived.run->run_id);
-  const auto* span = std::get_if<SpanFact>(&derived.own);
-  if (span && span->run_id) place(*span->run_id);
+  // A span's run is its line's.
+  if (derived.run && placed_.insert(derived.run->run_id).second) {
+    put(line_place_key(derived.run->run_id, sequence), {});
+  }
 }
 
 void HistoryFold::add_job(std::string_view job_id, TimePoint at) {

@@ -95,6 +95,8 @@ class HistoryContract : public testing::Test {
     EXPECT_THAT(walk(ask, filled_.both.local(), size, place, false), ContainerEq(want));
     if (has_cursor) {
       EXPECT_THAT(walk(ask, filled_.both.local(), size, place, true), ContainerEq(want));
+      // Every row once the last of its page: also the first of several of one moment.
+      EXPECT_THAT(walk(ask, filled_.both.local(), 1, place, true), ContainerEq(want));
     }
     return want;
   }

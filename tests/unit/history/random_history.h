@@ -116,11 +116,12 @@ class RandomHistory {
           ",\"service\":" + quoted(pick({"etl", "api"})));
       std::optional<std::int64_t> sum;
       for (std::size_t more = below(6); more > 0; --more) middle(say, attempt, sum);
-      if (one_in(6)) {
+      if (one_in(3)) {
         say(",\"event\":\"attempt.finished\",\"status\":\"failed\",\"attempt\":" + std::to_string(attempt) +
             ",\"error_message\":\"upstream away\"");
         ++attempt;
         say(",\"event\":\"attempt.started\",\"attempt\":" + std::to_string(attempt));
+        for (std::size_t more = below(4); more > 0; --more) middle(say, attempt, sum);
       }
       run.loaded = sum;
       if (!one_in(8)) end(run, say, at, started, attempt);
