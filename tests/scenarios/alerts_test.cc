@@ -189,7 +189,7 @@ TEST(Alerts, EachRuleOfJobsAndDataFiresOnceAndResolves) {
 }
 
 TEST(Alerts, ALateStartAndALongRunFireFromSilence) {
-  if (!long_run()) GTEST_SKIP() << "an agent says every 15 s how far it has read";
+  if (!long_run()) GTEST_SKIP() << "an agent says only every 15 s how far it has read";
   Stage stage("alerts_silence");
   auto server =
       stage.make_server("server",
