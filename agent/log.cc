@@ -38,6 +38,10 @@ void init_log(const LogConfig& config) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_log_level(const std::string& level) {
+  spdlog::default_logger_raw()->set_level(spdlog::level::from_str(level));
+}
+
 void guard_log(Redactor redactor) {
   const std::lock_guard lock(guard_mutex);
   guard.emplace(std::move(redactor));

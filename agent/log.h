@@ -12,6 +12,8 @@
 namespace runtail {
 
 void init_log(const LogConfig& config);
+// Threads: any.
+void set_log_level(const std::string& level);
 // From here on every message is redacted first.
 void guard_log(Redactor redactor);
 // `message` as the log would show it: for whatever else shows what a library or a server said (health, status).

@@ -1,5 +1,6 @@
 // `runtail agent`: load config, start the engine, serve metrics and health, wait for a signal or for the end of
-// standard input, stop in reverse.
+// standard input, stop in reverse. SIGHUP: another engine with the configuration read anew takes the place of the
+// first.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -7,13 +8,15 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
 
-#include "agent/config_file.h"
+#include "agent/config_check.h"
 #include "agent/control_socket.h"
 #include "agent/engine.h"
 #include "agent/exec/protocol.h"
@@ -30,6 +33,7 @@
 #include "config/quantity.h"
 #include "core/build_info.h"
 #include "core/exit_code.h"
+#include "core/time.h"
 #include "sinks/openmetrics.h"
 #include "sinks/prometheus.h"
 
@@ -39,6 +43,9 @@ namespace {
 // From SIGTERM to the end: the delivery's share of the 8 s the design allows.
 constexpr std::chrono::milliseconds kStopDeadline{5'000}, kPushDeadline{1'500}, kApiDrain{1'000};
 constexpr std::chrono::milliseconds kTick{200}, kStartEvery{1'000}, kListenEvery{5'000};
+// A statement on its way ends by itself within postgres.statement_timeout; a reload waits for it, in steps that hear
+// SIGTERM.
+constexpr std::chrono::milliseconds kReloadStep{1'000}, kReloadDeadline{60'000};
 // A job waits for us at the end of its pipe.
 constexpr std::chrono::milliseconds kTickOfAJob{20};
 // The agent before this one may still be on its way out.
@@ -67,8 +74,9 @@ class Current {
 class Agent {
  public:
   // `drain`: standard input is read, too; at its end, if there is no other source, the sinks get so long to have all.
-  Agent(Config config, std::optional<std::chrono::milliseconds> drain)
-      : config_(std::move(config)), drain_(drain), started_at_(clock_.now()) {
+  // `load`: the configuration as it stands now, or everything that is wrong with it.
+  Agent(Config config, std::optional<std::chrono::milliseconds> drain, std::function<Result<Config>()> load)
+      : config_(std::move(config)), load_(std::move(load)), drain_(drain), started_at_(clock_.now()) {
     if (drain_) standard_input_.emplace(STDIN_FILENO, config_.line_bytes_max, started_at_);
   }
 
@@ -76,7 +84,7 @@ class Agent {
     // Signals are waited for in this thread only; every thread made later inherits the mask.
     sigset_t signals;
     sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     // Many sources mean many open files; what the system allows is ours to use.
@@ -89,9 +97,7 @@ class Agent {
     published_.set(Metric::kRuntailBuildInfo, {build_version(), build_git_sha()}, 1);
     published_.set(Metric::kBuildInfo, {"runtail", build_version(), build_git_sha()}, 1);
     published_.set(Metric::kLedgerImbalance, {}, 0);
-    // There is no reload: what is in force was read at the start.
-    published_.set(Metric::kConfigReloadSuccessful, {}, 1);
-    published_.set(Metric::kConfigReloadTime, {}, seconds(started_at_));
+    took_configuration(started_at_);
     log_info("runtail " + std::string(build_version()) + " starts as " + config_.name);
     for (const std::string& warning : preflight(config_)) log_warn(warning);
     if (drain_ && isatty(STDIN_FILENO) == 1) log_info("waits for lines on the terminal; Ctrl-D ends them");
@@ -113,7 +119,7 @@ class Agent {
           config_.api, [this](const auto& use) { return with_history(use); }, clock_);
     }
 
-    std::stop_source stop;
+    std::stop_source stop;  // of the start that is under way
     std::jthread starter;
     std::unique_ptr<HttpServer> http;
     ControlSocket control(control_socket_path(config_.buffer.directory),
@@ -128,7 +134,9 @@ class Agent {
     int exit_code = kExitOk;
     std::optional<std::chrono::steady_clock::time_point> drain_until;  // everything is read
     ServiceNotice notice;
-    bool had_engine = false;  // one that failed: a scrape may hold it, and with it the directory, a moment longer
+    bool had_engine = false;  // one that is gone: a scrape may hold it, and with it the directory, a moment longer
+    bool reload_wanted = false;
+    std::optional<Config> before;  // in force until the last reload, whose engine has not started yet
 
     while (true) {
       if (auto engine = current_.get(); engine && engine->failure()) {
@@ -139,16 +147,23 @@ class Agent {
       if (!current_.get() && !starting && std::chrono::steady_clock::now() >= start_again) {
         start_again = std::chrono::steady_clock::now() + kStartEvery;
         if (start_error && start_error->code == ErrorCode::kInvalidInput) {
-          exit_code = kExitConfig;
-          break;
+          if (!before) {
+            exit_code = kExitConfig;
+            break;
+          }
+          refused_configuration(start_error->message);
+          config_ = *std::exchange(before, std::nullopt);
+          set_log_level(config_.log.level);
         }
         if (start_error && start_error->code == ErrorCode::kInUse && !had_engine &&
             clock_.now() - started_at_ > kHandOver) {
           exit_code = kExitUnreachable;
           break;
         }
+        if (start_error && start_error->code != ErrorCode::kInUse) reloading_ = false;  // it shows as what it is
         starting = true;
         start_error.reset();
+        stop = std::stop_source();
         starter = std::jthread([&, token = stop.get_token()] {
           auto made = Engine::start(config_, published_, standard_input_ ? &*standard_input_ : nullptr, started_at_,
                                     token, [this](const std::string& reason) {
@@ -213,10 +228,50 @@ class Agent {
         notice.alive(turned, turned);
       }
       const timespec tick{0, std::chrono::nanoseconds(drain_ ? kTickOfAJob : kTick).count()};
-      if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) {
+      if (current_.get() && before) {
+        before.reset();
+        reloading_ = false;
+        forget_absent();
+        took_configuration(clock_.now());
+      }
+      const int signal = sigtimedwait(&signals, nullptr, &tick);
+      reload_wanted = reload_wanted || signal == SIGHUP;
+      if (signal > 0 && signal != SIGHUP) {
         log_info(std::string("stopping on ") + strsignal(signal));
         break;
       }
+      if (!reload_wanted) continue;
+      // A start that waits for a database is cut short: the new configuration may name another.
+      if (starting) {
+        stop.request_stop();
+        continue;
+      }
+      reload_wanted = false;
+      auto next = next_configuration();
+      if (!next) {
+        refused_configuration(next.error().message);
+        continue;
+      }
+      if (const auto engine = current_.get(); engine && !end_engine(*engine, signals, notice)) {
+        const timespec now{0, 0};
+        if (sigtimedwait(&signals, nullptr, &now) > 0) {
+          log_info("stopping during a reload");
+        } else {
+          // Whoever keeps this process starts it anew, and then the new configuration is in force.
+          log_error("a delivery does not come back: the agent ends, to be started with its new configuration");
+          exit_code = kExitIncomplete;
+        }
+        break;
+      }
+      reloading_ = true;
+      current_.set(nullptr);
+      had_engine = true;
+      if (!before) before = config_;
+      config_ = std::move(*next);
+      set_log_level(config_.log.level);
+      for (const std::string& warning : preflight(config_)) log_warn(warning);
+      start_error.reset();
+      start_again = std::chrono::steady_clock::now();
     }
     notice.stopping();
     stop.request_stop();
@@ -251,6 +306,66 @@ class Agent {
   }
 
  private:
+  // The configuration as it stands now, if this process can change to it.
+  Result<Config> next_configuration() const {
+    auto next = load_();
+    if (!next) return next;
+    if (const std::string keys = keys_for_a_restart(config_, *next); !keys.empty())
+      return Error{ErrorCode::kInvalidInput, keys + " changed: that takes a restart"};
+    return next;
+  }
+
+  void took_configuration(TimePoint at) {
+    published_.set(Metric::kConfigReloadSuccessful, {}, 1);
+    published_.set(Metric::kConfigReloadTime, {}, seconds(at));
+    configuration_.set("configuration: in force since " + to_rfc3339(at) + "\n");
+    if (at != started_at_) log_info("the configuration was read anew and is in force");
+  }
+
+  void refused_configuration(const std::string& why) {
+    published_.set(Metric::kConfigReloadSuccessful, {}, 0);
+    reloading_ = false;
+    log_error("the configuration was not reloaded, the one before stays in force: " + why);
+    configuration_.set("configuration: refused at " + to_rfc3339(clock_.now()) +
+                       ", the one before stays in force: " + guarded(why) + "\n");
+  }
+
+  // What was read is durable and no delivery is under way when it returns true. False: one does not come back, or it is
+  // time to end.
+  static bool end_engine(Engine& engine, const sigset_t& signals, ServiceNotice& notice) {
+    const auto until = std::chrono::steady_clock::now() + kReloadDeadline;
+    while (!engine.stop(kReloadStep)) {
+      const auto now = std::chrono::steady_clock::now();
+      notice.alive(now, now);
+      sigset_t pending;
+      sigpending(&pending);
+      for (const int signal : {SIGTERM, SIGINT}) {
+        if (sigismember(&signals, signal) == 1 && sigismember(&pending, signal) == 1) return false;
+      }
+      if (now >= until) return false;
+    }
+    return true;
+  }
+
+  // Gauges of sources and sinks that the configuration names no more: nothing is behind, and up or down is no question.
+  void forget_absent() {
+    for (const Series& series : published_.snapshot()) {
+      const bool of_source = series.metric == Metric::kSourceLagBytes || series.metric == Metric::kSourceOldestUnread ||
+                             series.metric == Metric::kSourceOpenFiles;
+      const bool of_sink = series.metric == Metric::kSinkUp || series.metric == Metric::kRecordsPending;
+      if (!of_source && !of_sink) continue;
+      const std::string& name = series.labels.front();
+      const bool is_there = of_source ? std::any_of(config_.sources.begin(), config_.sources.end(),
+                                                    [&](const SourceConfig& each) { return each.name == name; }) ||
+                                            name == "exec"
+                            : name == "postgres" ? !config_.postgres.url.empty()
+                                                 : !config_.ndjson.path.empty();
+      if (is_there) continue;
+      const bool is_up = series.metric == Metric::kSinkUp;
+      published_.set(series.metric, {name}, is_up ? std::numeric_limits<double>::quiet_NaN() : 0);
+    }
+  }
+
   std::map<std::string, HttpHandler, std::less<>> handlers() {
     std::map<std::string, HttpHandler, std::less<>> out;
     const HttpHandler live = [this](const HttpRequest&) { return liveness(clock_.now()); };
@@ -284,6 +399,7 @@ class Agent {
       return {{"buffer", CheckKind::kOwn, CheckStatus::kOk, ""},
               {"postgres", CheckKind::kOutside, CheckStatus::kUnavailable, reason}};
     }
+    if (reloading_) return {{"buffer", CheckKind::kOwn, CheckStatus::kOk, "the configuration is reloaded"}};
     return {{"buffer", CheckKind::kOwn, CheckStatus::kUnavailable, "not open yet; see the log"}};
   }
 
@@ -300,7 +416,7 @@ class Agent {
     if (api_) api_->publish(published_);
     if (const auto engine = current_.get()) {
       engine->refresh(now);
-    } else {
+    } else if (!reloading_) {
       published_.set(Metric::kBufferDegraded, {}, 1);
     }
   }
@@ -323,21 +439,24 @@ class Agent {
     }
     if (words.front() == "status") {
       refresh();
-      return engine->describe(clock_.now());
+      return engine->describe(clock_.now()) + configuration_.get();
     }
     if (words.front() == "replay") return engine->answer_replay(words);
     return look(engine->buffer(), words, engine->redaction_kinds());
   }
 
-  const Config config_;
+  Config config_;  // changed by run() alone, while no start is under way
+  const std::function<Result<Config>()> load_;
   const std::optional<std::chrono::milliseconds> drain_;
   SystemClock clock_;
   const TimePoint started_at_;
   std::optional<HeldLines> standard_input_;  // outlives every engine
   PublishedMetrics published_;
   Current<std::shared_ptr<Engine>> current_;
-  std::unique_ptr<LocalApi> api_;     // null: PostgreSQL has the history, or nobody may ask for it
-  Current<std::string> wait_reason_;  // why there is no engine yet, if the start waits for something
+  std::unique_ptr<LocalApi> api_;       // null: PostgreSQL has the history, or nobody may ask for it
+  Current<std::string> configuration_;  // its line of `runtail status`
+  std::atomic<bool> reloading_{false};  // the new engine is on its way
+  Current<std::string> wait_reason_;    // why there is no engine yet, if the start waits for something
 };
 
 }  // namespace
@@ -371,6 +490,7 @@ void add_agent_verb(CLI::App& app, int& exit_code) {
       "Without a database the history stays in the buffer directory: see `runtail runs`. With api.keys (or\n"
       "api.anonymous) the history API answers from it on api.listen, on 127.0.0.1:9848 if nothing else is said.\n"
       "SIGTERM and SIGINT: what was read is durable and the agent is gone within 8 s.\n"
+      "SIGHUP: the configuration is read anew; one that is wrong changes nothing and shows on /metrics.\n"
       "--stdin: a full buffer makes the writer wait. A pipe hides the worker's exit code: `runtail exec` records it.\n"
       "Exit codes: 0 stopped by a signal, or standard input ended and all is delivered; 1 it ended and the sinks lack\n"
       "something, which the next start delivers; 3 configuration; 4 another agent holds the buffer directory.");
@@ -380,23 +500,36 @@ void add_agent_verb(CLI::App& app, int& exit_code) {
       exit_code = kExitConfig;
       return;
     }
-    std::optional<std::chrono::milliseconds> drain;
-    if (options->reads_stdin) {
+    const auto with_stdin = [options](Config& each) -> Result<void> {
+      if (!options->reads_stdin) return {};
       const auto is_stdin = [](const SourceConfig& source) { return source.name == "stdin"; };
-      if (std::any_of(config->sources.begin(), config->sources.end(), is_stdin)) {
-        std::cerr << "runtail agent: --stdin: a source of the configuration is called stdin; give it another name\n";
-        exit_code = kExitConfig;
-        return;
+      if (std::any_of(each.sources.begin(), each.sources.end(), is_stdin)) {
+        return Error{ErrorCode::kInvalidInput,
+                     "--stdin: a source of the configuration is called stdin; give it another name"};
       }
       SourceConfig source;
       source.name = source.type = "stdin";
-      source.stream = config->name + "/stdin";
+      source.stream = each.name + "/stdin";
       source.job_id = options->job;
-      config->sources.push_back(std::move(source));
-      drain = parse_duration(options->drain);
+      each.sources.push_back(std::move(source));
+      return {};
+    };
+    if (const auto added = with_stdin(*config); !added) {
+      std::cerr << "runtail agent: " << added.error().message << '\n';
+      exit_code = kExitConfig;
+      return;
     }
+    const auto load = [options, with_stdin]() -> Result<Config> {
+      CheckedConfig checked = check_config(options->config_path, process_environment());
+      std::string problems;
+      for (const std::string& problem : checked.problems) problems += (problems.empty() ? "" : "; ") + problem;
+      if (!problems.empty()) return Error{ErrorCode::kInvalidInput, problems};
+      if (const auto added = with_stdin(checked.file.loaded.config); !added) return added.error();
+      return std::move(checked.file.loaded.config);
+    };
+    const auto drain = options->reads_stdin ? parse_duration(options->drain) : std::nullopt;
     init_log(config->log);
-    exit_code = Agent(std::move(*config), drain).run();
+    exit_code = Agent(std::move(*config), drain, load).run();
   });
 }
 

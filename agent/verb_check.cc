@@ -7,15 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "agent/config_file.h"
+#include "agent/config_check.h"
 #include "agent/preflight.h"
 #include "agent/verbs.h"
-#include "config/dialect_files.h"
 #include "config/quantity.h"
 #include "core/exit_code.h"
 #include "parsers/dialect_examples.h"
-#include "parsers/parser.h"
-#include "redaction/redactor.h"
 
 namespace runtail {
 namespace {
@@ -78,35 +75,17 @@ void print_summary(const ConfigFile& file, const Redactor& redactor, const std::
 }
 
 int check(const CheckOptions& options) {
-  const ConfigFile file = load_config_file_of(options.config_path, process_environment());
-  const Config& config = file.loaded.config;
-  std::vector<std::string> problems;
-  for (const ConfigProblem& problem : file.loaded.problems) problems.push_back(to_string(problem));
-  const std::vector<DialectSpec> dialects = dialects_of(config.dialects);
-  Parser parser(dialects);
-  for (const DialectSpec& own : config.dialects.own) {
-    for (const std::string& failure : failed_examples(parser, own)) problems.push_back(failure);
-  }
-  const Result<Redactor> redactor = Redactor::make(config.redaction);
-  if (!redactor) {
-    const std::string& message = redactor.error().message;  // begins with the key at fault
-    const bool is_named = std::any_of(
-        file.loaded.problems.begin(), file.loaded.problems.end(),
-        [&](const ConfigProblem& each) { return !each.key.empty() && message.starts_with(each.key + ":"); });
-    if (!is_named) problems.push_back(message);
-  } else {
-    for (const std::string& failure : failed_examples(config.redaction)) problems.push_back(failure);
-  }
-
-  for (const std::string& problem : problems) std::fprintf(stderr, "%s\n", problem.c_str());
-  if (!problems.empty()) return kExitConfig;
+  const CheckedConfig checked = check_config(options.config_path, process_environment());
+  const Config& config = checked.file.loaded.config;
+  for (const std::string& problem : checked.problems) std::fprintf(stderr, "%s\n", problem.c_str());
+  if (!checked.problems.empty()) return kExitConfig;
   std::vector<std::string> warnings = preflight(config);
-  for (std::string& taken : taken_examples(dialects, config.dialects.own)) warnings.push_back(std::move(taken));
+  for (std::string& taken : taken_examples(checked.dialects, config.dialects.own)) warnings.push_back(std::move(taken));
   for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
   if (options.print_effective) {
     std::fputs(print_effective(config).c_str(), stdout);
   } else {
-    print_summary(file, *redactor, dialects);
+    print_summary(checked.file, *checked.redactor, checked.dialects);
   }
   return kExitOk;
 }

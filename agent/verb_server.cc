@@ -38,7 +38,7 @@ namespace {
 
 constexpr std::string_view kService = "runtail-server", kPoolName = "api";
 // Of the 8 s from SIGTERM to the end.
-constexpr std::chrono::milliseconds kDrain{5'000}, kLastRows{1'500}, kLastUpkeep{1'000}, kLastAlerts{1'000};
+constexpr std::chrono::milliseconds kDrain{5'000}, kLastAll{2'500}, kLastRows{1'500};
 
 constexpr char kFooter[] =
     "Examples:\n"
@@ -93,11 +93,17 @@ class Server {
     while ((signal = sigwaitinfo(&signals, nullptr)) < 0) {
     }
     log_info(std::string("stopping on ") + strsignal(signal));
+    // Together within the 8 s: what one takes longer the next have less.
+    const auto until = std::chrono::steady_clock::now() + kDrain + kLastAll;
+    const auto left = [&until](std::chrono::milliseconds most) {
+      const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+      return std::clamp(rest, std::chrono::milliseconds(0), most);
+    };
     bool came_back = api_.stop(kDrain);
-    came_back = access_log_.stop(kLastRows) && came_back;
-    came_back = alerting_.stop(kLastAlerts) && came_back;
-    came_back = upkeep_.stop(kLastUpkeep) && came_back;
-    came_back = pool_.stop(kLastRows) && came_back;
+    came_back = access_log_.stop(left(kLastRows)) && came_back;
+    came_back = alerting_.stop(left(kLastRows)) && came_back;
+    came_back = upkeep_.stop(left(kLastRows)) && came_back;
+    came_back = pool_.stop(left(kLastRows)) && came_back;
     log_info("stopped");
     if (!came_back) std::quick_exit(kExitOk);
     pages.stop();

@@ -199,6 +199,7 @@ struct ApiKeyConfig {
   std::string algorithm = "HS256";
   // The secret as text, or the public key in PEM. Never printed.
   std::filesystem::path file;
+  bool operator==(const ApiKeyConfig&) const = default;
 };
 
 // The history API of `runtail server`, and of an agent without Postgres.
@@ -223,6 +224,7 @@ struct ApiConfig {
   // Certificate chain and key in PEM; both or none. Without them HTTP is plain: put a proxy in front.
   std::filesystem::path tls_certificate_file;
   std::filesystem::path tls_key_file;  // Readable by this user only.
+  bool operator==(const ApiConfig&) const = default;
 };
 
 struct LogConfig {

@@ -77,6 +77,15 @@ until_true 20 has_run fromjournal || fail "a line of the journal becomes a run u
 say "runs from a file and from the journal, under the sandbox"
 
 before=$(inside systemctl show -p MainPID --value runtail)
+inside sh -c 'sed -i "s|/var/log/etl/\*.log|/var/log/etl/*.log, /var/log/etl/*.out|" /etc/runtail/runtail.yaml'
+line reloaded l1 | inside sh -c 'umask 027; cat > /var/log/etl/b.out; chgrp adm /var/log/etl/b.out'
+inside systemctl reload runtail || fail "reload"
+until_true 20 has_run reloaded || fail "a reload follows another file"
+inside sh -c 'cp /etc/runtail/runtail.yaml /opt/good.yaml; echo "sorces: []" >> /etc/runtail/runtail.yaml'
+inside systemctl reload runtail 2>/dev/null && fail "a wrong configuration is refused by reload"
+inside sh -c 'cat /opt/good.yaml > /etc/runtail/runtail.yaml'
+[ "$(inside systemctl show -p MainPID --value runtail)" = "$before" ] || fail "a reload keeps the process"
+say "reloaded: another file is followed, a wrong configuration is refused, the process stays"
 inside systemctl kill -s KILL runtail
 restarted() { [ "$(inside systemctl show -p NRestarts --value runtail)" = 1 ] && inside systemctl is-active runtail; }
 until_true 20 restarted || fail "it comes back after SIGKILL"
