@@ -16,6 +16,19 @@ bool is_name(std::string_view text) {
   });
 }
 
+// As much of a text as is written in so many bytes of JSON: what is beyond makes the line no longer than too long.
+std::string_view within(std::string_view text, std::size_t json_bytes) {
+  constexpr std::size_t kLongest = 6;  // \u0001
+  if (text.size() <= json_bytes / kLongest) return text;
+  std::size_t size = 0, end = 0;
+  for (; end < text.size() && size < json_bytes; ++end) {
+    const auto c = static_cast<unsigned char>(text[end]);
+    size += c < 0x20 ? kLongest : c == '"' || c == '\\' ? 2 : 1;
+  }
+  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
 }  // namespace
 
 const char* JournalExport::add(std::string_view bytes, std::string& lines) {
@@ -64,7 +77,7 @@ void JournalExport::keep(std::string_view bytes) {
 void JournalExport::end_of_line(std::string& lines) {
   const std::string text = std::exchange(text_, {});
   if (text.empty()) {
-    if (!entry_.empty()) lines += entry_ + "}\n";
+    if (!entry_.empty()) lines.append(entry_).append("}\n");
     entry_.clear();
     names_.clear();
     return;
@@ -93,7 +106,7 @@ void JournalExport::put(std::string_view name, std::string_view value) {
   entry_ += entry_.empty() ? '{' : ',';
   append_json_string(entry_, name);
   entry_ += ':';
-  if (is_text) return append_json_string(entry_, value);
+  if (is_text) return append_json_string(entry_, within(value, kMessageBytesMax));
   entry_ += '[';
   for (const char c : value.substr(0, kMessageBytesMax / 2)) {
     entry_ += std::to_string(static_cast<unsigned char>(c)) + ',';

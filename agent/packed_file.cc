@@ -160,33 +160,17 @@ class ExportUnpacker final : public Unpacker {
   explicit ExportUnpacker(std::unique_ptr<Unpacker> inner)
       : inner_(std::move(inner)), room_(inner_ ? kStepBytes : 0, '\0') {}
 
+  // Lines are made as they are asked for: a little input may hold any number of them.
   Piece unpack(std::string_view in, char* into, std::size_t room) override {
     Piece piece;
-    if (given_ == lines_.size()) {
-      lines_.clear();
-      given_ = 0;
-      std::string_view bytes = in;
-      piece.used = in.size();
-      if (inner_) {
-        piece = inner_->unpack(in, room_.data(), room_.size());
-        bytes = {room_.data(), piece.made};
-        // What it holds back it is asked for again, if it is the last.
-        while (!piece.fault && piece.made == room_.size()) {
-          piece.fault = export_.add(bytes, lines_);
-          if (piece.fault) break;
-          const Piece more = inner_->unpack({}, room_.data(), room_.size());
-          piece.made = more.made;
-          piece.fault = more.fault;
-          bytes = {room_.data(), more.made};
-        }
-      }
-      if (const char* fault = piece.fault ? nullptr : export_.add(bytes, lines_)) piece.fault = fault;
+    while (piece.made < room) {
+      if (given_ == lines_.size() && !unpack_lines(in, piece.used)) break;
+      const std::size_t given = std::min(room - piece.made, lines_.size() - given_);
+      std::memcpy(into + piece.made, lines_.data() + given_, given);
+      piece.made += given;
+      given_ += given;
     }
     // First what is whole, then why nothing follows.
-    piece.made = std::min(room, lines_.size() - given_);
-    std::memcpy(into, lines_.data() + given_, piece.made);
-    given_ += piece.made;
-    if (piece.fault) fault_ = std::exchange(piece.fault, nullptr);
     if (given_ == lines_.size()) piece.fault = fault_;
     return piece;
   }
@@ -197,14 +181,35 @@ class ExportUnpacker final : public Unpacker {
     lines_.clear();
     given_ = 0;
     fault_ = nullptr;
+    holds_back_ = false;
   }
 
  private:
+  // One step, which need not end a line. False: there is nothing to take it from.
+  bool unpack_lines(std::string_view in, std::size_t& used) {
+    if (fault_ || (used == in.size() && !holds_back_)) return false;
+    lines_.clear();
+    given_ = 0;
+    std::string_view bytes = in.substr(used);
+    if (inner_) {
+      const Piece piece = inner_->unpack(bytes, room_.data(), room_.size());
+      used += piece.used;
+      fault_ = piece.fault;
+      holds_back_ = piece.made == room_.size();
+      bytes = {room_.data(), piece.made};
+    } else {
+      used = in.size();
+    }
+    if (!fault_) fault_ = export_.add(bytes, lines_);
+    return true;
+  }
+
   const std::unique_ptr<Unpacker> inner_;
   std::string room_;
   JournalExport export_;
-  std::string lines_;      // unpacked
-  std::size_t given_ = 0;  // of them
+  std::string lines_;        // unpacked
+  std::size_t given_ = 0;    // of them
+  bool holds_back_ = false;  // the inner one has more without input
   const char* fault_ = nullptr;
 };
 

@@ -164,17 +164,20 @@ Result<std::unique_ptr<ReplayMetrics>> ReplayMetrics::open(const Config& config,
   std::FILE* const file = std::fopen(part.c_str(), "we");
   if (!file) return Error{ErrorCode::kUnavailable, "write " + part + ": " + std::strerror(errno)};
   std::string scratch = part + ".XXXXXX";
-  if (!mkdtemp(scratch.data())) {
+  const auto give_up = [&](const Error& error) {
     std::fclose(file);
-    return Error{ErrorCode::kUnavailable, "make a directory beside " + path.string() + ": " + std::strerror(errno)};
+    std::error_code ignored;
+    fs::remove(part, ignored);
+    fs::remove_all(scratch, ignored);
+    return error;
+  };
+  if (!mkdtemp(scratch.data())) {
+    return give_up({ErrorCode::kUnavailable, "make a directory beside " + path.string() + ": " + std::strerror(errno)});
   }
   BufferConfig settings;
   settings.directory = scratch;
   auto buffer = DurableBuffer::open(settings);
-  if (!buffer) {
-    std::fclose(file);
-    return buffer.error();
-  }
+  if (!buffer) return give_up(buffer.error());
   return std::unique_ptr<ReplayMetrics>(
       new ReplayMetrics(std::make_unique<State>(scratch, std::move(*buffer), file, path, config.metrics.max_series)));
 }
@@ -188,9 +191,9 @@ Result<std::uint64_t> ReplayMetrics::write() {
   constexpr std::int64_t step = kStep.count();
   std::string page;
   std::uint64_t count = 0;
-  bool is_written = true;
+  int fault = 0;  // errno of the first
   const auto flush = [&] {
-    is_written = is_written && std::fwrite(page.data(), 1, page.size(), state.file.get()) == page.size();
+    if (fault == 0 && std::fwrite(page.data(), 1, page.size(), state.file.get()) != page.size()) fault = errno;
     page.clear();
   };
   for (const auto& [metric, histories] : state.by_family) {
@@ -224,11 +227,13 @@ Result<std::uint64_t> ReplayMetrics::write() {
   }
   page += kOpenMetricsEnd;
   flush();
-  std::FILE* const file = state.file.release();
-  is_written = std::fclose(file) == 0 && is_written;
+  if (std::fclose(state.file.release()) != 0 && fault == 0) fault = errno;
   const std::string part = state.path.string() + ".part";
-  if (!is_written || std::rename(part.c_str(), state.path.c_str()) != 0) {
-    return Error{ErrorCode::kUnavailable, "write " + state.path.string() + ": " + std::strerror(errno)};
+  if (fault == 0 && std::rename(part.c_str(), state.path.c_str()) != 0) fault = errno;
+  if (fault != 0) {
+    std::remove(part.c_str());
+    return Error{ErrorCode::kUnavailable,
+                 "write " + state.path.string() + ": " + std::strerror(fault) + "; nothing of it is there"};
   }
   return count;
 }

@@ -185,7 +185,10 @@ int run(const Config& config, const Options& options) {
   }
   receipt.store = to_metrics ? "openmetrics" : is_embedded ? "embedded" : "postgres";
   if (metrics && receipt.fault.empty() && !receipt.is_interrupted) {
-    if (const auto written = metrics->write(); !written) receipt.fault = written.error().message;
+    if (const auto written = metrics->write(); !written) {
+      receipt.fault = written.error().message;
+      receipt.fault_code = written.error().code;
+    }
   }
   for (ReplayFile& file : receipt.files) {
     file.fault = file.fault.empty() ? "" : guarded(file.fault);

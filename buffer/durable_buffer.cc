@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::uint32_t kFormat = 2;
 // Long lines: what a reader holds at once is bounded by bytes, too (one chunk more at most).
 constexpr std::uint64_t kReadBytesMax = 16 << 20;
+constexpr std::uintmax_t kFirstBytes = 256 << 10;
 constexpr std::string_view kFormatKey = "m/format";
 constexpr std::string_view kAppendedKey = "m/appended";
 
@@ -197,6 +198,11 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open(const BufferConfig& c
   auto state = std::make_unique<State>();
   state->directory = config.directory;
   state->created = !fs::exists(database / "CURRENT", error);
+  // Where the first files of a database do not fit, RocksDB aborts the process (an assertion of 7.8).
+  if (const auto space = fs::space(config.directory, error);
+      state->created && !error && space.available < kFirstBytes) {
+    return Error{ErrorCode::kUnavailable, what + ": No space left on device; make room there"};
+  }
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(db_options(), database.string(), families(), &state->handles, &db);
   if (!opened.ok()) {

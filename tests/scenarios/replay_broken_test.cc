@@ -1,8 +1,11 @@
 // What cannot be read is named, what can be read of it is taken once, and when it is mended the same command goes on.
 #include <gtest/gtest.h>
+#include <pwd.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <thread>
 
 #include "core/time.h"
@@ -214,6 +217,59 @@ INSTANTIATE_TEST_SUITE_P(Cut, ReplayOfAllLines,
                            return given.param == CommitProxy::Cut::kBeforeServer ? "BeforeTheServerSawIt"
                                                                                  : "AfterItCommitted";
                          });
+
+TEST(ReplayBroken, OnAFullDiskOfTheServerItSaysSoAndGoesOnWhenThereIsRoom) {
+  const TempDir directory;
+  const fs::path small = directory / "small";
+  fs::create_directory(small);
+  fs::permissions(directory.path(), fs::perms(0755));
+  const passwd* owner = getpwnam(geteuid() == 0 ? "postgres" : getpwuid(geteuid())->pw_name);
+  const std::string options = "size=24m,mode=0700,uid=" + std::to_string(owner ? owner->pw_uid : 0);
+  if (mount("tmpfs", small.c_str(), "tmpfs", 0, options.c_str()) != 0) {
+    GTEST_SKIP() << "mount is refused here: " << std::strerror(errno);
+  }
+  std::string database;
+  const Sql cluster(PostgresCluster::shared().conninfo());
+  {
+    BrokenScene scene;
+    database = scene.database;
+    cluster.rows("CREATE TABLESPACE replay_small LOCATION '" + small.string() + "'");
+    scene.sql.rows(
+        "DO $$ DECLARE each regclass; BEGIN FOR each IN SELECT inhrelid FROM pg_inherits WHERE inhparent = "
+        "'observability.log_events'::regclass LOOP EXECUTE format('ALTER TABLE %s SET TABLESPACE replay_small', each); "
+        "END LOOP; END $$");
+    write_file(scene.logs / "etl.log", scene.log);
+    {
+      std::ofstream ballast(small / "ballast", std::ios::binary);
+      const std::string block(1 << 13, 'b');
+      while (ballast.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) continue;
+    }
+    Command command;
+    command.argv = scene.command({"--full", scene.logs});
+    command.output = directory / "receipt";
+    command.errors = directory / "errors";
+    ChildProcess process(command);
+    ASSERT_TRUE(wait_until([&] { return read_file(command.errors).find("make room there") != std::string::npos; }))
+        << read_file(command.errors);
+    process.signal(SIGINT);
+    EXPECT_EQ(process.wait(), 4) << read_file(command.errors);
+    EXPECT_NE(read_file(command.errors).find("No space left on device"), std::string::npos);
+    const ReplayScene::Done full{4, read_file(command.output), ""};
+    EXPECT_EQ(scene.text(full, "complete"), "false");
+    EXPECT_NE(scene.text(full, "fault").find("make room there"), std::string::npos) << full.receipt;
+    EXPECT_EQ(scene.number(full, "lines,stored"),
+              scene.sql.number("SELECT count(*) FROM observability.log_events WHERE stream = 'test/etl'"));
+    // It waits for room, and goes on by itself.
+    ChildProcess waiting(command);
+    ASSERT_TRUE(wait_until([&] { return read_file(command.errors).find("make room there") != std::string::npos; }));
+    fs::remove(small / "ballast");
+    EXPECT_EQ(waiting.wait(std::chrono::seconds(60)), 0) << read_file(command.errors);
+    scene.expect_mended({"--full", scene.logs});
+  }
+  cluster.rows("DROP DATABASE " + database + " WITH (FORCE)");
+  cluster.rows("DROP TABLESPACE replay_small");
+  umount2(small.c_str(), MNT_DETACH);
+}
 
 TEST(ReplayBroken, StandardInputIsAFileLikeAnyOther) {
   BrokenScene scene;

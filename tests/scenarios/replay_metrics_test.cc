@@ -1,6 +1,10 @@
 // Dashboards show the past, too: the real promtool makes blocks of what a replay writes, and a real Prometheus that
 // begins with them answers for the time before it ran.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <cstring>
+#include <memory>
 
 #include "core/time.h"
 #include "tests/support/prometheus_server.h"
@@ -60,6 +64,46 @@ TEST(ReplayMetrics, BlocksMadeByPromtoolAnswerForTheTimeOfTheLines) {
   EXPECT_EQ(prometheus.query("sum(trialsync_job_duration_seconds_count" + at_end + ")").sum(""), total);
   const Scrape before = prometheus.query("trialsync_jobs_total @ " + std::to_string(first - 3600));
   EXPECT_EQ(before.sum("trialsync_jobs_total"), 0);
+}
+
+TEST(ReplayMetrics, OnAFullDiskItSaysSoAndLeavesNothing) {
+  WorkloadOptions options;
+  options.seed = seed();
+  options.lines = by_scale(4000, 50'000);
+  Workload workload(options);
+  TempDir directory;
+  AgentProcess agent(tailing(directory, ""));
+  write_file(directory / "etl.log", workload_text(workload));
+  const std::filesystem::path small = directory / "small", out = small / "history.om";
+  std::filesystem::create_directory(small);
+  // Wherever it is when the disk is full.
+  int failed = 0;
+  for (const int kib : {100, 270, 300, 330, 1 << 20}) {
+    const std::string size = "size=" + std::to_string(kib) + "k";
+    if (mount("tmpfs", small.c_str(), "tmpfs", 0, size.c_str()) != 0) {
+      GTEST_SKIP() << "mount is refused here: " << std::strerror(errno);
+    }
+    const auto unmount = [](const std::filesystem::path* path) { umount2(path->c_str(), MNT_DETACH); };
+    const std::unique_ptr<const std::filesystem::path, decltype(unmount)> mounted(&small, unmount);
+    Command replay;
+    replay.argv = {RUNTAIL_BINARY,      "replay", "--config",           agent.config_path(),
+                   "--openmetrics-out", out,      directory / "etl.log"};
+    const Finished done = run_to_end(std::move(replay));
+    const auto left = std::distance(std::filesystem::directory_iterator(small), {});
+    if (kib == 1 << 20) {
+      EXPECT_EQ(done.exit_code, 0) << done.errors;
+      EXPECT_EQ(left, 1);
+    } else if (done.exit_code != 0) {
+      ++failed;
+      EXPECT_EQ(done.exit_code, 4) << done.errors << done.output;
+      EXPECT_NE(done.errors.find("No space left"), std::string::npos) << kib << ' ' << done.errors;
+      if (!done.output.empty()) {
+        EXPECT_NE(done.output.find(R"("complete":false)"), std::string::npos) << done.output;
+      }
+      EXPECT_EQ(left, 0) << kib;
+    }
+  }
+  EXPECT_GE(failed, 2);
 }
 
 }  // namespace

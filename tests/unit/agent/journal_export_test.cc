@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,8 @@
 
 namespace runtail {
 namespace {
+
+using State = PackedBytes::State;
 
 std::string binary(std::string_view name, std::string_view value) {
   std::string out(name);
@@ -115,6 +118,47 @@ TEST(JournalExport, IsReadTheSameInAnyPieces) {
       ::close(fd);
     }
   }
+}
+
+// A few kilobytes may hold any number of entries.
+TEST(JournalExport, TakesLittleMemoryHoweverMuchIsPacked) {
+  const test::TempDir directory;
+  const auto plain = directory / "plain", archive = directory / "archive";
+  std::string text;
+  for (int entry = 0; entry < 1000; ++entry) text += "__CURSOR=1\nMESSAGE=" + std::string(200, 'x') + "\n\n";
+  {
+    std::ofstream out(plain, std::ios::binary);
+    for (int part = 0; part < 300; ++part) out << text;
+  }
+  for (const auto& [tool, packing] : {std::pair("gzip", Packing::kGzip), {"zstd", Packing::kZstd}}) {
+    test::Command command;
+    command.argv = {tool, "-c", plain};
+    std::ofstream(archive, std::ios::binary) << test::run_to_end(std::move(command)).output;
+    const int fd = ::open(archive.c_str(), O_RDONLY | O_CLOEXEC);
+    std::string room(100'000, 'x');
+    const auto in_use = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+    const std::size_t before = in_use();
+    std::size_t most = before;
+    std::uint64_t size = 0;
+    PackedFile file(as_export(packing), fd);
+    PackedBytes bytes;
+    while (bytes.state == State::kMore) {
+      bytes = file.read_at(room.data(), room.size(), size);
+      size += bytes.size;
+      most = std::max(most, in_use());
+    }
+    EXPECT_EQ(bytes.state, State::kEnd) << bytes.message;
+    EXPECT_EQ(size, 300'000U * read(text.substr(0, text.size() / 1000)).lines.size());
+    EXPECT_LT(most - before, 6U << 20) << tool;  // zstd -3: a 2 MiB window
+    ::close(fd);
+  }
+}
+
+TEST(JournalExport, AMessageTooLongForALineIsNoLongerAsJson) {
+  const std::string line = read(binary("MESSAGE", std::string(16 << 20, '\x01')) + "A=1\n\n").lines;
+  EXPECT_GT(line.size(), 16U << 20);
+  EXPECT_LT(line.size(), 17U << 20);
+  EXPECT_TRUE(line.ends_with("\",\"A\":\"1\"}\n"));
 }
 
 }  // namespace
