@@ -5,6 +5,7 @@
 
 #include "agent/control_socket.h"
 #include "agent/text_table.h"
+#include "config/line_share.h"
 #include "core/event_codec.h"
 #include "core/event_json.h"
 #include "core/run_record.h"
@@ -19,7 +20,9 @@ constexpr std::chrono::minutes kStalledAfter{15};
 struct Options {
   Output output = Output::kTable;
   std::size_t limit = 50;
-  std::string job, status;
+  std::string job, status, text;
+  std::optional<Sequence> after;
+  Level level = Level::kTrace;
 };
 
 Result<Options> read_options(std::span<const std::string> words) {
@@ -35,6 +38,19 @@ Result<Options> read_options(std::span<const std::string> words) {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.limit);
       if (error != std::errc() || end != value.data() + value.size())
         return Error{ErrorCode::kInvalidInput, "limit \"" + value + "\" is not a number"};
+    } else if (name == "after") {
+      Sequence sequence = 0;
+      if (std::from_chars(value.data(), value.data() + value.size(), sequence).ec != std::errc())
+        return Error{ErrorCode::kInvalidInput, "after \"" + value + "\" is not a number"};
+      options.after = sequence;
+    } else if (name == "level") {
+      const auto level = parse_level(value);
+      if (!level)
+        return Error{ErrorCode::kInvalidInput,
+                     "level \"" + value + "\": choose TRACE, DEBUG, INFO, WARN, ERROR or FATAL"};
+      options.level = *level;
+    } else if (name == "text") {
+      options.text = value;
     } else if (name == "job") {
       options.job = value;
     } else if (name == "status") {
@@ -184,6 +200,36 @@ Result<std::string> buffer_events(const DurableBuffer& buffer, const Options& op
   return out;
 }
 
+// At most this many lines an answer: whoever asks asks again.
+constexpr std::uint64_t kTapLines = 5'000;
+
+Result<std::string> tap(const DurableBuffer& buffer, const Options& options, const std::vector<std::string>& kinds) {
+  if (!options.after) return std::to_string(buffer.appended().sequence) + " 0\n";
+  Sequence after = *options.after, missed = 0;
+  if (const Sequence oldest = buffer.oldest(); oldest > after + 1) {
+    missed = oldest - after - 1;
+    after = oldest - 1;
+  } else if (oldest == 0 && buffer.appended().sequence > after) {
+    missed = buffer.appended().sequence - after;
+    after = buffer.appended().sequence;
+  }
+  const auto chunks = buffer.read_after(after, kTapLines);
+  if (!chunks) return chunks.error();
+  std::string lines;
+  for (const SequencedChunk& each : *chunks) {
+    after = each.sequence;
+    for (EventReader reader(each.chunk.events); reader.next();) {
+      const RedactedEvent& event = reader.event();
+      if (event.level < options.level) continue;
+      if (!options.job.empty() && event.fields.text(Field::kJobId) != options.job) continue;
+      std::string line;
+      append_event_json(line, event, kinds);
+      if (line.find(options.text) != std::string::npos) lines += line + '\n';
+    }
+  }
+  return std::to_string(after) + " " + std::to_string(missed) + "\n" + lines;
+}
+
 std::string dead_letters(const DurableBuffer& buffer, const Options& options) {
   TextTable table;
   table.columns = {{"id", false, false},        {"at"},         {"reason"},      {"stream"}, {"file"},
@@ -215,6 +261,7 @@ Result<std::string> look(const DurableBuffer& buffer, std::span<const std::strin
   const auto options = read_options(words.subspan(std::min<std::size_t>(words.size(), is_buffer ? 2 : 1)));
   if (!options) return options.error();
   if (word(0) == "runs") return runs(buffer, *options);
+  if (word(0) == "tap") return tap(buffer, *options, kinds);
   if (is_buffer && word(1) == "ls") return buffer_ls(buffer, *options);
   if (is_buffer && word(1) == "events") return buffer_events(buffer, *options, kinds);
   if (is_buffer && word(1) == "dead-letters") return dead_letters(buffer, *options);

@@ -15,6 +15,9 @@ namespace runtail {
 // words: {"runs", "output=table", "limit=50", "job=NAME", "status=WORD"}
 //        {"buffer", "ls", "output=table"} · {"buffer", "events", "limit=N"} · {"buffer", "dead-letters",
 //        "output=table"}
+//        {"tap", "after=SEQUENCE", "job=NAME", "level=WORD", "text=PART"}: "SEQUENCE MISSED\n", then the events of the
+//        chunks behind it, one line of JSON each; the first word is what to ask for next. Without "after" where it
+//        ends.
 // `kinds`: Redactor::kinds(). kInvalidInput names the word that is not understood.
 Result<std::string> look(const DurableBuffer& buffer, std::span<const std::string> words,
                          const std::vector<std::string>& kinds);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "agent/config_check.h"
+#include "agent/database_look.h"
 #include "agent/preflight.h"
+#include "agent/service_sandbox.h"
 #include "agent/verbs.h"
 #include "config/quantity.h"
 #include "core/exit_code.h"
@@ -19,7 +21,7 @@ namespace {
 
 struct CheckOptions {
   std::string config_path;
-  bool print_effective = false;
+  bool print_effective = false, connect = false, as_service = false;
 };
 
 std::string joined(const std::vector<std::string>& words) {
@@ -74,6 +76,21 @@ void print_summary(const ConfigFile& file, const Redactor& redactor, const std::
   print_line("http", config.http.listen.empty() ? "off" : pages + config.http.listen);
 }
 
+int connect(const PostgresConfig& postgres) {
+  if (postgres.url.empty()) {
+    print_line("database", "none configured");
+    return kExitOk;
+  }
+  const auto look = look_at_database(postgres, false);
+  if (!look) {
+    std::fprintf(stderr, "%s\n", look.error().message.c_str());
+    return kExitUnreachable;
+  }
+  for (const std::string& fact : look->facts) print_line("database", fact);
+  for (const std::string& fault : look->faults) std::fprintf(stderr, "%s\n", fault.c_str());
+  return look->faults.empty() ? kExitOk : kExitFindings;
+}
+
 int check(const CheckOptions& options) {
   const CheckedConfig checked = check_config(options.config_path, process_environment());
   const Config& config = checked.file.loaded.config;
@@ -81,13 +98,16 @@ int check(const CheckOptions& options) {
   if (!checked.problems.empty()) return kExitConfig;
   std::vector<std::string> warnings = preflight(config);
   for (std::string& taken : taken_examples(checked.dialects, config.dialects.own)) warnings.push_back(std::move(taken));
+  if (options.as_service) {
+    for (std::string& refusal : sandbox_refusals(config)) warnings.push_back("as a service: " + refusal);
+  }
   for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
   if (options.print_effective) {
     std::fputs(print_effective(config).c_str(), stdout);
   } else {
     print_summary(checked.file, *checked.redactor, checked.dialects);
   }
-  return kExitOk;
+  return options.connect ? connect(config.postgres) : kExitOk;
 }
 
 }  // namespace
@@ -98,12 +118,18 @@ void add_check_verb(CLI::App& app, int& exit_code) {
   add_config_option(*verb, options->config_path);
   verb->add_flag("--print-effective", options->print_effective,
                  "Print the settings in force as YAML, passwords masked, instead of the summary");
+  verb->add_flag("--connect", options->connect, "Connect to PostgreSQL: schema version, rights, partitions");
+  verb->add_flag("--as-service", options->as_service,
+                 "Warn of what the sandbox of runtail.service will forbid, with the drop-in that mends it");
   verb->footer(
       "Mistakes go to stderr, one a line, and the exit code is 3. What is valid but will not work on this\n"
-      "machine (a directory that is missing, a file that cannot be read) is a warning. No connection is opened.\n"
+      "machine (a directory that is missing, a file that cannot be read) is a warning. No connection is opened\n"
+      "without --connect.\n"
+      "Exit codes: 0 valid, 3 not; with --connect 4 the database does not answer, 5 an agent could not write there.\n"
       "\n"
-      "Example:\n"
-      "  runtail check --config /etc/runtail/runtail.yaml");
+      "Examples:\n"
+      "  runtail check --config /etc/runtail/runtail.yaml\n"
+      "  sudo runtail check --as-service --connect");
   verb->callback([options, &exit_code] { exit_code = check(*options); });
 }
 

@@ -1,7 +1,10 @@
 // The looking verbs: runs, status, buffer. They ask the running agent, or open its directory when none runs.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include "agent/config_file.h"
 #include "agent/control_socket.h"
@@ -15,11 +18,12 @@ namespace {
 
 // A probe's own limit; whoever asks often has a shorter one.
 constexpr std::chrono::seconds kProbeDeadline{10};
+constexpr std::chrono::seconds kWatchEvery{2};
 
 struct LookOptions {
   std::string config, directory, output = "table", job, status;
   std::size_t limit = 50;
-  bool events = false, running = false;
+  bool events = false, running = false, watch = false;
 };
 
 void add_where(CLI::App& verb, LookOptions& options) {
@@ -90,8 +94,17 @@ void add_status_verb(CLI::App& app, int& exit_code) {
       "\n"
       "Examples:\n"
       "  runtail status --directory /var/lib/runtail/buffer\n"
-      "  runtail status --running > /dev/null || echo no agent");
-  verb->callback([options, &exit_code] { exit_code = print(*options, {"status"}); });
+      "  runtail status --running > /dev/null || echo no agent\n"
+      "  runtail status --watch");
+  verb->add_flag("--watch", options->watch, "Show it again every two seconds, until Ctrl-C");
+  verb->callback([options, &exit_code] {
+    do {
+      // A screen of its own where a terminal is; else one report after the other.
+      if (options->watch && isatty(STDOUT_FILENO) == 1) std::cout << "\033[H\033[2J";
+      exit_code = print(*options, {"status"});
+      if (options->watch) std::this_thread::sleep_for(kWatchEvery);
+    } while (options->watch && std::cout);
+  });
 }
 
 void add_buffer_verb(CLI::App& app, int& exit_code) {

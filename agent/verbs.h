@@ -19,11 +19,13 @@ void add_check_verb(CLI::App& app, int& exit_code);
 void add_redact_verb(CLI::App& app, int& exit_code);
 void add_replay_verb(CLI::App& app, int& exit_code);
 void add_server_verb(CLI::App& app, int& exit_code);
+void add_doctor_verb(CLI::App& app, int& exit_code);
 void add_explain_verb(CLI::App& app, int& exit_code);
 void add_runs_verb(CLI::App& app, int& exit_code);
 void add_status_verb(CLI::App& app, int& exit_code);
 void add_buffer_verb(CLI::App& app, int& exit_code);
 void add_alerts_verb(CLI::App& app, int& exit_code);
+void add_tap_verb(CLI::App& app, int& exit_code);
 void add_token_verb(CLI::App& app, int& exit_code);
 void add_version_verb(CLI::App& app, int& exit_code);
 

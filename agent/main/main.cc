@@ -49,6 +49,8 @@ int run(int argc, char** argv) {
   add_replay_verb(app, exit_code);
   add_server_verb(app, exit_code);
   add_explain_verb(app, exit_code);
+  add_doctor_verb(app, exit_code);
+  add_tap_verb(app, exit_code);
   add_runs_verb(app, exit_code);
   add_status_verb(app, exit_code);
   add_buffer_verb(app, exit_code);
