@@ -8,12 +8,14 @@
 
 #include "agent/counters.h"
 #include "agent/identity_key.h"
+#include "agent/kept_history.h"
 #include "agent/last_known.h"
 #include "agent/old_runs.h"
 #include "agent/read_place.h"
 #include "agent/run_book.h"
 #include "core/event_codec.h"
 #include "core/run_record.h"
+#include "history/history_fold.h"
 
 namespace runtail {
 namespace {
@@ -32,7 +34,8 @@ struct EmbeddedReplay::State {
         key(identity),
         counters(config.metrics.max_series),
         known(*buffer),
-        book(*buffer, counters, known) {
+        book(*buffer, counters, known, true),
+        kept(*buffer) {
     restore_counters(*buffer, kCountersPrefix, counters);
   }
 
@@ -54,6 +57,9 @@ struct EmbeddedReplay::State {
   MetricTable counters;  // as the agent left them
   LastKnown known;       // never asked: it is of what is read now
   RunBook book;
+  const KeptHistory kept;
+  std::optional<DeriverSettings> settings;
+  std::optional<HistoryFold> history;              // what the agent keeps beside runs
   std::unordered_map<Uuid, std::uint64_t> before;  // digests of the runs touched; 0: it was not there
 };
 
@@ -61,8 +67,10 @@ namespace {
 
 class EmbeddedStore final : public ReplayStore {
  public:
-  EmbeddedStore(EmbeddedReplay::State& state, DeriverSettings settings)
-      : state_(state), deriver_(std::move(settings)) {}
+  EmbeddedStore(EmbeddedReplay::State& state, DeriverSettings settings) : state_(state), deriver_(std::move(settings)) {
+    const std::lock_guard lock(state_.mutex);
+    if (!state_.history) state_.history.emplace(state_.kept, state_.settings.emplace(deriver_.settings()));
+  }
 
   Result<Delivery> put(std::span<const SequencedChunk> chunks, const ReplayStep& step,
                        std::span<const Uuid> runs) override {
@@ -131,7 +139,10 @@ class EmbeddedStore final : public ReplayStore {
       const auto [at, is_new] = state_.before.try_emplace(run, 0);
       if (is_new) at->second = digest_of(run);
     }
+    // Chunks of this commit get the numbers after the last one: whoever appends holds the lock.
+    Sequence sequence = state_.buffer->appended().sequence;
     for (const SequencedChunk& each : chunks) {
+      ++sequence;
       const EventIds ids(each.chunk.file);
       Origin origin{&ids, 0, each.chunk.default_job_id, each.chunk.default_job_rank};
       for (EventReader events(each.chunk.events); events.next();) {
@@ -139,12 +150,20 @@ class EmbeddedStore final : public ReplayStore {
         deriver_.derive(events.event(), origin, derived_, &ids_);
         if (derived_.run && is_too_old(derived_.run->at, now)) {
           add_run_records(derived_.tables, expired);
-        } else if (derived_.run) {
+          continue;
+        }
+        StateGroup before;
+        if (derived_.run) {
+          if (const RunRecord* known = state_.book.find(derived_.run->run_id)) before = known->run.state;
           state_.book.apply_past(*derived_.run, events.event());
         }
+        state_.history->add(events.event(), origin, derived_, sequence);
+        if (derived_.run) state_.history->add_change(before, state_.book.find(derived_.run->run_id)->run);
       }
     }
     for (StateEntry& entry : state_.book.take_changed()) commit.state.push_back(std::move(entry));
+    for (std::string& key : state_.book.take_replaced()) commit.forget.push_back(std::move(key));
+    for (auto& [key, value] : state_.history->take_changed()) commit.state.push_back({key, std::move(value)});
     for (const Series& series : state_.counters.take_changed()) {
       commit.state.push_back({std::string(kCountersPrefix) + series_key(series), encode_series(series)});
     }
@@ -191,6 +210,7 @@ Result<std::unique_ptr<EmbeddedReplay>> EmbeddedReplay::open(const Config& confi
   if ((*buffer)->get(kIdentityStateKey) != "local") {
     if (const auto kept = (*buffer)->put(kIdentityStateKey, "local"); !kept) return kept.error();
   }
+  if (const auto indexed = index_kept_runs(**buffer); !indexed) return indexed.error();
   return std::unique_ptr<EmbeddedReplay>(
       new EmbeddedReplay(std::make_unique<State>(std::move(*buffer), identity->key, config)));
 }

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "buffer/durable_buffer.h"
 #include "core/time.h"
 #include "tests/support/embedded_replay_scene.h"
 
@@ -135,6 +136,41 @@ TEST(ReplayEmbeddedParts, TheAgentReadsOnBehindWhatIsOpenAndAReplayThroughItFill
   LogFile(log).append("{\"level\":\"INFO\",\"msg\":\"one more\"}\n");
   ASSERT_TRUE(wait_until([&] { return scene.agent.lines_read() == read + 1; })) << scene.agent.lines_read();
   EXPECT_EQ(scene.agent.runs(), runs);
+}
+
+// Lists of runs, jobs, datasets, results and changes are those the running agent makes of the same lines.
+TEST(ReplayEmbeddedParts, TheHistoryIsTheSameWithAndWithoutAnAgent) {
+  const TempDir keys;
+  write_file(keys / "key", std::string(64, 'a') + "\n");
+  fs::permissions(keys / "key", fs::perms(0600));
+  const std::string settings = "identity: {key_file: " + (keys / "key").string() + "}\n";
+  EmbeddedScene through(settings), alone(settings);
+  std::map<std::string, std::string> kept[2];
+  for (EmbeddedScene* scene : {&through, &alone}) {
+    fs::create_directory(scene->directory / "archive");
+    write_file(scene->directory / "archive/etl.log", scene->text);
+    if (scene == &through) {
+      ASSERT_TRUE(scene->agent.start_healthy()) << scene->agent.log();
+      ASSERT_TRUE(wait_until([&] { return scene->agent.get("/readyz").status == 200; })) << scene->agent.log();
+    }
+    const Finished done = scene->replay({"--stream", "test/etl", scene->directory / "archive"});
+    ASSERT_EQ(done.exit_code, 0) << done.errors << done.output;
+    if (scene == &through) scene->agent.terminate();
+    BufferConfig config;
+    config.directory = scene->directory / "buffer";
+    const auto buffer = std::move(*DurableBuffer::open(config));
+    for (const StateEntry& entry : buffer->scan("e/")) {
+      // Places of lines hang on how chunks are numbered, and the agent says of itself that it lives.
+      if (entry.key.starts_with("e/l/") || entry.key.starts_with("e/b/") || entry.key.find("/self") != entry.key.npos) {
+        continue;
+      }
+      kept[scene == &alone][entry.key] = entry.value;
+    }
+    EXPECT_FALSE(buffer->scan("e/l/").empty());
+  }
+  EXPECT_GT(kept[0].size(), through.expected.runs.size());
+  EXPECT_EQ(kept[1].size(), kept[0].size());
+  for (const auto& [key, value] : kept[0]) EXPECT_EQ(kept[1][key], value) << key.substr(0, 4);
 }
 
 TEST(ReplayEmbeddedParts, WhatIsOlderThanRunsAreKeptCreatesNone) {
