@@ -77,7 +77,6 @@ Result<Listing<DqCheckResultRow>> LocalStore::check_results(const ResultFilter& 
   Listing<DqCheckResultRow> out;
   std::size_t left_out = rows_skipped(slice);
   std::int64_t total = 0;
-  std::map<Uuid, bool> visible;  // runs of the page
   kept_.scan(kResultTimes, timed_key_before(kResultTimes, filter.created.to),
              [&](std::string_view key, std::string_view value) {
                const auto place = read_timed_key(key);

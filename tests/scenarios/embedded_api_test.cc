@@ -76,9 +76,9 @@ TEST_F(EmbeddedApi, AnswersWithATokenFromTheAgentsOwnStoreAndAgainAfterAKill) {
   ASSERT_TRUE(running.start_healthy()) << running.log();
   print_runs();
   const std::string good = token();
+  ASSERT_TRUE(wait_until([&] { return get("/v1/obs/jobs", good).status == 200; })) << running.log();
   EXPECT_EQ(get("/v1/obs/jobs", "").status, 401);
   EXPECT_EQ(get("/v1/obs/jobs", good + "x").status, 401);
-  ASSERT_TRUE(wait_until([&] { return get("/v1/obs/jobs", good).status == 200; })) << running.log();
   const auto expect_all = [&] {
     const CurlAnswer jobs = get("/v1/obs/jobs?total=true", good);
     EXPECT_THAT(jobs.body, AllOf(HasSubstr(R"("job_id":"orders")"), HasSubstr(R"("success_rate_7d":0.5)"),
@@ -114,6 +114,39 @@ TEST_F(EmbeddedApi, AnswersWithATokenFromTheAgentsOwnStoreAndAgainAfterAKill) {
   expect_all();
   EXPECT_EQ(running.terminate().exit_code, 0) << running.log();
   EXPECT_EQ(get("/v1/obs/jobs", good).status, 0);
+}
+
+TEST_F(EmbeddedApi, ShowsWhatAReplayBringsWhetherTheAgentRunsOrNot) {
+  AgentProcess& running = agent("anonymous: true");
+  const auto replay = [&](const std::string& name, const std::string& run) {
+    LogFile log(directory / name);
+    const std::string head = R"({"ts":")" + to_rfc3339(SystemClock().now() - std::chrono::hours(2)) +
+                             R"(","level":"INFO","msg":"of )" + name + R"(","job_id":"nightly","run_id":")" + run +
+                             "\",";
+    log.append_line(head + R"("event":"run.started","scheduled_at":")" +
+                    to_rfc3339(SystemClock().now() - std::chrono::hours(3)) + "\"}");
+    log.append_line(head + R"("event":"dataset","dataset":"of_)" + name + R"(","status":"success"})");
+    log.append_line(head + R"("event":"run.finished","status":"success"})");
+    Command command;
+    command.argv = {RUNTAIL_BINARY, "replay", "--config", running.config_path(), directory / name};
+    const Finished done = run_to_end(std::move(command));
+    EXPECT_EQ(done.exit_code, 0) << done.errors;
+  };
+  replay("old.log", kFirst);
+  ASSERT_TRUE(running.start_healthy()) << running.log();
+  ASSERT_TRUE(wait_until([&] { return get("/v1/obs/jobs", "").status == 200; })) << running.log();
+  replay("older.log", kSecond);
+  EXPECT_THAT(get("/v1/obs/jobs", "").body, AllOf(HasSubstr("nightly"), HasSubstr(R"("success_rate_7d":1)")));
+  EXPECT_THAT(get("/v1/obs/runs?total=true", "").body,
+              AllOf(HasSubstr(kFirst), HasSubstr(kSecond), HasSubstr(R"("total":2)")));
+  EXPECT_THAT(get("/v1/obs/datasets", "").body, AllOf(HasSubstr("of_old.log"), HasSubstr("of_older.log")));
+  for (const auto& [run, name] : {std::pair(kFirst, "of old.log"), std::pair(kSecond, "of older.log")}) {
+    const std::string path = std::string("/v1/obs/runs/") + run;
+    EXPECT_THAT(get(path + "/events?total=true", "").body, AllOf(HasSubstr(name), HasSubstr(R"("total":3)")));
+    EXPECT_THAT(get(path + "/changes", "").body,
+                AllOf(HasSubstr(R"("new":"running")"), HasSubstr(R"("new":"success")")));
+  }
+  EXPECT_EQ(running.terminate().exit_code, 0) << running.log();
 }
 
 TEST_F(EmbeddedApi, IsAskedWithoutATokenOnlyWhereItIsSaid) {
