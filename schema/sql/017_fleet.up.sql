@@ -4,13 +4,13 @@
 CREATE TABLE {{schema}}.fleet_counts (
   id      bigint GENERATED ALWAYS AS IDENTITY,
   counter text COLLATE "C" NOT NULL,
-  labels  text COLLATE "C"[] NOT NULL,
+  labels  text[] COLLATE "C" NOT NULL,
   amount  bigint NOT NULL,
   CONSTRAINT fleet_counts_pkey PRIMARY KEY (id)
 );
 CREATE TABLE {{schema}}.fleet_totals (
   counter text COLLATE "C" NOT NULL,
-  labels  text COLLATE "C"[] NOT NULL,
+  labels  text[] COLLATE "C" NOT NULL,
   amount  bigint NOT NULL,
   CONSTRAINT fleet_totals_pkey PRIMARY KEY (counter, labels)
 );
