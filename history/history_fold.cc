@@ -182,6 +182,7 @@ void HistoryFold::add_heartbeat(const HeartbeatFact& fact) {
       if (name == "lag_bytes") row.lag_bytes = std::llround(value);
       if (name == "lag_seconds") row.lag_seconds = value;
       if (name == "buffer_bytes") row.buffer_bytes = std::llround(value);
+      if (name == "lost_bytes") row.lost_bytes = std::llround(value);
     });
   }
   row.details = Json{details_of(fact)};

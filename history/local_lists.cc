@@ -142,6 +142,7 @@ Result<Listing<ServiceView>> LocalStore::services(const ServiceFilter& filter, c
     view.lag_bytes = row.lag_bytes;
     view.lag_seconds = row.lag_seconds;
     view.buffer_bytes = row.buffer_bytes;
+    view.lost_bytes = row.lost_bytes;
     view.details = std::move(row.details);
     rows.push_back(std::move(view));
   }

@@ -99,8 +99,9 @@ TEST_F(EmbeddedApi, AnswersWithATokenFromTheAgentsOwnStoreAndAgainAfterAKill) {
     EXPECT_THAT(get("/v1/obs/dq", good).body, HasSubstr(R"("table_name":"stg.orders")"));
     EXPECT_THAT(get("/v1/obs/summary", good).body, HasSubstr(R"("runs":2)"));
     EXPECT_THAT(get("/v1/obs/alerts", good).body, HasSubstr(R"("data":[])"));
-    EXPECT_THAT(get("/v1/obs/services", good).body,
-                AllOf(HasSubstr(R"("service":"runtail")"), HasSubstr(R"("config_digest":")")));
+    EXPECT_THAT(
+        get("/v1/obs/services", good).body,
+        AllOf(HasSubstr(R"("service":"runtail")"), HasSubstr(R"("config_digest":")"), HasSubstr(R"("lost_bytes":0)")));
     EXPECT_EQ(get("/v1/obs/runs/33333333-3333-4333-8333-333333333333", good).status, 404);
   };
   expect_all();
