@@ -182,6 +182,8 @@ class RehearsalStore final : public ReplayStore {
         return Error{ErrorCode::kInvalidInput, "not all of these files is in the store yet: replay them first"};
       }
     }
+    // What is written here is not in it; the next start makes it anew.
+    forget_index(*state_.kept);
     std::optional<Error> fault;
     each_entry(*state_.scratch, "r/", [&](const StateEntry& entry) {
       const auto expected = decode_run_record(entry.value);

@@ -5,6 +5,7 @@
 
 #include "buffer/durable_buffer.h"
 #include "core/run_record.h"
+#include "history/kept_keys.h"
 #include "tests/support/embedded_replay_scene.h"
 
 namespace runtail::test {
@@ -123,6 +124,7 @@ TEST(ReplayEmbeddedVerify, FindsWhatWasChangedByHandAndMakesTheRunsAnew) {
     const auto store = scene.store();
     // What the counters hold of it they still do.
     EXPECT_EQ(decode_run_record(*store->get(counted))->counted[1].verdict, RunStatus::kCancelled);
+    EXPECT_FALSE(store->get(kIndexed)) << "the next start has to index the runs that were made anew";
     store->forget({extra});
   }
   EXPECT_EQ(scene.verify({"--full"}).exit_code, 0);
