@@ -99,6 +99,7 @@ class Server {
       const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
       return std::clamp(rest, std::chrono::milliseconds(0), most);
     };
+    static_cast<void>(alerting_.stop(std::chrono::milliseconds(0)));  // told now, waited for below
     bool came_back = api_.stop(kDrain);
     came_back = access_log_.stop(left(kLastRows)) && came_back;
     came_back = alerting_.stop(left(kLastRows)) && came_back;

@@ -26,10 +26,9 @@ WITH news AS (
   UNION ALL
   (SELECT stored_in FROM {{schema}}.run_state_changes WHERE stored_in >= $1 ORDER BY stored_in LIMIT $2 + 1)
 )
-SELECT (SELECT stored_in FROM news ORDER BY stored_in OFFSET $2 LIMIT 1),
-  (SELECT updated_at FROM {{schema}}.evaluation_progress WHERE name = $3) - interval '5 minutes')sql";
-// $1 to $2: transactions; $3: definitions that changed since count, too; $4 now. Which rules may say something new of
-// which jobs; null: every rule.
+SELECT (SELECT stored_in FROM news ORDER BY stored_in OFFSET $2 LIMIT 1))sql";
+// $1 to $2: transactions; $3 now. Which rules may say something new of which jobs; null: every rule. Definitions have
+// no column that tells their transaction; by its age, xmin does. This transaction has an id: it holds the mark's lock.
 constexpr std::string_view kToLookAt = R"sql(
 SELECT job_id, NULL::uuid AS rule_id FROM {{schema}}.dq_observations WHERE stored_in BETWEEN $1 AND $2
 UNION
@@ -37,12 +36,13 @@ SELECT j.job_id, NULL FROM {{schema}}.run_state_changes c JOIN {{schema}}.run_id
   JOIN {{schema}}.job_runs j ON j.run_id = r.run_id AND j.scheduled_at = r.scheduled_at
   WHERE c.stored_in BETWEEN $1 AND $2
 UNION
-SELECT job_id, NULL FROM {{schema}}.etl_jobs WHERE updated_at >= $3
+SELECT job_id, NULL FROM {{schema}}.etl_jobs WHERE pg_current_xact_id()::text::bigint - age(xmin) >= $1
 UNION
 SELECT j.job_id, a.id FROM {{schema}}.alert_rules a CROSS JOIN {{schema}}.etl_jobs j
-  WHERE a.enabled AND a.updated_at >= $3 AND (a.job_id IS NULL OR a.job_id = j.job_id)
+  WHERE a.enabled AND pg_current_xact_id()::text::bigint - age(a.xmin) >= $1
+    AND (a.job_id IS NULL OR a.job_id = j.job_id)
 UNION
-SELECT job_id, rule_id FROM {{schema}}.alert_watch WHERE due_at <= $4)sql";
+SELECT job_id, rule_id FROM {{schema}}.alert_watch WHERE due_at <= $3)sql";
 constexpr std::string_view kRules = R"sql(
 SELECT a.id, a.name, a.kind, a.job_id, a.window_s, a.for_s, a.severity, e.key, e.value
 FROM {{schema}}.alert_rules a LEFT JOIN LATERAL jsonb_each_text(a.params) e ON true WHERE a.enabled ORDER BY a.id)sql";
@@ -128,17 +128,17 @@ class Round {
       if (!judged) return judged.error();
       ended = std::clamp(*judged, std::min(from, ended), ended);
     }
-    auto cut = ask(kNews, {std::to_string(from), std::to_string(news_max), name});
+    auto cut = ask(kNews, {std::to_string(from), std::to_string(news_max)});
     if (!cut) return cut.error();
     round.more = !cut->is_null(0, 0);
     const std::string upto = round.more ? std::string(cut->text(0, 0)) : "9223372036854775807";
-    const std::string since = from == 0 ? "-infinity" : std::string(cut->text(0, 1));
-    auto look_at = ask(kToLookAt, {std::to_string(from), upto, since, to_rfc3339(now_)});
+    auto look_at = ask(kToLookAt, {std::to_string(from), upto, to_rfc3339(now_)});
     if (!look_at) return look_at.error();
     if (look_at->rows() > 0) {
       if (auto done = look(*look_at, round); !done) return done.error();
     }
     if (auto done = judge_self(connection_, schema_, now_, events_); !done) return done.error();
+    if (auto done = events_.close_abandoned(); !done) return done.error();
     if (auto done = events_.queue(); !done) return done.error();
     const EventCounts& counts = events_.counts();
     round.opened = counts.opened;

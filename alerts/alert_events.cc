@@ -45,6 +45,10 @@ FROM over JOIN {{schema}}.alert_deliveries d ON d.alert_id = over.id AND d.kind 
 JOIN {{schema}}.alert_channels c ON c.id = d.channel_id AND c.send_resolved AND c.enabled
 WHERE over.notified_at IS NOT NULL
 ON CONFLICT DO NOTHING)sql";
+constexpr std::string_view kAbandoned = R"sql(
+SELECT e.id FROM {{schema}}.alert_events e JOIN {{schema}}.alert_rules a ON a.id = e.rule_id
+LEFT JOIN {{schema}}.etl_jobs j ON j.job_id = e.job_id
+WHERE e.status = 'firing' AND (NOT a.enabled OR NOT j.enabled) ORDER BY e.id)sql";
 // What is said of a channel is not told to it.
 constexpr std::string_view kNotify = R"sql(
 WITH told AS (
@@ -134,6 +138,14 @@ PgOutcome<void> AlertEvents::resolve(const std::vector<std::string>& ids) {
   counts_.resolved += static_cast<std::int64_t>(ids.size());
   counts_.queued += closed->affected();
   return {};
+}
+
+PgOutcome<void> AlertEvents::close_abandoned() {
+  auto rows = ask(kAbandoned, {});
+  if (!rows) return rows.error();
+  std::vector<std::string> ids;
+  for (int row = 0; row < rows->rows(); ++row) ids.emplace_back(rows->text(row, 0));
+  return resolve(ids);
 }
 
 PgOutcome<void> AlertEvents::queue() {

@@ -48,6 +48,8 @@ class AlertEvents {
     for (const auto& [index, at] : *again) look_again(said[index], at);
     return {};
   }
+  // What fires by a rule, or of a job, that is switched off is over: nobody would ever clear it.
+  PgOutcome<void> close_abandoned();
   // Deliveries of events whose time has come, and of those that are told again.
   PgOutcome<void> queue();
   // Who was told that it fires is told that it is over.

@@ -11,6 +11,7 @@ constexpr std::string_view kLease = R"sql(
 WITH due AS (
   SELECT id FROM {{schema}}.alert_deliveries d
   WHERE state = 'pending' AND next_attempt_at <= $1::timestamptz AND (leased_until IS NULL OR leased_until <= $1)
+    AND EXISTS (SELECT FROM {{schema}}.alert_channels c WHERE c.id = d.channel_id AND c.enabled)
     AND NOT EXISTS (SELECT FROM {{schema}}.alert_deliveries o WHERE o.alert_id = d.alert_id
       AND o.channel_id = d.channel_id AND o.state = 'pending' AND o.id <> d.id
       AND (o.kind = 'firing' OR o.kind = 'repeat' AND d.kind = 'resolved'))

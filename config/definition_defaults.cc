@@ -10,21 +10,22 @@ int rank(std::string_view severity) { return severity == "critical" ? 2 : severi
 
 std::vector<AlertRuleConfig> standard_rules() {
   std::vector<AlertRuleConfig> rules;
-  const auto add = [&](const char* kind, const char* severity) {
+  const auto add = [&](const char* kind, const char* severity, const char* runbook) {
     AlertRuleConfig& rule = rules.emplace_back();
     rule.name = rule.kind = kind;
     rule.severity = severity;
+    rule.annotations["runbook_url"] = std::string("docs/runbooks.md#") + runbook;
   };
-  add("JobFailed", "warning");
-  add("RetryExhausted", "critical");
-  add("ConsecutiveFailures", "critical");
-  add("RetrySurge", "warning");
-  add("NoRecentRuns", "warning");
-  add("DQRowCountDelta", "warning");
-  add("DQNullRateSpike", "warning");
-  add("SchemaDriftDetected", "warning");
-  add("RuntailDeliveryFailing", "critical");
-  add("RuntailAgentDown", "critical");
+  add("JobFailed", "warning", "job-failed");
+  add("RetryExhausted", "critical", "job-failed");
+  add("ConsecutiveFailures", "critical", "job-failed");
+  add("RetrySurge", "warning", "job-failed");
+  add("NoRecentRuns", "warning", "no-recent-runs");
+  add("DQRowCountDelta", "warning", "data-quality");
+  add("DQNullRateSpike", "warning", "data-quality");
+  add("SchemaDriftDetected", "warning", "data-quality");
+  add("RuntailDeliveryFailing", "critical", "delivery-failing");
+  add("RuntailAgentDown", "critical", "agent-down");
   return rules;
 }
 

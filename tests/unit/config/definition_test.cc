@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <map>
 
 #include "config/load.h"
@@ -124,8 +126,12 @@ TEST(DefinitionsTest, TheEnvironmentAloneMakesChannelsAndTheStandardRules) {
   EXPECT_EQ(config.alerts.channels[1].kind, "email");
   EXPECT_FALSE(config.alerts.enabled || config.quality.enabled);
   std::map<std::string, std::string> thresholds;
+  std::ifstream file(RUNTAIL_SOURCE_DIR "/docs/runbooks.md");
+  const std::string runbooks((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   for (const AlertRuleConfig& rule : config.alerts.rules) {
     EXPECT_THAT(rule.channels, ElementsAre("slack", "email")) << rule.name;
+    const std::string& runbook = rule.annotations.at("runbook_url");
+    EXPECT_THAT(runbooks, HasSubstr("\n## " + runbook.substr(runbook.find('#') + 1) + "\n`")) << rule.name;
     if (rule.params.contains("threshold")) thresholds[rule.kind] = rule.params.at("threshold");
   }
   EXPECT_EQ(thresholds, (std::map<std::string, std::string>{{"ConsecutiveFailures", "4"}, {"RetrySurge", "5"}}));
