@@ -45,6 +45,9 @@ class Engine {
   // What the sinks still lack: "12 records for postgres", several with commas between; "": nothing.
   std::string undelivered() const;
 
+  // How far every sink has come; the largest number without any.
+  Sequence delivered_everywhere() const;
+
   const DurableBuffer& buffer() const { return *buffer_; }
   // The history that this agent keeps itself; null: PostgreSQL has it. Outlived by this. Threads: any, each with a
   // store of its own.
@@ -72,8 +75,6 @@ class Engine {
   void log_absent_sinks() const;
   AgentCondition condition() const;
   double oldest_undelivered();
-  // How far every sink has come; the largest number without any.
-  Sequence delivered_everywhere() const;
 
   const Config config_;
   PublishedMetrics& published_;  // not owned, outlives this

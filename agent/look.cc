@@ -181,6 +181,15 @@ Result<std::string> buffer_ls(const DurableBuffer& buffer, const Options& option
   return render(table, options.output);
 }
 
+// The event as one line of JSON; "" if it is not one of those asked for.
+std::string line_of(const RedactedEvent& event, const Options& options, const std::vector<std::string>& kinds) {
+  if (event.level < options.level) return "";
+  if (!options.job.empty() && event.fields.text(Field::kJobId) != options.job) return "";
+  std::string line;
+  append_event_json(line, event, kinds);
+  return line.find(options.text) == std::string::npos ? "" : line + '\n';
+}
+
 Result<std::string> buffer_events(const DurableBuffer& buffer, const Options& options,
                                   const std::vector<std::string>& kinds) {
   std::string out;
@@ -192,9 +201,10 @@ Result<std::string> buffer_events(const DurableBuffer& buffer, const Options& op
     if (chunks->empty()) break;
     after = chunks->front().sequence;
     EventReader reader(chunks->front().chunk.events);
-    for (; left > 0 && reader.next(); --left) {
-      append_event_json(out, reader.event(), kinds);
-      out += '\n';
+    while (left > 0 && reader.next()) {
+      const std::string line = line_of(reader.event(), options, kinds);
+      out += line;
+      left -= line.empty() ? 0 : 1;
     }
   }
   return out;
@@ -218,14 +228,7 @@ Result<std::string> tap(const DurableBuffer& buffer, const Options& options, con
   std::string lines;
   for (const SequencedChunk& each : *chunks) {
     after = each.sequence;
-    for (EventReader reader(each.chunk.events); reader.next();) {
-      const RedactedEvent& event = reader.event();
-      if (event.level < options.level) continue;
-      if (!options.job.empty() && event.fields.text(Field::kJobId) != options.job) continue;
-      std::string line;
-      append_event_json(line, event, kinds);
-      if (line.find(options.text) != std::string::npos) lines += line + '\n';
-    }
+    for (EventReader reader(each.chunk.events); reader.next();) lines += line_of(reader.event(), options, kinds);
   }
   return std::to_string(after) + " " + std::to_string(missed) + "\n" + lines;
 }

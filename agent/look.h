@@ -12,9 +12,10 @@
 
 namespace runtail {
 
+// An agent that runs also understands {"drain"}, see verb_agent.cc.
 // words: {"runs", "output=table", "limit=50", "job=NAME", "status=WORD"}
-//        {"buffer", "ls", "output=table"} · {"buffer", "events", "limit=N"} · {"buffer", "dead-letters",
-//        "output=table"}
+//        {"buffer", "ls", "output=table"} · {"buffer", "events", "limit=N", "job=NAME", "level=WORD", "text=PART"} ·
+//        {"buffer", "dead-letters", "output=table"}
 //        {"tap", "after=SEQUENCE", "job=NAME", "level=WORD", "text=PART"}: "SEQUENCE MISSED\n", then the events of the
 //        chunks behind it, one line of JSON each; the first word is what to ask for next. Without "after" where it
 //        ends.

@@ -442,6 +442,12 @@ class Agent {
       return engine->describe(clock_.now()) + configuration_.get();
     }
     if (words.front() == "replay") return engine->answer_replay(words);
+    if (words.front() == "drain") {
+      // "LAST DELIVERED TEXT": the last chunk there is, the last one every sink has, and what the others lack.
+      const Sequence last = engine->buffer().appended().sequence;
+      return std::to_string(last) + ' ' + std::to_string(std::min(last, engine->delivered_everywhere())) + ' ' +
+             engine->undelivered();
+    }
     return look(engine->buffer(), words, engine->redaction_kinds());
   }
 

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <thread>
 
 #include "agent/config_file.h"
@@ -11,6 +12,7 @@
 #include "agent/look.h"
 #include "agent/state_directory.h"
 #include "agent/verbs.h"
+#include "config/quantity.h"
 #include "core/exit_code.h"
 
 namespace runtail {
@@ -19,9 +21,10 @@ namespace {
 // A probe's own limit; whoever asks often has a shorter one.
 constexpr std::chrono::seconds kProbeDeadline{10};
 constexpr std::chrono::seconds kWatchEvery{2};
+constexpr std::chrono::milliseconds kDrainEvery{100};
 
 struct LookOptions {
-  std::string config, directory, output = "table", job, status;
+  std::string config, directory, output = "table", job, status, level, text, wait = "60s";
   std::size_t limit = 50;
   bool events = false, running = false, watch = false;
 };
@@ -49,6 +52,36 @@ int print(const LookOptions& options, const std::vector<std::string>& words) {
   }
   std::cout << *answer << std::flush;
   return kExitOk;
+}
+
+int wait_drained(const LookOptions& options) {
+  std::filesystem::path directory = options.directory;
+  if (directory.empty()) {
+    const auto config = config_or_complain(options.config);
+    if (!config) return kExitConfig;
+    directory = state_directory("", config->buffer.directory);
+  }
+  const auto until = std::chrono::steady_clock::now() + *parse_duration(options.wait);
+  for (std::optional<Sequence> wanted;;) {
+    const auto answer = ask(control_socket_path(directory), {"drain"}, kProbeDeadline);
+    std::string lacking = answer ? "" : answer.error().message;
+    if (answer) {
+      std::istringstream words(*answer);
+      Sequence last = 0, delivered = 0;
+      words >> last >> delivered;
+      std::getline(words >> std::ws, lacking);
+      if (!wanted) wanted = last;
+      if (delivered >= *wanted) return kExitOk;
+    } else if (answer.error().code != ErrorCode::kUnavailable) {
+      std::cerr << "runtail buffer drain: " << lacking << '\n';
+      return kExitUnreachable;
+    }
+    if (std::chrono::steady_clock::now() >= until) {
+      std::cerr << "runtail buffer drain: not in " << options.wait << ": " << lacking << '\n';
+      return kExitIncomplete;
+    }
+    std::this_thread::sleep_for(kDrainEvery);
+  }
 }
 
 }  // namespace
@@ -132,6 +165,37 @@ void add_buffer_verb(CLI::App& app, int& exit_code) {
           print(*options, {"buffer", "ls", "output=" + options->output, "limit=" + std::to_string(options->limit)});
     }
   });
+  CLI::App* cat = verb->add_subcommand("cat", "Redacted lines that are kept, as JSON, oldest first");
+  add_where(*cat, *options);
+  cat->add_option("--job", options->job, "Only lines that name this job")->type_name("NAME");
+  cat->add_option("--level", options->level, "Only this level and above")->type_name("WORD");
+  cat->add_option("--grep", options->text, "Only lines whose JSON holds this text")->type_name("TEXT");
+  cat->add_option("--limit", options->limit, "Lines to show")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  cat->footer("Example: runtail buffer cat --job orders --level WARN --limit 1000");
+  cat->callback([options, &exit_code] {
+    std::vector<std::string> words = {"buffer", "events", "limit=" + std::to_string(options->limit)};
+    for (const auto& [name, value] :
+         {std::pair("job=", options->job), {"level=", options->level}, {"text=", options->text}}) {
+      if (!value.empty()) words.push_back(name + value);
+    }
+    exit_code = print(*options, words);
+  });
+  CLI::App* drain = verb->add_subcommand("drain", "Wait until every sink has what the buffer holds now");
+  add_where(*drain, *options);
+  drain->add_option("--wait", options->wait, "How long at most")
+      ->type_name("DURATION")
+      ->capture_default_str()
+      ->check([](const std::string& text) { return parse_duration(text) ? "" : "write a duration, as in 30s or 2m"; });
+  drain->footer(
+      "Asks the agent that runs; lines that come meanwhile are not waited for. Before an older runtail takes the\n"
+      "directory, stop what writes, drain, then stop the agent.\n"
+      "Exit codes: 0 every sink has it, 1 not in time (stderr says what is lacking), 4 no agent runs.\n"
+      "\n"
+      "Example: runtail buffer drain --wait 10m && systemctl stop runtail");
+  drain->callback([options, &exit_code] { exit_code = wait_drained(*options); });
   CLI::App* letters = verb->add_subcommand("dead-letters", "Lines set aside before the buffer, with the reason");
   add_where(*letters, *options);
   letters->add_option("--output", options->output, "table, csv or json")

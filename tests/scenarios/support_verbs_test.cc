@@ -150,6 +150,45 @@ TEST(SupportVerbs, CheckNamesWhatTheServiceMayNotDoAndItsDropIn) {
     EXPECT_THAT(unit, HasSubstr(setting));
 }
 
+TEST(SupportVerbs, BufferCatShowsWhatIsKeptAndOnlyWhatIsAskedFor) {
+  TempDir directory;
+  AgentProcess agent(tailing(directory, ""));
+  LogFile log(directory / "etl.log");
+  log.append_line(line("orders", "WARN", "mail anna@example.com"));
+  log.append_line(line("orders", "INFO", "low"));
+  log.append_line(line("customers", "ERROR", "other"));
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  ASSERT_TRUE(wait_until([&] { return agent.lines_read() == 3 && answers(agent); }));
+  for (int running = 1; running >= 0; --running) {
+    const std::string shown = agent.ask({"buffer", "cat", "--job", "orders", "--level", "WARN"}).output;
+    EXPECT_EQ(std::count(shown.begin(), shown.end(), '\n'), 1) << shown;
+    EXPECT_THAT(shown, HasSubstr("[REDACTED:email]"));
+    EXPECT_THAT(agent.ask({"buffer", "cat", "--grep", "oth"}).output, HasSubstr("customers"));
+    if (running) agent.terminate();
+  }
+}
+
+TEST(SupportVerbs, BufferDrainWaitsUntilTheDatabaseHasEverything) {
+  PostgresCluster cluster;
+  const std::string url = cluster.create_migrated_database("drain");
+  TempDir directory;
+  AgentProcess agent(tailing(directory, url));
+  LogFile log(directory / "etl.log");
+  ASSERT_TRUE(agent.start_healthy()) << agent.log();
+  ASSERT_TRUE(wait_until([&] { return answers(agent); }));
+  cluster.stop();
+  for (int each = 0; each < 50; ++each) log.append_line(line("orders", "INFO", "m"));
+  ASSERT_TRUE(wait_until([&] { return agent.lines_read() == 50; })) << agent.log();
+  const Finished late = agent.ask({"buffer", "drain", "--wait", "500ms"});
+  EXPECT_EQ(late.exit_code, 1) << late.errors;
+  EXPECT_THAT(late.errors, HasSubstr("records for postgres"));
+  cluster.start();
+  EXPECT_EQ(agent.ask({"buffer", "drain"}).exit_code, 0);
+  EXPECT_EQ(Sql(url).log_events(), 50);
+  agent.terminate();
+  EXPECT_EQ(agent.ask({"buffer", "drain"}).exit_code, 4);
+}
+
 TEST(SupportVerbs, StatusIsShownAgainUntilSomebodyEndsIt) {
   TempDir directory;
   AgentProcess agent(tailing(directory, ""));
