@@ -102,13 +102,13 @@ struct AlertsConfig {
   // Thresholds of rules that state none. RETRY_ALERT_THRESHOLD: more retries than this within the window.
   // JOB_FAILURE_ALERT_THRESHOLD: failures in a row.
   std::uint32_t retry_threshold = 3;
-  std::uint32_t job_failure_threshold = 3;
+  std::uint32_t job_failure_threshold = 3;  // Failures in a row.
   // For channels of kind email: smtp://host:587 (with STARTTLS) or smtps://host:465.
   std::string smtp_url;
-  std::string smtp_from = "runtail@localhost";
+  std::string smtp_from = "runtail@localhost";  // The sender.
   // Empty: no authentication.
   std::string smtp_user;
-  std::filesystem::path smtp_password_file;
+  std::filesystem::path smtp_password_file;  // Never printed.
   // False: a server of smtp:// may do without TLS. Then a password is refused.
   bool smtp_starttls = true;
   // Certificates in PEM that are trusted instead of the machine's.
