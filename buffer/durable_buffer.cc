@@ -256,8 +256,10 @@ Result<std::unique_ptr<DurableBuffer>> DurableBuffer::open_read_only(const Buffe
   auto state = std::make_unique<State>();
   state->directory = config.directory;
   rocksdb::DB* db = nullptr;
+  rocksdb::DBOptions options = db_options();
+  options.max_open_files = -1;  // all at once: the agent may compact away what would be opened later
   const rocksdb::Status opened =
-      rocksdb::DB::OpenForReadOnly(db_options(), database.string(), families(), &state->handles, &db);
+      rocksdb::DB::OpenForReadOnly(options, database.string(), families(), &state->handles, &db);
   if (!opened.ok()) return from(opened, "read buffer " + config.directory.string());
   state->db.reset(db);
   state->state = state->handles[0];

@@ -13,7 +13,7 @@ WITH taken AS (
   RETURNING counter, labels, amount
 )
 INSERT INTO {{schema}}.fleet_totals AS t (counter, labels, amount)
-SELECT counter, labels, sum(amount)::bigint FROM taken GROUP BY counter, labels ORDER BY counter, labels
+SELECT counter, labels, sum(amount)::bigint FROM taken GROUP BY counter, labels ORDER BY taken.counter, taken.labels
 ON CONFLICT (counter, labels) DO UPDATE SET amount = t.amount + excluded.amount)sql";
 
 // A row for each label.
@@ -21,7 +21,7 @@ constexpr std::string_view kRead = R"sql(
 SELECT counter, labels[1], labels[2], sum(amount)::bigint
 FROM (SELECT counter, labels, amount FROM {{schema}}.fleet_totals
       UNION ALL SELECT counter, labels, amount FROM {{schema}}.fleet_counts) AS counted
-GROUP BY counter, labels ORDER BY counter, labels)sql";
+GROUP BY counted.counter, counted.labels ORDER BY counted.counter, counted.labels)sql";
 
 }  // namespace
 
