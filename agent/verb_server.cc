@@ -183,7 +183,7 @@ class Server {
       const Metric metric = total.counter == "jobs"       ? Metric::kFleetJobsTotal
                             : total.counter == "failures" ? Metric::kFleetFailuresTotal
                                                           : Metric::kFleetCorrectionsTotal;
-      fleet.add(metric, {total.labels[0], total.labels[1]}, static_cast<double>(total.amount));
+      fleet.add(metric, {total.label_1, total.label_2}, static_cast<double>(total.amount));
     }
     published_.publish(fleet.take_changed());
     set(Metric::kHttpRequestsActive, {kService}, api_.active());

@@ -10,18 +10,17 @@ constexpr std::string_view kAddUp = R"sql(
 WITH taken AS (
   DELETE FROM {{schema}}.fleet_counts
   WHERE pg_try_advisory_xact_lock(hashtextextended('runtail fleet counts', 0))
-  RETURNING counter, labels, amount
+  RETURNING counter, label_1, label_2, amount
 )
-INSERT INTO {{schema}}.fleet_totals AS t (counter, labels, amount)
-SELECT counter, labels, sum(amount)::bigint FROM taken GROUP BY counter, labels ORDER BY taken.counter, taken.labels
-ON CONFLICT (counter, labels) DO UPDATE SET amount = t.amount + excluded.amount)sql";
+INSERT INTO {{schema}}.fleet_totals AS t (counter, label_1, label_2, amount)
+SELECT counter, label_1, label_2, sum(amount)::bigint FROM taken GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+ON CONFLICT (counter, label_1, label_2) DO UPDATE SET amount = t.amount + excluded.amount)sql";
 
-// A row for each label.
 constexpr std::string_view kRead = R"sql(
-SELECT counter, labels[1], labels[2], sum(amount)::bigint
-FROM (SELECT counter, labels, amount FROM {{schema}}.fleet_totals
-      UNION ALL SELECT counter, labels, amount FROM {{schema}}.fleet_counts) AS counted
-GROUP BY counted.counter, counted.labels ORDER BY counted.counter, counted.labels)sql";
+SELECT counter, label_1, label_2, sum(amount)::bigint
+FROM (SELECT counter, label_1, label_2, amount FROM {{schema}}.fleet_totals
+      UNION ALL SELECT counter, label_1, label_2, amount FROM {{schema}}.fleet_counts) AS counted
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3)sql";
 
 }  // namespace
 
@@ -36,8 +35,7 @@ Result<std::vector<FleetTotal>> read_fleet_totals(PgConnection& connection, cons
   if (!rows) return to_error(rows.error(), "read fleet_totals");
   std::vector<FleetTotal> out;
   for (int row = 0; row < rows->rows(); ++row) {
-    out.push_back({std::string(rows->text(row, 0)),
-                   {std::string(rows->text(row, 1)), std::string(rows->text(row, 2))},
+    out.push_back({std::string(rows->text(row, 0)), std::string(rows->text(row, 1)), std::string(rows->text(row, 2)),
                    rows->integer(row, 3)});
   }
   return out;

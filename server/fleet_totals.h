@@ -12,8 +12,8 @@
 namespace runtail {
 
 struct FleetTotal {
-  std::string counter;              // "jobs", "failures", "corrections"
-  std::vector<std::string> labels;  // job_id and status; job_id and error category; verdict before and after
+  std::string counter;           // "jobs", "failures", "corrections"
+  std::string label_1, label_2;  // job_id and status; job_id and error category; verdict before and after
   std::int64_t amount = 0;
   bool operator==(const FleetTotal&) const = default;
 };

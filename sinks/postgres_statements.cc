@@ -370,9 +370,9 @@ ORDER BY id
 ON CONFLICT DO NOTHING)");
 
   insert_fleet_counts = in_schema(R"(
-INSERT INTO {{schema}}.fleet_counts (counter, labels, amount)
-SELECT counter, ARRAY[first, second], amount
-FROM json_to_recordset($1::json) AS f(counter text, first text, second text, amount bigint))");
+INSERT INTO {{schema}}.fleet_counts (counter, label_1, label_2, amount)
+SELECT counter, label_1, label_2, amount
+FROM json_to_recordset($1::json) AS f(counter text, label_1 text, label_2 text, amount bigint))");
 
   insert_checks = in_schema(R"(
 INSERT INTO {{schema}}.dq_check_definitions

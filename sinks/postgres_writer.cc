@@ -251,8 +251,8 @@ PgOutcome<void> PostgresWriter::write_fleet_counts(const FleetCounts& counts) {
   for (const auto& [key, amount] : counts) {
     rows.begin_row();
     rows.text("counter", std::get<0>(key));
-    rows.stated_text("first", std::get<1>(key));
-    rows.text("second", std::get<2>(key));
+    rows.stated_text("label_1", std::get<1>(key));
+    rows.text("label_2", std::get<2>(key));
     rows.integer("amount", amount);
   }
   if (auto done = run(sql_.insert_fleet_counts, rows.take()); !done) return done.error();

@@ -39,32 +39,32 @@ struct FleetCountRow {
   static constexpr bool kInsertOnly = true;
 
   std::int64_t id = 0;
-  std::string counter;
-  std::vector<std::string> labels;
+  std::string counter, label_1, label_2;
   std::int64_t amount = 0;
   bool operator==(const FleetCountRow&) const = default;
 
   static void columns(auto& row, auto&& visit) {
     visit("id", row.id);
     visit("counter", row.counter);
-    visit("labels", row.labels);
+    visit("label_1", row.label_1);
+    visit("label_2", row.label_2);
     visit("amount", row.amount);
   }
 };
 
 struct FleetTotalRow {
   static constexpr std::string_view kTable = "fleet_totals";
-  static constexpr int kKeyColumns = 2;
+  static constexpr int kKeyColumns = 3;
   static constexpr bool kInsertOnly = false;
 
-  std::string counter;
-  std::vector<std::string> labels;
+  std::string counter, label_1, label_2;
   std::int64_t amount = 0;
   bool operator==(const FleetTotalRow&) const = default;
 
   static void columns(auto& row, auto&& visit) {
     visit("counter", row.counter);
-    visit("labels", row.labels);
+    visit("label_1", row.label_1);
+    visit("label_2", row.label_2);
     visit("amount", row.amount);
   }
 };

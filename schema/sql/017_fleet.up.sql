@@ -4,15 +4,17 @@
 CREATE TABLE {{schema}}.fleet_counts (
   id      bigint GENERATED ALWAYS AS IDENTITY,
   counter text COLLATE "C" NOT NULL,
-  labels  text[] COLLATE "C" NOT NULL,
+  label_1 text COLLATE "C" NOT NULL,
+  label_2 text COLLATE "C" NOT NULL,
   amount  bigint NOT NULL,
   CONSTRAINT fleet_counts_pkey PRIMARY KEY (id)
 );
 CREATE TABLE {{schema}}.fleet_totals (
   counter text COLLATE "C" NOT NULL,
-  labels  text[] COLLATE "C" NOT NULL,
+  label_1 text COLLATE "C" NOT NULL,
+  label_2 text COLLATE "C" NOT NULL,
   amount  bigint NOT NULL,
-  CONSTRAINT fleet_totals_pkey PRIMARY KEY (counter, labels)
+  CONSTRAINT fleet_totals_pkey PRIMARY KEY (counter, label_1, label_2)
 );
 COMMENT ON TABLE {{schema}}.fleet_totals IS 'What was in fleet_counts, added up; a counter is the sum of both';
 

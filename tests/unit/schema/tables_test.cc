@@ -48,8 +48,8 @@ TEST_F(TablesTest, ColumnsHaveTheirTypes) {
       "etl_jobs: id u!, job_id t!, name t, job_type t, owner t, service t, dataset t, schedule t, expected_every "
       "interval, stall_after interval, enabled b!, source t!, metadata j!, created_at ts!, updated_at ts!",
       "evaluation_progress: name t!, stored_before n!, updated_at ts!",
-      "fleet_counts: id n!, counter t!, labels text[]!, amount n!",
-      "fleet_totals: counter t!, labels text[]!, amount n!",
+      "fleet_counts: id n!, counter t!, label_1 t!, label_2 t!, amount n!",
+      "fleet_totals: counter t!, label_1 t!, label_2 t!, amount n!",
       "identity_key: only_row b!, key bytea!, created_at ts!",
       "job_daily_summary: id u!, job_id t!, environment t!, day date!, runs i, succeeded i, failed i, cancelled i, "
       "skipped i, success_rate d, p95_duration_ms d, duration_buckets bigint[], records_loaded n, dq_warn i, "
@@ -142,7 +142,7 @@ TEST_F(TablesTest, IndexesAreThere) {
       "alert_watch (rule_id, job_id) unique",
       "evaluation_progress (name) unique",
       "fleet_counts (id) unique",
-      "fleet_totals (counter, labels) unique",
+      "fleet_totals (counter, label_1, label_2) unique",
       "dq_observations (stored_in)",
       "run_state_changes (stored_in)",
       "alert_rule_channels (id) unique",

@@ -20,8 +20,8 @@ PgConnection connect(const std::string& database) {
 
 void count(PgConnection& connection, const std::string& job, int amount) {
   ASSERT_TRUE(
-      connection.exec("INSERT INTO observability.fleet_counts (counter, labels, amount) VALUES ('jobs', ARRAY['" + job +
-                      "', 'success'], " + std::to_string(amount) + ")"));
+      connection.exec("INSERT INTO observability.fleet_counts (counter, label_1, label_2, amount) VALUES ('jobs', '" +
+                      job + "', 'success', " + std::to_string(amount) + ")"));
 }
 
 TEST(FleetTotals, AreTheSumOfWhatIsAddedUpAndWhatIsNot) {
@@ -32,7 +32,7 @@ TEST(FleetTotals, AreTheSumOfWhatIsAddedUpAndWhatIsNot) {
   ASSERT_TRUE(add_up_fleet_counts(connection, "observability"));
   count(connection, "a", 2);
   count(connection, "b,\"}", 1);
-  const std::vector<FleetTotal> all = {{"jobs", {"a", "success"}, 3}, {"jobs", {"b,\"}", "success"}, 1}};
+  const std::vector<FleetTotal> all = {{"jobs", "a", "success", 3}, {"jobs", "b,\"}", "success", 1}};
   EXPECT_EQ(read_fleet_totals(connection, "observability").value(), all);
   ASSERT_TRUE(add_up_fleet_counts(connection, "observability"));
   ASSERT_TRUE(add_up_fleet_counts(connection, "observability"));

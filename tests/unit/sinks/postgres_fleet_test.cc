@@ -8,7 +8,7 @@ class PostgresFleetTest : public PostgresSinkTest {
  protected:
   std::vector<std::string> counts() {
     return rows(
-        "SELECT counter, labels[1], labels[2], sum(amount) FROM fleet_counts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3");
+        "SELECT counter, label_1, label_2, sum(amount) FROM fleet_counts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3");
   }
 };
 
