@@ -103,9 +103,9 @@ struct ServiceHeartbeatRow {
     visit("lag_bytes", row.lag_bytes);
     visit("lag_seconds", row.lag_seconds);
     visit("buffer_bytes", row.buffer_bytes);
-    visit("lost_bytes", row.lost_bytes);
     visit("details", row.details);
     visit("last_seen_at", row.last_seen_at);
+    visit("lost_bytes", row.lost_bytes);
   }
 };
 

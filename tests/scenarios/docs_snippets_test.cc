@@ -98,7 +98,7 @@ class Help {
 };
 
 TEST(DocsSnippets, EveryVerbAndOptionThatIsNamedExists) {
-  static const std::set<std::string> kOfVerbs = {"buffer"};
+  static const std::set<std::string> kOfVerbs = {"alerts", "buffer"};
   Help help;
   std::size_t commands = 0;
   for (const Snippet& snippet : snippets({"", "sh", "bash", "text", "ini", "inline", "yaml compose"})) {
@@ -138,7 +138,7 @@ TEST(DocsSnippets, OptionsInTheTableOfVerbsAreThoseOfTheVerb) {
     std::smatch row;
     if (!std::regex_search(line, row, kRow)) continue;
     std::vector<std::string> verbs = {row[1]};
-    if (verbs[0] == "buffer") verbs.push_back(row[2]);
+    if (verbs[0] == "buffer" || verbs[0] == "alerts") verbs.push_back(row[2]);
     for (std::sregex_iterator match(line.begin(), line.end(), kOption), end; match != end; ++match, ++options)
       EXPECT_THAT(help.of(verbs), HasSubstr((*match)[1])) << line.substr(0, 40);
   }

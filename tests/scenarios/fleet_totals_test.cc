@@ -11,9 +11,9 @@
 namespace runtail::test {
 namespace {
 
-std::string run_line(TimePoint at, const std::string& run, const std::string& event) {
+std::string run_line(TimePoint at, const std::string& run, const std::string& event, const std::string& status = "") {
   return R"({"ts":")" + to_rfc3339(at) + R"(","level":"INFO","job_id":"orders","run_id":")" + run + R"(","event":")" +
-         event + R"("})";
+         event + (status.empty() ? "" : R"(","status":")" + status) + R"("})";
 }
 
 TEST(FleetTotalsScenario, AnAgentThatIsGoneIsCountedByTheServerOnce) {
@@ -22,7 +22,7 @@ TEST(FleetTotalsScenario, AnAgentThatIsGoneIsCountedByTheServerOnce) {
   LogFile log(scene.log);
   for (const char* run : {"r1", "r2", "r3"}) {
     log.append_line(run_line(now, run, "run.started"));
-    log.append_line(run_line(now, run, run == std::string("r3") ? "run.failed" : "run.finished"));
+    log.append_line(run_line(now, run, "run.finished", run == std::string("r3") ? "failed" : "success"));
   }
   ASSERT_TRUE(scene.agent.start_healthy()) << scene.agent.log();
   ASSERT_TRUE(wait_until([&] {

@@ -59,15 +59,15 @@ TEST_F(MigrateVerbTest, SaysWhatItDidAndThenThatNothingIsLeft) {
   const std::string url = new_database();
   const Ran first = migrate({"--url", url});
   EXPECT_EQ(first.exit_code, kExitOk) << first.errors;
-  EXPECT_THAT(first.output, AllOf(HasSubstr("schema observability: version 0 -> 16\n  001_delivery up\n"),
+  EXPECT_THAT(first.output, AllOf(HasSubstr("schema observability: version 0 -> 17\n  001_delivery up\n"),
                                   HasSubstr("identity key: made"), HasSubstr("partitions: 316 made")));
   const Ran second = migrate({"--url", url});
   EXPECT_EQ(second.exit_code, kExitOk) << second.errors;
-  EXPECT_EQ(second.output, "schema observability: at version 16, nothing to do\npartitions: all there\n");
+  EXPECT_EQ(second.output, "schema observability: at version 17, nothing to do\npartitions: all there\n");
   EXPECT_EQ(migrate({"--url", url, "--maintain"}).output,
             "partitions: all there\nretention: nothing to remove\nsummaries: up to date\n");
   const Ran down = migrate({"--url", url, "--down-to", "4"});
-  EXPECT_THAT(down.output, HasSubstr("version 16 -> 4\n  016_evaluation down\n"));
+  EXPECT_THAT(down.output, HasSubstr("version 17 -> 4\n  017_fleet down\n"));
 }
 
 TEST_F(MigrateVerbTest, DryRunChangesNothing) {
@@ -75,7 +75,7 @@ TEST_F(MigrateVerbTest, DryRunChangesNothing) {
   for (int time = 0; time < 2; ++time) {
     const Ran dry = migrate({"--url", url, "--dry-run"});
     EXPECT_EQ(dry.exit_code, kExitOk) << dry.errors;
-    EXPECT_THAT(dry.output, HasSubstr("version 0 -> 16, not done (dry run)"));
+    EXPECT_THAT(dry.output, HasSubstr("version 0 -> 17, not done (dry run)"));
   }
 }
 
@@ -131,7 +131,7 @@ TEST_F(MigrateVerbTest, GroupsAreLeftOutAndAddedByName) {
                                 Not(HasSubstr("006_traces")), HasSubstr("008_documents up")));
   EXPECT_EQ(migrate({"--url", url, "--without", "traces,chat"}).exit_code, kExitOk);
   const Ran added = migrate({"--url", url, "--with", "traces", "--with", "chat"});
-  EXPECT_THAT(added.output, AllOf(HasSubstr("schema observability: version 16\n  006_traces up\n  007_chat up\n"),
+  EXPECT_THAT(added.output, AllOf(HasSubstr("schema observability: version 17\n  006_traces up\n  007_chat up\n"),
                                   HasSubstr("partitions: 84 made"), Not(HasSubstr("left out"))));
   const Ran wrong = migrate({"--url", url, "--without", "runs"});
   EXPECT_EQ(wrong.exit_code, kExitUsage);

@@ -19,7 +19,7 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr char kSchema[] = "observability";
-constexpr int kNewest = 16;
+constexpr int kNewest = 17;
 
 class NeighboursTest : public testing::Test {
  protected:
@@ -313,14 +313,14 @@ TEST_F(NeighboursTest, WhatAWritersErrorComesFromIsNamedWithWhatToRun) {
   EXPECT_EQ(fault(), "schema observability is missing; run: runtail migrate");
   ASSERT_TRUE(migrate());
   // All tables are there: a column must be missing.
-  EXPECT_THAT(fault(), AllOf(HasSubstr("is at version 16 as it should be, but somebody changed it"),
+  EXPECT_THAT(fault(), AllOf(HasSubstr("is at version 17 as it should be, but somebody changed it"),
                              HasSubstr("runtail migrate --print")));
   run("INSERT INTO observability.schema_migrations VALUES (99, 'later', '', now(), 'x')");
-  EXPECT_THAT(fault(), HasSubstr("is at version 99, this runtail writes version 16; install the runtail that brought"));
+  EXPECT_THAT(fault(), HasSubstr("is at version 99, this runtail writes version 17; install the runtail that brought"));
   run("DELETE FROM observability.schema_migrations WHERE version = 99");
   ASSERT_TRUE(migrate_down(*connection_, kSchema, 12));
   EXPECT_THAT(fault(),
-              HasSubstr("is at version 12, this runtail writes version 16; run, as its owner: runtail migrate"));
+              HasSubstr("is at version 12, this runtail writes version 17; run, as its owner: runtail migrate"));
   // Tables say more than versions.
   ASSERT_TRUE(migrate_down(*connection_, kSchema, 11));
   EXPECT_THAT(fault(), HasSubstr("missing: source_facts (version 12); run, as its owner: runtail migrate"));

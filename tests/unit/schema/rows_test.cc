@@ -26,14 +26,13 @@ using testing::IsEmpty;
 
 const std::string kSchema = "observability";
 
-using AllRows =
-    testing::Types<AccessLogRow, AlertChannelRow, AlertDeliveryRow, AlertEventRow, AlertRuleChannelRow, AlertRuleRow,
-                   AuditEventRow, ChatMessageRow, DatasetStatusRow, DeadLetterRow, DocumentEventRow,
-                   DqCheckDefinitionRow, DqCheckResultRow, DqObservationRow, EtlJobRow, JobDailySummaryRow, JobRunRow,
-                   LogEventRow, MetricSnapshotRow, MetricsAggregateRow, ProviderSyncStatusRow, RunAttemptRow, RunIdRow,
-                   RunStateChangeRow, ServiceHeartbeatRow, SourceFactRow, SourceFileRow, SpanRow, SummaryDirtyRow,
-                   TaskRunRow, TraceRow, AlertWatchRow, AlertSilenceRow, EvaluationProgressRow,
-                   FleetCountRow, FleetTotalRow>;
+using AllRows = testing::Types<AccessLogRow, AlertChannelRow, AlertDeliveryRow, AlertEventRow, AlertRuleChannelRow,
+                               AlertRuleRow, AuditEventRow, ChatMessageRow, DatasetStatusRow, DeadLetterRow,
+                               DocumentEventRow, DqCheckDefinitionRow, DqCheckResultRow, DqObservationRow, EtlJobRow,
+                               JobDailySummaryRow, JobRunRow, LogEventRow, MetricSnapshotRow, MetricsAggregateRow,
+                               ProviderSyncStatusRow, RunAttemptRow, RunIdRow, RunStateChangeRow, ServiceHeartbeatRow,
+                               SourceFactRow, SourceFileRow, SpanRow, SummaryDirtyRow, TaskRunRow, TraceRow,
+                               AlertWatchRow, AlertSilenceRow, EvaluationProgressRow, FleetCountRow, FleetTotalRow>;
 
 // Names of AllRows' tables, for the test that none is missing.
 template <typename... Rows>

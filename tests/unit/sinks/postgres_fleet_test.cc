@@ -7,8 +7,7 @@ namespace {
 class PostgresFleetTest : public PostgresSinkTest {
  protected:
   std::vector<std::string> counts() {
-    return rows(
-        "SELECT counter, label_1, label_2, sum(amount) FROM fleet_counts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3");
+    return rows("SELECT counter, label_1, label_2, sum(amount) FROM fleet_counts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3");
   }
 };
 
@@ -20,7 +19,7 @@ std::string run_line(const std::string& at, const std::string& event, const std:
 TEST_F(PostgresFleetTest, EachVerdictOfAnAttemptCountsOnceHoweverItIsDelivered) {
   LogFile file;
   file.add(run_line("10:00:00", "run.started"));
-  file.add(run_line("10:01:00", "run.failed", R"(,"error_category":"DB","error_message":"gone")"));
+  file.add(run_line("10:01:00", "run.finished", R"(,"status":"failed","error_category":"DB","error_message":"gone")"));
   file.add(run_line("10:02:00", "run.started", R"(,"attempt":2)"));
   file.add(run_line("10:03:00", "run.finished", R"(,"attempt":2)"));
   DrivenSink sink = make_sink(config());
@@ -34,7 +33,7 @@ TEST_F(PostgresFleetTest, EachVerdictOfAnAttemptCountsOnceHoweverItIsDelivered) 
 TEST_F(PostgresFleetTest, AVerdictThatIsCorrectedIsTakenOffByACorrection) {
   LogFile file;
   file.add(run_line("10:00:00", "run.started"));
-  file.add(run_line("10:01:00", "run.failed"));
+  file.add(run_line("10:01:00", "run.finished", R"(,"status":"failed")"));
   file.add(run_line("10:02:00", "run.finished"));
   DrivenSink sink = make_sink(config());
   deliver(sink, chunks_of(file, {0, 2, 3}));
