@@ -1,5 +1,6 @@
 #include "agent/kept_history.h"
 
+#include <map>
 #include <utility>
 
 #include "core/run_record.h"
@@ -28,6 +29,8 @@ Result<void> index_kept_runs(DurableBuffer& buffer) {
     commit.forget.emplace_back(key);
     return true;
   });
+  // When each job was last spoken of; what is kept of it may be later.
+  std::map<std::string, TimePoint> jobs;
   Result<void> written;
   const auto write = [&] {
     const auto appended = buffer.append(std::exchange(commit, {}));
@@ -39,10 +42,16 @@ Result<void> index_kept_runs(DurableBuffer& buffer) {
     if (!record || !record->run.first_event_at) return true;
     auto [key, entry] = index_entry(record->run);
     commit.state.push_back({std::move(key), std::move(entry)});
-    commit.state.push_back({std::string(kJobNames) + record->run.job_id, job_day(*record->run.last_event_at)});
+    TimePoint& last = jobs[record->run.job_id];
+    last = std::max(last, *record->run.last_event_at);
     return commit.state.size() < kEntriesAtATime || write();
   });
   if (!written) return written;
+  for (const auto& [job, last] : jobs) {
+    const std::string key = std::string(kJobNames) + job, day = job_day(last);
+    const auto kept = buffer.get(key);
+    if (!kept || read_job_day(*kept) < read_job_day(day)) commit.state.push_back({key, day});
+  }
   commit.state.push_back({std::string(kIndexed), "1"});
   write();
   return written;

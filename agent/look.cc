@@ -18,7 +18,7 @@ namespace {
 constexpr std::chrono::minutes kStalledAfter{15};
 
 struct Options {
-  Output output = Output::kTable;
+  OutputFormat output = OutputFormat::kTable;
   std::size_t limit = 50;
   std::string job, status, text;
   std::optional<Sequence> after;

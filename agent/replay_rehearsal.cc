@@ -172,8 +172,6 @@ class RehearsalStore final : public ReplayStore {
   }
 
   Result<void> rebuild(Rebuild& done) override {
-    // The agent makes the list of its runs anew when it starts.
-    forget_index(*state_.kept);
     for (const Position& each : state_.scratch->positions()) {
       const CoveredRanges kept = read_place(*state_.kept, each.file).covered;
       const ReadPlace rehearsed = read_place(*state_.scratch, each.file);

@@ -1,6 +1,7 @@
 #include "agent/silent_runs.h"
 
 #include "core/bytes.h"
+#include "core/run_record.h"
 
 namespace runtail {
 namespace {
@@ -21,7 +22,11 @@ SilentRuns::SilentRuns(const DurableBuffer& buffer, std::size_t runs_max) : runs
     open.is_durable = true;
     if (!run_id || reader.failed()) continue;
     by_silence_.emplace(open.listed_at, *run_id);
-    open_.emplace(*run_id, std::move(open));
+    const auto at = open_.emplace(*run_id, std::move(open)).first;
+    // A replay may have ended it while no agent ran.
+    const auto bytes = buffer.get(run_key(*run_id));
+    const auto record = bytes ? decode_run_record(*bytes) : std::nullopt;
+    if (!record || is_terminal(record->run.state.status)) drop(at);
   }
 }
 

@@ -96,20 +96,20 @@ std::string as_json(const TextTable& table) {
 
 }  // namespace
 
-Result<Output> parse_output(std::string_view text) {
-  if (text == "table") return Output::kTable;
-  if (text == "csv") return Output::kCsv;
-  if (text == "json") return Output::kJson;
+Result<OutputFormat> parse_output(std::string_view text) {
+  if (text == "table") return OutputFormat::kTable;
+  if (text == "csv") return OutputFormat::kCsv;
+  if (text == "json") return OutputFormat::kJson;
   return Error{ErrorCode::kInvalidInput, "output \"" + std::string(text) + "\": choose table, csv or json"};
 }
 
-std::string render(const TextTable& table, Output output) {
+std::string render(const TextTable& table, OutputFormat output) {
   switch (output) {
-    case Output::kTable:
+    case OutputFormat::kTable:
       return as_table(table);
-    case Output::kCsv:
+    case OutputFormat::kCsv:
       return as_csv(table);
-    case Output::kJson:
+    case OutputFormat::kJson:
       break;
   }
   return as_json(table);

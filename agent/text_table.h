@@ -9,8 +9,8 @@
 
 namespace runtail {
 
-enum class Output { kTable, kCsv, kJson };
-Result<Output> parse_output(std::string_view text);  // "table", "csv", "json"
+enum class OutputFormat { kTable, kCsv, kJson };
+Result<OutputFormat> parse_output(std::string_view text);  // "table", "csv", "json"
 
 struct TextTable {
   struct Column {
@@ -23,6 +23,6 @@ struct TextTable {
 };
 
 // Control characters are escaped in every output, so that a job's name cannot move the cursor.
-std::string render(const TextTable& table, Output output);
+std::string render(const TextTable& table, OutputFormat output);
 
 }  // namespace runtail

@@ -128,7 +128,7 @@ Result<void> test(const Config& config, const AlertsOptions& options) {
     return Error{ErrorCode::kInvalidInput, "channel \"" + options.channel + "\" is not in alerts.channels"};
   }
   const SystemClock clock;
-  Delivery delivery;
+  AlertDelivery delivery;
   delivery.id = random_uuid();
   delivery.alert_id = delivery.id;
   delivery.kind = "firing";

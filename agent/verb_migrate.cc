@@ -23,6 +23,7 @@
 #include "schema/retention.h"
 #include "schema/roles.h"
 #include "schema/summaries.h"
+#include "server/fleet_totals.h"
 
 namespace runtail {
 namespace {
@@ -133,7 +134,7 @@ int compute_summaries(PgConnection& connection, const std::string& schema, const
   return kExitOk;
 }
 
-// One of the three that fails does not keep the others from their work.
+// One that fails does not keep the others from their work.
 int maintain(PgConnection& connection, const std::string& schema, const MigrateOptions& options,
              const RetentionConfig& retention) {
   int exit_code = make_partitions(connection, schema, options, retention);
@@ -142,6 +143,9 @@ int maintain(PgConnection& connection, const std::string& schema, const MigrateO
   };
   if (connection.is_alive()) then(remove_what_is_old(connection, schema, options, retention));
   if (connection.is_alive()) then(compute_summaries(connection, schema, options));
+  if (connection.is_alive()) {
+    if (const auto added = add_up_fleet_counts(connection, schema); !added) then(complain(added.error()));
+  }
   return exit_code;
 }
 

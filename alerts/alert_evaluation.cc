@@ -254,7 +254,7 @@ class Round {
     for (int row = 0; row < runs->rows(); ++row) {
       const auto facts = facts_.find(std::string(runs->text(row, 0)));
       if (facts == facts_.end()) continue;
-      RunFact& run = facts->second.runs.emplace_back();
+      JudgedRun& run = facts->second.runs.emplace_back();
       run.id = *cell<Uuid>(*runs, row, 1);
       run.status = parse_run_status(runs->text(row, 2)).value_or(RunStatus::kRunning);
       if (run.status != RunStatus::kQueued) run.started_at = cell<TimePoint>(*runs, row, 3);

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace runtail {
+namespace {
+
+// A state that goes on is told so late: servers may have been away, or an agent behind.
+constexpr std::chrono::hours kStateAge{24};
+
+}  // namespace
 
 AlertStep next_step(const RuleFinding& finding, const AlertPast& past, const AlertPolicy& policy, TimePoint now,
                     std::optional<TimePoint> quiet_until) {
@@ -19,7 +25,10 @@ AlertStep next_step(const RuleFinding& finding, const AlertPast& past, const Ale
   }
   const bool known = std::ranges::any_of(past.fired, [&](TimePoint at) { return at >= finding.since; });
   if (known) return step;
-  if (now - finding.since > policy.max_age) {
+  // What must hold for long is not old before it may be told.
+  const auto age_max =
+      finding.goes_on ? std::max<std::chrono::microseconds>(policy.max_age, kStateAge) : policy.max_age;
+  if (now - finding.since > age_max + policy.hold) {
     step.action = Action::kOpenStale;
     return step;
   }

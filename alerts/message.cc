@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kMailLineMax = 900;  // of the 998 that a mail may have
 
-bool is_over(const Delivery& delivery) { return delivery.kind == "resolved"; }
+bool is_over(const AlertDelivery& delivery) { return delivery.kind == "resolved"; }
 
 std::string number(double value) {
   char text[32];
@@ -27,7 +27,7 @@ std::string one_line(std::string text) {
   return text;
 }
 
-std::string_view what_happened(const Delivery& delivery) {
+std::string_view what_happened(const AlertDelivery& delivery) {
   const std::string kind = delivery.rule_kind.value_or("");
   if (kind == "JobFailed") return "The last run of the job failed.";
   if (kind == "RetryExhausted") return "A run failed and has no attempt left.";
@@ -44,9 +44,11 @@ std::string_view what_happened(const Delivery& delivery) {
 }
 
 // The job, or what else it is about.
-std::string about(const Delivery& delivery) { return delivery.job_id.value_or(delivery.subject.value_or("runtail")); }
+std::string about(const AlertDelivery& delivery) {
+  return delivery.job_id.value_or(delivery.subject.value_or("runtail"));
+}
 
-std::string state_word(const Delivery& delivery) {
+std::string state_word(const AlertDelivery& delivery) {
   if (is_over(delivery)) return "RESOLVED";
   return delivery.kind == "repeat" ? "STILL FIRING" : "FIRING";
 }
@@ -86,18 +88,18 @@ std::string mail_date(TimePoint at) {
   return text;
 }
 
-std::string error_of(const Delivery& delivery, bool include_error_text) {
+std::string error_of(const AlertDelivery& delivery, bool include_error_text) {
   return include_error_text ? one_line(delivery.error_message.value_or("")) : "";
 }
 
 }  // namespace
 
-std::string subject_of(const Delivery& delivery) {
+std::string subject_of(const AlertDelivery& delivery) {
   return one_line("[" + state_word(delivery) + "] " + delivery.rule + ": " + about(delivery) +
                   (delivery.table ? " " + *delivery.table : "") + " (" + delivery.severity + ")");
 }
 
-std::string text_of(const Delivery& delivery, bool include_error_text) {
+std::string text_of(const AlertDelivery& delivery, bool include_error_text) {
   std::string text;
   const auto line = [&](const std::string& content) {
     if (!content.empty()) text += one_line(content) + "\n";
@@ -133,7 +135,7 @@ std::string text_of(const Delivery& delivery, bool include_error_text) {
   return text;
 }
 
-std::string slack_body(const Delivery& delivery, bool include_error_text) {
+std::string slack_body(const AlertDelivery& delivery, bool include_error_text) {
   std::string escaped;
   for (const char c : "*" + subject_of(delivery) + "*\n" + text_of(delivery, include_error_text)) {
     if (c == '&') {
@@ -149,7 +151,7 @@ std::string slack_body(const Delivery& delivery, bool include_error_text) {
   return JsonObject().text("text", escaped).take();
 }
 
-std::string webhook_body(const Delivery& delivery, bool include_error_text) {
+std::string webhook_body(const AlertDelivery& delivery, bool include_error_text) {
   JsonObject body;
   body.uuid("delivery_id", delivery.id).uuid("alert_id", delivery.alert_id);
   body.text("status", is_over(delivery) ? "resolved" : "firing").boolean("repeated", delivery.kind == "repeat");
@@ -177,7 +179,7 @@ std::string webhook_body(const Delivery& delivery, bool include_error_text) {
   return body.take();
 }
 
-std::string alertmanager_body(const Delivery& delivery, bool include_error_text, TimePoint now) {
+std::string alertmanager_body(const AlertDelivery& delivery, bool include_error_text, TimePoint now) {
   JsonObject alert, annotations;
   annotations.text("summary", delivery.summary.value_or(delivery.rule + ": " + about(delivery) +
                                                         (delivery.table ? " " + *delivery.table : std::string())));
@@ -192,7 +194,7 @@ std::string alertmanager_body(const Delivery& delivery, bool include_error_text,
   return json_array({alert.take()});
 }
 
-std::string mail_of(const Delivery& delivery, bool include_error_text, const std::string& from,
+std::string mail_of(const AlertDelivery& delivery, bool include_error_text, const std::string& from,
                     const std::vector<std::string>& to, TimePoint now) {
   std::string mail = "Date: " + mail_date(now) + "\r\nFrom: " + from + "\r\nTo: ";
   for (std::size_t at = 0; at < to.size(); ++at) mail += (at ? ",\r\n " : "") + to[at];

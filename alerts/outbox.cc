@@ -50,17 +50,17 @@ std::string seconds(std::chrono::seconds period) { return std::to_string(period.
 
 }  // namespace
 
-Result<std::vector<Delivery>> lease_deliveries(PgConnection& connection, const std::string& schema, TimePoint now,
-                                               std::chrono::seconds lease, int limit) {
+Result<std::vector<AlertDelivery>> lease_deliveries(PgConnection& connection, const std::string& schema, TimePoint now,
+                                                    std::chrono::seconds lease, int limit) {
   auto rows = connection.query(sql_for_schema(kLease, schema),
                                PgParams{to_rfc3339(now), seconds(lease), std::to_string(limit)});
   if (!rows) return to_error(rows.error(), "lease deliveries");
-  auto deliveries = rows_of<Delivery>(*rows);
+  auto deliveries = rows_of<AlertDelivery>(*rows);
   if (!deliveries) return to_error(deliveries.error(), "lease deliveries");
   return std::move(*deliveries);
 }
 
-Result<void> settle_delivery(PgConnection& connection, const std::string& schema, const Delivery& delivery,
+Result<void> settle_delivery(PgConnection& connection, const std::string& schema, const AlertDelivery& delivery,
                              const std::string& error, TimePoint now) {
   PgParams params = {to_string(delivery.id), to_rfc3339(now)};
   if (!error.empty()) {
@@ -74,7 +74,7 @@ Result<void> settle_delivery(PgConnection& connection, const std::string& schema
   return {};
 }
 
-Result<void> postpone_delivery(PgConnection& connection, const std::string& schema, const Delivery& delivery,
+Result<void> postpone_delivery(PgConnection& connection, const std::string& schema, const AlertDelivery& delivery,
                                TimePoint until) {
   auto done = connection.query(sql_for_schema(kPostpone, schema), PgParams{to_string(delivery.id), to_rfc3339(until)});
   if (!done) return to_error(done.error(), "postpone delivery");

@@ -17,7 +17,7 @@
 
 namespace runtail {
 
-struct Delivery {
+struct AlertDelivery {
   Uuid id, alert_id;
   std::string kind;           // firing, repeat, resolved
   std::int32_t attempts = 0;  // with this one
@@ -75,16 +75,16 @@ inline constexpr std::chrono::hours kGiveUpAfter{24};
 
 // Those that are due, at most `limit`, for this sender until now + lease. What an alert was told earlier on a channel
 // goes before what it is told later.
-Result<std::vector<Delivery>> lease_deliveries(PgConnection& connection, const std::string& schema, TimePoint now,
-                                               std::chrono::seconds lease, int limit);
+Result<std::vector<AlertDelivery>> lease_deliveries(PgConnection& connection, const std::string& schema, TimePoint now,
+                                                    std::chrono::seconds lease, int limit);
 
 // `error` is empty where it was sent, else what to show of why not, without secrets; then it is tried again, twice as
 // late each time.
-Result<void> settle_delivery(PgConnection& connection, const std::string& schema, const Delivery& delivery,
+Result<void> settle_delivery(PgConnection& connection, const std::string& schema, const AlertDelivery& delivery,
                              const std::string& error, TimePoint now);
 
 // Gives a leased delivery back unsent, due again at `until`, as if nobody had tried.
-Result<void> postpone_delivery(PgConnection& connection, const std::string& schema, const Delivery& delivery,
+Result<void> postpone_delivery(PgConnection& connection, const std::string& schema, const AlertDelivery& delivery,
                                TimePoint until);
 
 // Of all servers.

@@ -28,9 +28,14 @@ Result<TimePoint> read_until(PgConnection& connection, const std::string& schema
 Result<RoundReport> evaluate_round(PgConnection& connection, const std::string& schema, TimePoint now,
                                    const RoundParts& parts) {
   RoundReport report;
+  // Alerts do not wait until data can be judged again: their mark stays behind that of the verdicts.
+  std::optional<Error> fault;
   for (int part = 0; parts.quality && part < kPartsMax; ++part) {
     auto done = evaluate_quality(connection, schema, now);
-    if (!done) return done.error();
+    if (!done) {
+      fault = done.error();
+      break;
+    }
     report.quality.runs += done->runs;
     report.quality.written += done->written;
     report.quality.removed += done->removed;
@@ -38,6 +43,7 @@ Result<RoundReport> evaluate_round(PgConnection& connection, const std::string& 
     report.quality.more = done->more;
     if (!done->more) break;
   }
+  if (fault && (!parts.alerts || !connection.is_alive())) return *fault;
   if (!parts.alerts) return report;
   auto until = read_until(connection, schema, now);
   if (!until) return until.error();
@@ -53,6 +59,7 @@ Result<RoundReport> evaluate_round(PgConnection& connection, const std::string& 
     report.alerts.more = done->more;
     if (!done->more) break;
   }
+  if (fault) return *fault;
   return report;
 }
 

@@ -26,24 +26,24 @@ constexpr std::pair<RuleKind, std::string_view> kKinds[] = {
 constexpr std::chrono::seconds kHeldBack{10};
 
 // Those with a verdict, the last that ended first.
-std::vector<const RunFact*> ended_runs(const JobFacts& facts) {
-  std::vector<const RunFact*> ended;
-  for (const RunFact& run : facts.runs) {
+std::vector<const JudgedRun*> ended_runs(const JobFacts& facts) {
+  std::vector<const JudgedRun*> ended;
+  for (const JudgedRun& run : facts.runs) {
     if (run.ended_at && (run.status == RunStatus::kSuccess || run.status == RunStatus::kFailed)) ended.push_back(&run);
   }
-  std::ranges::sort(ended, [](const RunFact* a, const RunFact* b) {
+  std::ranges::sort(ended, [](const JudgedRun* a, const JudgedRun* b) {
     return std::tie(*a->ended_at, a->id) > std::tie(*b->ended_at, b->id);
   });
   return ended;
 }
 
-bool is_open(const RunFact& run) { return !is_terminal(run.status); }
+bool is_open(const JudgedRun& run) { return !is_terminal(run.status); }
 
 void look_again_at(RuleFindings& findings, TimePoint at) {
   findings.look_again = findings.look_again ? std::min(*findings.look_again, at) : at;
 }
 
-RuleFinding of_run(State state, const RunFact& run) {
+RuleFinding of_run(State state, const JudgedRun& run) {
   RuleFinding finding;
   finding.state = state;
   finding.since = *run.ended_at;
@@ -54,7 +54,7 @@ RuleFinding of_run(State state, const RunFact& run) {
 void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now, RuleFindings& findings) {
   const auto ended = ended_runs(facts);
   if (ended.empty()) return;
-  const RunFact& last = *ended.front();
+  const JudgedRun& last = *ended.front();
   if (last.status == RunStatus::kSuccess) {
     findings.all.push_back(of_run(State::kCleared, last));
     return;
@@ -74,7 +74,7 @@ void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now,
     return;
   }
   const bool retried =
-      std::ranges::any_of(facts.runs, [&](const RunFact& run) { return is_open(run) && run.retry_of == last.id; });
+      std::ranges::any_of(facts.runs, [&](const JudgedRun& run) { return is_open(run) && run.retry_of == last.id; });
   if (retried) return;
   if (const TimePoint until = *last.ended_at + rule.retry_grace; has_more && now < until) {
     look_again_at(findings, until);
@@ -113,6 +113,7 @@ void judge_starts(const AlertRule& rule, const JobFacts& facts, TimePoint now, T
     } else {
       finding.state = State::kFiring;
       finding.since = limit;
+      finding.goes_on = true;
     }
   };
   std::optional<std::chrono::milliseconds> every = rule.expected_every;
@@ -125,7 +126,7 @@ void judge_starts(const AlertRule& rule, const JobFacts& facts, TimePoint now, T
     RuleFinding& late = findings.all.emplace_back();
     late.reason = "late_start";
     late.since = facts.known_since;
-    for (const RunFact& run : facts.runs) {
+    for (const JudgedRun& run : facts.runs) {
       if (!run.started_at || *run.started_at < late.since) continue;
       late.since = *run.started_at;
       late.run_id = run.id;
@@ -141,8 +142,8 @@ void judge_starts(const AlertRule& rule, const JobFacts& facts, TimePoint now, T
   longest.reason = "long_run";
   longest.state = State::kCleared;
   longest.since = now;
-  const RunFact* oldest = nullptr;
-  for (const RunFact& run : facts.runs) {
+  const JudgedRun* oldest = nullptr;
+  for (const JudgedRun& run : facts.runs) {
     if (run.status != RunStatus::kRunning || !run.started_at) continue;
     if (!oldest || std::tie(*run.started_at, run.id) < std::tie(*oldest->started_at, oldest->id)) oldest = &run;
   }

@@ -66,7 +66,7 @@ inline constexpr std::chrono::minutes kLateBy{5}, kEarlyBy{1};
 
 bool matches(std::string_view pattern, std::string_view job_id);
 
-struct RunFact {
+struct JudgedRun {
   Uuid id;
   RunStatus status = RunStatus::kRunning;
   std::optional<TimePoint> started_at;
@@ -90,7 +90,7 @@ struct JobFacts {
   TimePoint known_since{};  // a job that never ran is late from here
   std::optional<std::chrono::milliseconds> expected_every;
   std::string schedule;            // a cron expression, or words, which say nothing here
-  std::vector<RunFact> runs;       // at least the last `count` that ended, all that are open, and the last that began
+  std::vector<JudgedRun> runs;     // at least the last `count` that ended, all that are open, and the last that began
   std::vector<TimePoint> retries;  // when second and later attempts began, within the window at least
   std::vector<ResultFact> results;
 };
@@ -102,6 +102,8 @@ struct RuleFinding {
   std::string table;   // DQ and drift
   std::string reason;  // NoRecentRuns: late_start, long_run
   TimePoint since{};   // of the fact that fires or clears it
+  bool goes_on =
+      false;  // no event of that time but a state that lasts: a job that does not run is as dead an hour later
   std::optional<Uuid> run_id;
   std::optional<ResultFact> result;
 };

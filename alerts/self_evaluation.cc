@@ -46,6 +46,7 @@ PgOutcome<void> judge_self(PgConnection& connection, const std::string& schema, 
       each.hold = std::chrono::seconds(rules->integer(at, 4));
       each.labels.emplace_back(of_channels ? "channel" : "agent", std::string(found->text(row, 0)));
       const auto since = cell<TimePoint>(*found, row, 1);
+      each.finding.goes_on = true;
       each.finding.state = since ? RuleFinding::State::kFiring : RuleFinding::State::kCleared;
       each.finding.since = since ? *since : cell<TimePoint>(*found, row, 2).value_or(now);
       each.key = std::string(each.rule) + '\x1F' + each.labels.front().second + '\x1F' + std::string(each.severity);

@@ -29,7 +29,7 @@ std::vector<std::string> addresses_of(const std::string& text) {
   return all;
 }
 
-Error no_target(const Delivery& delivery, const std::string& why) {
+Error no_target(const AlertDelivery& delivery, const std::string& why) {
   return {ErrorCode::kInvalidInput, "channel " + delivery.channel + ": " + why};
 }
 
@@ -38,7 +38,7 @@ Error no_target(const Delivery& delivery, const std::string& why) {
 Sender::Sender(const AlertsConfig& config, Environment environment, const Clock& clock)
     : config_(config), environment_(std::move(environment)), clock_(clock), outgoing_(config.ca_file) {}
 
-Result<std::string> Sender::target_of(const Delivery& delivery) const {
+Result<std::string> Sender::target_of(const AlertDelivery& delivery) const {
   const std::string& ref = delivery.target_ref;
   std::string target = ref;
   if (ref.starts_with("env:")) {
@@ -53,7 +53,7 @@ Result<std::string> Sender::target_of(const Delivery& delivery) const {
   return target;
 }
 
-Result<void> Sender::send(const Delivery& delivery) {
+Result<void> Sender::send(const AlertDelivery& delivery) {
   const auto target = target_of(delivery);
   if (!target) return target.error();
   const bool errors = config_.include_error_text;

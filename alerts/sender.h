@@ -22,12 +22,12 @@ class Sender {
 
   // Errors say why without the target. kInvalidInput: the target or the mail server is not there or is none.
   // Threads: one at a time, but stop().
-  Result<void> send(const Delivery& delivery);
+  Result<void> send(const AlertDelivery& delivery);
   void stop() { outgoing_.stop(); }
 
  private:
   // The whole text that `target_ref` leads to.
-  Result<std::string> target_of(const Delivery& delivery) const;
+  Result<std::string> target_of(const AlertDelivery& delivery) const;
 
   const AlertsConfig config_;
   const Environment environment_;

@@ -20,8 +20,8 @@ constexpr std::size_t kCallBytesMax = 64;
 constexpr std::size_t kValueBytesMax = 1024;
 
 // Before a value of YAML: its type ("!!str"), or that it stands on the next line (">-", "|").
-void skip_yaml(Cursor& cursor) {
-  Cursor after = cursor;
+void skip_yaml(TextCursor& cursor) {
+  TextCursor after = cursor;
   if (after.take('!') && after.take('!')) {
     while (is_letter(after.peek())) after.skip(1);
     if (!is_blank(after.peek())) return;
@@ -142,7 +142,7 @@ Window value_before(std::string_view text, const NameBefore& naming) {
 // Of ["password", "x"] the second: is what begins at `at`, in quotes, the last of its list?
 bool is_last_of_list(std::string_view text, std::size_t at) {
   text = text.substr(0, at + kValueBytesMax);
-  Cursor cursor(text, at);
+  TextCursor cursor(text, at);
   std::size_t backslashes = 0;
   const char quote = cursor.take_quote(backslashes);
   const std::size_t begin = cursor.at();
@@ -174,9 +174,9 @@ std::string_view enclosing_key(std::string_view text, std::size_t at) {
 }
 
 // Behind the first sign between a key and its value: "= = x", ": : x", "=3D x" (an '=' in mail), "= \"\" x".
-void skip_more_signs(Cursor& cursor) {
+void skip_more_signs(TextCursor& cursor) {
   for (int more = 0; more < 3; ++more) {
-    Cursor after = cursor;
+    TextCursor after = cursor;
     after.skip_space(false);
     if (after.peek() == '3' && after.peek(1) == 'D') {
       after.skip(2);
@@ -194,7 +194,7 @@ void skip_more_signs(Cursor& cursor) {
 // `password: str = "x"`: where what a declaration gives begins, behind the type that ends at `at`; npos if none does.
 std::size_t behind_type(std::string_view text, std::size_t at) {
   constexpr std::size_t kTypeBytesMax = 48;
-  Cursor cursor(text, at);
+  TextCursor cursor(text, at);
   if (cursor.peek() == '<') {  // Option<String>
     const std::size_t end = text.substr(0, at + kTypeBytesMax).find_last_of('>');
     if (end == std::string_view::npos || end < at) return std::string_view::npos;
@@ -256,7 +256,7 @@ const KeyRule* PairScanner::rule_of(std::string_view text, const Key& key) {
 }
 
 PairScanner::Value PairScanner::word_after_empty(std::string_view text, std::size_t at) {
-  Cursor cursor(text, std::min(at, text.size()));
+  TextCursor cursor(text, std::min(at, text.size()));
   cursor.skip_space(false);
   if (cursor.at() == at) return {};
   const Value value{cursor.at(), bare_end(text, cursor.at()), false};
@@ -299,7 +299,7 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       ++key.begin;
     }
 
-    Cursor cursor(text, key.end);
+    TextCursor cursor(text, key.end);
     std::size_t backslashes = 0;
     const std::size_t before = key.begin - (key.option ? 1 : 0);
     const bool is_doubled =
@@ -341,11 +341,11 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
     }
     const std::string_view name = text.substr(key.begin, key.end - key.begin);
     if (joint == Joint::kNone && sign == ',' && (key.quoted || key.option)) {
-      Cursor after = cursor;
+      TextCursor after = cursor;
       after.skip(1);
       after.skip_space(true);
       std::size_t ignored = 0;
-      Cursor quote = after;
+      TextCursor quote = after;
       const std::size_t opening = before > backslashes ? before - backslashes - 1 : 0;
       const char bracket = opening > 0 ? text[opening - 1] : '\0';
       const bool in_call = bracket == '(' || (bracket == '[' && is_last_of_list(text, after.at()));
@@ -363,7 +363,7 @@ void PairScanner::find(std::string_view text, const std::vector<Window>& hits, s
       if (!naming.name.empty() && !is_naming_key(naming.name)) naming.name = {};
     }
     if (joint == Joint::kNone) {  // name: DB_PASSWORD, value: x
-      Cursor after = cursor;
+      TextCursor after = cursor;
       if (after.take(',')) after.skip_space(true);
       after.skip_space(true);
       std::size_t ignored = 0;

@@ -102,7 +102,7 @@ std::size_t phrase_end(std::string_view text, std::size_t end) {
 }
 
 std::size_t value_on_next_line(std::string_view text, std::size_t at) {
-  Cursor cursor(text, at);
+  TextCursor cursor(text, at);
   cursor.take('\r');
   if (!cursor.take('\n')) return at;
   cursor.skip_space(false);

@@ -20,9 +20,9 @@ inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
 inline bool is_space(char c) { return is_blank(c) || c == '\n' || c == '\r'; }
 
 // A text with a place in it.
-class Cursor {
+class TextCursor {
  public:
-  Cursor(std::string_view text, std::size_t at) : text_(text), at_(at) {}
+  TextCursor(std::string_view text, std::size_t at) : text_(text), at_(at) {}
   std::size_t at() const { return at_; }
   bool done() const { return at_ >= text_.size(); }
   char peek(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }

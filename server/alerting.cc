@@ -102,7 +102,7 @@ std::chrono::milliseconds Alerting::judge() {
   return more ? std::chrono::milliseconds(0) : times_.round;
 }
 
-TimePoint Alerting::free_at(const Delivery& delivery) {
+TimePoint Alerting::free_at(const AlertDelivery& delivery) {
   const TimePoint now = clock_.now();
   Pace& pace = paces_[delivery.channel];
   if (pace.closed_until > now) return pace.closed_until;
@@ -132,7 +132,7 @@ void Alerting::count(const Outcome& outcome) {
   }
 }
 
-Result<void> Alerting::handle(const Delivery& delivery, TimePoint leased_until) {
+Result<void> Alerting::handle(const AlertDelivery& delivery, TimePoint leased_until) {
   const TimePoint now = clock_.now(), free = free_at(delivery);
   const bool in_time = now + kExchangePatience < leased_until;
   if (free > now || !in_time || delivery_.is_ending()) {
@@ -160,7 +160,7 @@ std::chrono::milliseconds Alerting::deliver() {
     note_("alerts: " + leased.error().message, true);
     return times_.retry;
   }
-  for (const Delivery& delivery : *leased) {
+  for (const AlertDelivery& delivery : *leased) {
     if (const auto done = handle(delivery, leased_at + kLease); !done) return times_.retry;
   }
   if (const auto pending = count_pending(*delivering_, postgres_.schema)) {

@@ -61,16 +61,16 @@ class Alerting {
     std::deque<TimePoint> sent;  // within the last minute
   };
   struct Outcome {
-    Delivery delivery;
+    AlertDelivery delivery;
     std::string error;
   };
   std::chrono::milliseconds judge();
   std::chrono::milliseconds deliver();
   Result<void> connect(std::optional<PgConnection>& connection) const;
   // What comes of one that was leased until `leased_until`; nothing where it was given back.
-  Result<void> handle(const Delivery& delivery, TimePoint leased_until);
+  Result<void> handle(const AlertDelivery& delivery, TimePoint leased_until);
   // When the channel takes the next one; not later than now: at once.
-  TimePoint free_at(const Delivery& delivery);
+  TimePoint free_at(const AlertDelivery& delivery);
   void count(const Outcome& outcome);
   void say(const std::string& fault);
 

@@ -1,6 +1,7 @@
 #include "server/store_pool.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "history/postgres_store.h"
@@ -75,7 +76,7 @@ StorePool::Taken StorePool::submit(const std::string& who, StoreTask task) {
     queue.push_back({who, std::move(task), Clock::now()});
     ++waiters_;
   }
-  has_work_.notify_one();
+  has_work_.notify_all();  // one alone could be a thread that cannot connect
   return Taken::kYes;
 }
 
@@ -109,7 +110,7 @@ void StorePool::give_back(Waiting waiting) {
       if (queue.empty()) turns_.push_front(waiting.who);
       queue.push_front(std::move(waiting));
       ++waiters_;
-      has_work_.notify_one();
+      has_work_.notify_all();
       return;
     }
   }
@@ -161,7 +162,9 @@ Result<void> StorePool::connect(Link& link) {
   options.answer_timeout = statement_timeout_ + kAnswerSlack;
   options.password_file = postgres_.password_file;
   options.prepare = link.is_direct;
-  if (link.is_direct) options.settings = History::settings(statement_timeout_);
+  // Settings of one's own in the connection string or the environment stay what they are.
+  const bool has_own = postgres_.url.find("options") != std::string::npos || std::getenv("PGOPTIONS");
+  if (link.is_direct && !has_own) options.settings = History::settings(statement_timeout_);
   auto connection = PgConnection::connect(postgres_.url, options);
   if (!connection && connection.error().sqlstate == kRefusedSettings && link.is_direct) {
     link.is_direct = options.prepare = false;
@@ -170,7 +173,7 @@ Result<void> StorePool::connect(Link& link) {
   }
   if (!connection) return to_error(connection.error(), "connect to PostgreSQL");
   link.connection = std::move(*connection);
-  const bool is_set = link.is_direct && History::has_settings(*link.connection);
+  const bool is_set = !options.settings.empty() && History::has_settings(*link.connection);
   link.store.emplace(*link.connection, postgres_.schema, statement_timeout_, is_set);
   const std::lock_guard lock(mutex_);
   ++size_;

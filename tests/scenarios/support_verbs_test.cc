@@ -183,7 +183,7 @@ TEST(SupportVerbs, BufferDrainWaitsUntilTheDatabaseHasEverything) {
   EXPECT_EQ(late.exit_code, 1) << late.errors;
   EXPECT_THAT(late.errors, HasSubstr("records for postgres"));
   cluster.start();
-  EXPECT_EQ(agent.ask({"buffer", "drain"}).exit_code, 0);
+  EXPECT_EQ(agent.ask({"buffer", "drain", "--wait", "3m"}).exit_code, 0);
   EXPECT_EQ(Sql(url).log_events(), 50);
   agent.terminate();
   EXPECT_EQ(agent.ask({"buffer", "drain"}).exit_code, 4);

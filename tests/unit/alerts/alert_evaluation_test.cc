@@ -218,7 +218,7 @@ class OutboxTest : public AlertEvaluationTest {
     end_run(1, now_, "failed");
     evaluate(now_);
   }
-  std::vector<Delivery> lease(PgConnection& connection, TimePoint at) {
+  std::vector<AlertDelivery> lease(PgConnection& connection, TimePoint at) {
     auto leased = lease_deliveries(connection, kSchema, at, seconds(30), 10);
     if (!leased) throw std::runtime_error(leased.error().message);
     return *leased;

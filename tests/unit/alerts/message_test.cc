@@ -18,8 +18,8 @@ using testing::StartsWith;
 
 const TimePoint kAt = from_micros(1'780'000'000'000'000);
 
-Delivery failed() {
-  Delivery delivery;
+AlertDelivery failed() {
+  AlertDelivery delivery;
   delivery.id = test::numbered(1);
   delivery.alert_id = test::numbered(2);
   delivery.kind = "firing";
@@ -36,8 +36,8 @@ Delivery failed() {
   return delivery;
 }
 
-Delivery resolved() {
-  Delivery delivery = failed();
+AlertDelivery resolved() {
+  AlertDelivery delivery = failed();
   delivery.kind = "resolved";
   delivery.resolved_at = kAt + std::chrono::minutes(5);
   return delivery;
@@ -59,7 +59,7 @@ TEST(Message, SaysWhatIsKnownAndErrorsOnlyIfAsked) {
 TEST(Message, AnEndSaysWhetherItWasAcknowledged) {
   EXPECT_EQ(subject_of(resolved()), "[RESOLVED] JobFailed: orders (critical)");
   EXPECT_THAT(text_of(resolved(), true), AllOf(StartsWith("It is over.\n"), Not(HasSubstr("relation"))));
-  Delivery by_ann = resolved();
+  AlertDelivery by_ann = resolved();
   by_ann.acknowledged_by = "ann";
   EXPECT_THAT(text_of(by_ann, false), StartsWith("Acknowledged by ann.\n"));
 }
@@ -79,7 +79,7 @@ TEST(Message, AnAlertmanagerHearsWhenItEnds) {
 
 // A job may be called anything.
 TEST(Message, NoNameAddsAHeaderToAMail) {
-  Delivery delivery = failed();
+  AlertDelivery delivery = failed();
   delivery.job_id = "orders\r\nBcc: eve@example.org";
   const std::string mail = mail_of(delivery, false, "etl@example.org", {"ann@example.org", "ben@example.org"}, kAt);
   EXPECT_THAT(mail, HasSubstr("Subject: [FIRING] JobFailed: orders  Bcc: eve@example.org (critical)\r\n"));
@@ -88,7 +88,7 @@ TEST(Message, NoNameAddsAHeaderToAMail) {
 }
 
 TEST(Message, AMailHasShortLinesAndPlainHeaders) {
-  Delivery delivery = failed();
+  AlertDelivery delivery = failed();
   delivery.job_id = "Aufträge für Österreich und die übrigen Länder, täglich";
   delivery.error_message = std::string(2'000, 'x');
   std::istringstream lines(mail_of(delivery, true, "etl@example.org", {"ann@example.org"}, kAt));

@@ -29,22 +29,22 @@ Uuid id(int number) {
   return uuid;
 }
 
-RunFact ended(int number, int at, RunStatus status) {
-  RunFact run;
+JudgedRun ended(int number, int at, RunStatus status) {
+  JudgedRun run;
   run.id = id(number);
   run.status = status;
   run.started_at = minute(at - 1);
   run.ended_at = minute(at);
   return run;
 }
-RunFact open(int number, int at) {
-  RunFact run;
+JudgedRun open(int number, int at) {
+  JudgedRun run;
   run.id = id(number);
   run.started_at = minute(at);
   return run;
 }
-RunFact failed(int number, int at) { return ended(number, at, RunStatus::kFailed); }
-RunFact succeeded(int number, int at) { return ended(number, at, RunStatus::kSuccess); }
+JudgedRun failed(int number, int at) { return ended(number, at, RunStatus::kFailed); }
+JudgedRun succeeded(int number, int at) { return ended(number, at, RunStatus::kSuccess); }
 
 AlertRule rule(RuleKind kind) {
   AlertRule made;
@@ -52,7 +52,7 @@ AlertRule rule(RuleKind kind) {
   made.kind = kind;
   return made;
 }
-JobFacts facts(std::vector<RunFact> runs) {
+JobFacts facts(std::vector<JudgedRun> runs) {
   JobFacts made;
   made.job_id = "orders";
   made.known_since = minute(0);
@@ -64,7 +64,7 @@ State state_of(const RuleFindings& findings) {
   EXPECT_LE(findings.all.size(), 1u);
   return findings.all.empty() ? State::kUnchanged : findings.all[0].state;
 }
-State state_of(const AlertRule& each, std::vector<RunFact> runs, int now = 100) {
+State state_of(const AlertRule& each, std::vector<JudgedRun> runs, int now = 100) {
   return state_of(judge(each, facts(std::move(runs)), minute(now), minute(now)));
 }
 
@@ -86,28 +86,28 @@ TEST(Rules, AFailureThatArrivesLateAndIsOlderThanASuccessChangesNothing) {
 }
 
 TEST(Rules, JobFailedWaitsForARetryThatMayCome) {
-  RunFact first = failed(1, 10);
+  JudgedRun first = failed(1, 10);
   first.max_attempts = 3;
   const AlertRule job_failed = rule(RuleKind::kJobFailed);
   EXPECT_EQ(state_of(job_failed, {first}, 14), State::kUnchanged);
   EXPECT_EQ(judge(job_failed, facts({first}), minute(14), minute(14)).look_again, minute(15));
   EXPECT_EQ(state_of(job_failed, {first}, 15), State::kFiring);
   // Without attempts left there is nothing to wait for.
-  RunFact last = first;
+  JudgedRun last = first;
   last.retries_exhausted = true;
   EXPECT_EQ(state_of(job_failed, {last}, 11), State::kFiring);
   last.retries_exhausted = false;
   last.attempt = 3;
   EXPECT_EQ(state_of(job_failed, {last}, 11), State::kFiring);
   // A retry under way is a run of its own, in some schedulers.
-  RunFact retry = open(2, 12);
+  JudgedRun retry = open(2, 12);
   retry.retry_of = first.id;
   EXPECT_EQ(state_of(job_failed, {first, retry}, 50), State::kUnchanged);
 }
 
 TEST(Rules, RetryExhaustedNeedsMoreThanOneAttempt) {
   const AlertRule exhausted = rule(RuleKind::kRetryExhausted);
-  RunFact run = failed(1, 10);
+  JudgedRun run = failed(1, 10);
   EXPECT_EQ(state_of(exhausted, {run}), State::kUnchanged);
   run.max_attempts = 1;
   EXPECT_EQ(state_of(exhausted, {run}), State::kUnchanged);
@@ -285,6 +285,22 @@ TEST(AlertState, OldFactsAreStale) {
   EXPECT_EQ(next_step(firing(0), {}, {}, minute(60) + std::chrono::microseconds(1), {}).action, Action::kOpenStale);
 }
 
+TEST(AlertState, AStateThatGoesOnIsToldHoursLater) {
+  // As after servers were away: nobody was told, and the job is as dead as it was.
+  RuleFinding dead = firing(0);
+  dead.goes_on = true;
+  EXPECT_EQ(next_step(dead, {}, {}, minute(180), {}).action, Action::kOpen);
+  EXPECT_EQ(next_step(dead, {}, {}, minute(24 * 60 + 1), {}).action, Action::kOpenStale)
+      << "a history that is replayed";
+}
+
+TEST(AlertState, WhatMustHoldLongerThanFactsAreNewsIsToldAllTheSame) {
+  AlertPolicy policy;
+  policy.hold = minutes(120);
+  EXPECT_EQ(next_step(firing(0), {}, policy, minute(119), {}).look_again, minute(120));
+  EXPECT_EQ(next_step(firing(0), {}, policy, minute(121), {}).action, Action::kOpen);
+}
+
 TEST(AlertState, AnAlertThatMustHoldIsLookedAtAgain) {
   AlertPolicy policy;
   policy.hold = minutes(5);
@@ -341,7 +357,7 @@ class Model {
     return std::ranges::any_of(open_, [&](std::size_t at) { return runs_[at].retry_of == waits_for_; });
   }
   void begin() {
-    RunFact run = open(static_cast<int>(runs_.size()) + 1, now_);
+    JudgedRun run = open(static_cast<int>(runs_.size()) + 1, now_);
     if (below(3) == 0 && last_failed_) {
       run.retry_of = last_failed_;
       run.attempt = 2;
@@ -355,7 +371,7 @@ class Model {
   }
   void end() {
     const auto at = open_.begin() + below(static_cast<int>(open_.size()));
-    RunFact& run = runs_[*at];
+    JudgedRun& run = runs_[*at];
     open_.erase(at);
     run.ended_at = minute(now_);
     const int verdict = below(8);
@@ -378,7 +394,7 @@ class Model {
   }
 
   std::mt19937_64& random_;
-  std::vector<RunFact> runs_;
+  std::vector<JudgedRun> runs_;
   std::vector<std::size_t> open_;
   std::deque<int> retries_;
   std::vector<TimePoint> all_retries_;

@@ -43,7 +43,7 @@ class SelfEvaluationTest : public test::AlertsTest {
   void deliver(TimePoint at, const std::string& broken) {
     auto leased = lease_deliveries(*connection_, kSchema, at, seconds(30), 100);
     ASSERT_TRUE(leased) << leased.error().message;
-    for (const Delivery& each : *leased) {
+    for (const AlertDelivery& each : *leased) {
       ASSERT_TRUE(settle_delivery(*connection_, kSchema, each, each.channel == broken ? "HTTP 503" : "", at));
     }
   }
