@@ -26,7 +26,7 @@ SilentRuns::SilentRuns(const DurableBuffer& buffer, std::size_t runs_max) : runs
     // A replay may have ended it while no agent ran.
     const auto bytes = buffer.get(run_key(*run_id));
     const auto record = bytes ? decode_run_record(*bytes) : std::nullopt;
-    if (!record || is_terminal(record->run.state.status)) drop(at);
+    if (record && is_terminal(record->run.state.status)) drop(at);
   }
 }
 

@@ -48,7 +48,10 @@ ON CONFLICT DO NOTHING)sql";
 constexpr std::string_view kAbandoned = R"sql(
 SELECT e.id FROM {{schema}}.alert_events e JOIN {{schema}}.alert_rules a ON a.id = e.rule_id
 LEFT JOIN {{schema}}.etl_jobs j ON j.job_id = e.job_id
-WHERE e.status = 'firing' AND (NOT a.enabled OR NOT j.enabled) ORDER BY e.id)sql";
+WHERE e.status = 'firing' AND (NOT a.enabled OR NOT j.enabled OR e.severity <> a.severity OR a.job_id <> e.job_id
+  OR e.labels ? 'channel' AND NOT EXISTS (SELECT FROM {{schema}}.alert_channels c
+    WHERE c.enabled AND c.name = e.labels ->> 'channel'))
+ORDER BY e.id)sql";
 // What is said of a channel is not told to it.
 constexpr std::string_view kNotify = R"sql(
 WITH told AS (

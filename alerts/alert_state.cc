@@ -32,7 +32,7 @@ AlertStep next_step(const RuleFinding& finding, const AlertPast& past, const Ale
     step.action = Action::kOpenStale;
     return step;
   }
-  if (const TimePoint held = finding.since + policy.hold; now < held) {
+  if (const TimePoint held = finding.began.value_or(finding.since) + policy.hold; now < held) {
     step.look_again = held;
     return step;
   }

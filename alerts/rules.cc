@@ -51,6 +51,15 @@ RuleFinding of_run(State state, const JudgedRun& run) {
   return finding;
 }
 
+// Of a job that fails again and again: when it had failed `needed` times in a row. The latest first.
+RuleFinding of_failures(const std::vector<const JudgedRun*>& ended, std::size_t needed) {
+  std::size_t failures = 0;
+  while (failures < ended.size() && ended[failures]->status != RunStatus::kSuccess) ++failures;
+  RuleFinding finding = of_run(State::kFiring, *ended.front());
+  finding.began = *ended[failures - std::min(needed, failures)]->ended_at;
+  return finding;
+}
+
 void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now, RuleFindings& findings) {
   const auto ended = ended_runs(facts);
   if (ended.empty()) return;
@@ -64,13 +73,13 @@ void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now,
     const bool enough =
         ended.size() >= count && std::all_of(ended.begin(), ended.begin() + static_cast<long>(count),
                                              [](auto* run) { return run->status == RunStatus::kFailed; });
-    if (enough) findings.all.push_back(of_run(State::kFiring, last));
+    if (enough) findings.all.push_back(of_failures(ended, count));
     return;
   }
   const bool has_more = last.max_attempts && last.attempt < *last.max_attempts && !last.retries_exhausted;
   if (rule.kind == RuleKind::kRetryExhausted) {
     const bool used_up = last.max_attempts && *last.max_attempts > 1 && last.attempt >= *last.max_attempts;
-    if (last.retries_exhausted || used_up) findings.all.push_back(of_run(State::kFiring, last));
+    if (last.retries_exhausted || used_up) findings.all.push_back(of_failures(ended, 1));
     return;
   }
   const bool retried =
@@ -80,7 +89,7 @@ void judge_failures(const AlertRule& rule, const JobFacts& facts, TimePoint now,
     look_again_at(findings, until);
     return;
   }
-  findings.all.push_back(of_run(State::kFiring, last));
+  findings.all.push_back(of_failures(ended, 1));
 }
 
 void judge_retries(const AlertRule& rule, const JobFacts& facts, TimePoint now, RuleFindings& findings) {

@@ -99,9 +99,10 @@ struct RuleFinding {
   // kUnchanged: the facts neither raise nor clear it, or they cannot be trusted yet.
   enum class State : std::uint8_t { kFiring, kCleared, kUnchanged };
   State state = State::kUnchanged;
-  std::string table;   // DQ and drift
-  std::string reason;  // NoRecentRuns: late_start, long_run
-  TimePoint since{};   // of the fact that fires or clears it
+  std::string table;                    // DQ and drift
+  std::string reason;                   // NoRecentRuns: late_start, long_run
+  TimePoint since{};                    // of the fact that fires or clears it
+  std::optional<TimePoint> began = {};  // since when it has been so without a break, if that is earlier
   bool goes_on =
       false;  // no event of that time but a state that lasts: a job that does not run is as dead an hour later
   std::optional<Uuid> run_id;

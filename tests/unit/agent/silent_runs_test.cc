@@ -63,6 +63,22 @@ TEST_F(SilentRunsTest, AJobIsStalledUntilItsRunSpeaksOrEnds) {
   EXPECT_TRUE(buffer_->scan("o/").empty()) << "and leaves nothing behind";
 }
 
+TEST_F(SilentRunsTest, ARunThatEndedWhileNoAgentRanIsNotWaitedFor) {
+  line(1, "orders", 0);
+  line(2, "rows", 0);
+  // As `runtail replay` leaves it.
+  RunRecord record;
+  record.run.run_id = id(1);
+  record.run.state.stamp.attempt = 1;
+  record.run.state.status = RunStatus::kSuccess;
+  ASSERT_TRUE(buffer_->put(run_key(id(1)), encode_run_record(record)));
+  restart();
+  EXPECT_EQ(stalled("orders", 60), 0);
+  EXPECT_EQ(stalled("rows", 60), 1);
+  line(2, "rows", 61);
+  EXPECT_EQ(buffer_->scan("o/").size(), 1u) << "forgotten with the next commit";
+}
+
 TEST_F(SilentRunsTest, OfTooManyTheLongestSilentIsLetGo) {
   line(1, "a", 0);
   line(2, "b", 1);

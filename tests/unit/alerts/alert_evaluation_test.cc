@@ -140,6 +140,16 @@ TEST_F(AlertEvaluationTest, WhatIsSwitchedOffFiresNoLonger) {
   EXPECT_THAT(deliveries(), ElementsAre("firing pending", "firing pending", "resolved pending", "resolved pending"));
 }
 
+TEST_F(AlertEvaluationTest, WhatFiresUnderASeverityThatIsChangedIsOver) {
+  add_rule("JobFailed");
+  end_run(1, now_, "failed");
+  EXPECT_EQ(evaluate(now_ + seconds(1)).opened, 1);
+  run("UPDATE alert_rules SET severity = CASE severity WHEN 'critical' THEN 'warning' ELSE 'critical' END");
+  const auto round = evaluate(now_ + seconds(2));
+  EXPECT_EQ(round.resolved, 1);
+  EXPECT_EQ(round.opened, 1) << "and fires under the other one";
+}
+
 TEST_F(AlertEvaluationTest, MaintenanceDelaysTheWordAndSparesItWhatIsOverByThen) {
   add_rule("JobFailed");
   run("INSERT INTO alert_silences VALUES (gen_random_uuid(), 'ord*', NULL, '" + to_rfc3339(now_ - minutes(1)) + "', '" +

@@ -309,6 +309,15 @@ TEST(AlertState, AnAlertThatMustHoldIsLookedAtAgain) {
   EXPECT_EQ(next_step(firing(10), {}, policy, minute(15), {}).action, Action::kOpen);
 }
 
+TEST(AlertState, WhatMustHoldCountsFromItsBeginningHoweverOftenItIsSaid) {
+  AlertPolicy policy;
+  policy.hold = minutes(10);
+  RuleFinding again = firing(25);
+  again.began = minute(15);
+  EXPECT_EQ(next_step(again, {}, policy, minute(24), {}).look_again, minute(25));
+  EXPECT_EQ(next_step(again, {}, policy, minute(25), {}).action, Action::kOpen);
+}
+
 TEST(AlertState, FlappingAndMaintenanceDelayTheWord) {
   const AlertPast flapping{false, {minute(1), minute(5), minute(10)}};
   EXPECT_EQ(next_step(firing(15), flapping, {}, minute(15), {}).notify_at, minute(25));
