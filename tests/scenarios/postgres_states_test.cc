@@ -157,7 +157,8 @@ std::vector<Fault> faults() {
        },
        [](Stage& stage) { stage.runtail_migrate({}); },
        {"42P01", "schema observability is at version " + older +
-                     ", this runtail needs 12; missing: source_facts (version 12), service_heartbeats (version 12), "
+                     ", this runtail needs 17; missing: source_facts (version 12), service_heartbeats (version 12), "
+                     "fleet_counts (version 17), "
                      "metric_snapshots (version 12); "
                      "run, as its owner: runtail migrate"}},
       {"SchemaNewer",

@@ -155,7 +155,7 @@ TEST(ReplayEmbedded, OnAFullDiskItSaysSoAndGoesOnWhenThereIsRoom) {
   const std::size_t half = scene.text.find('\n', scene.text.size() / 2) + 1;
   write_file(logs / "etl.log.1", scene.text.substr(0, half));
   write_file(logs / "etl.log", scene.text.substr(half));
-  std::ofstream(small / "ballast") << std::string(by_scale(1800 << 10, 0), 'b');
+  std::ofstream(small / "ballast") << std::string(by_scale(1500 << 10, 0), 'b');
   Finished done = scene.replay({"--full", logs});
   EXPECT_EQ(done.exit_code, 4) << done.errors << done.output;
   EXPECT_NE(done.errors.find("No space left"), std::string::npos) << done.errors;
