@@ -61,6 +61,7 @@ bool StorePool::stop(std::chrono::milliseconds deadline) {
     left = take_all();
   }
   has_work_.notify_all();
+  retry_.notify_all();
   for (Waiting& waiting : left) waiting.task.refuse({ErrorCode::kUnavailable, "the server ends"});
   std::unique_lock lock(mutex_);
   return has_ended_.wait_for(lock, deadline, [this] { return working_ == 0; });
@@ -76,7 +77,7 @@ StorePool::Taken StorePool::submit(const std::string& who, StoreTask task) {
     queue.push_back({who, std::move(task), Clock::now()});
     ++waiters_;
   }
-  has_work_.notify_all();  // one alone could be a thread that cannot connect
+  has_work_.notify_one();
   return Taken::kYes;
 }
 
@@ -110,7 +111,7 @@ void StorePool::give_back(Waiting waiting) {
       if (queue.empty()) turns_.push_front(waiting.who);
       queue.push_front(std::move(waiting));
       ++waiters_;
-      has_work_.notify_all();
+      has_work_.notify_one();
       return;
     }
   }
@@ -235,7 +236,7 @@ void StorePool::work(std::size_t number) {
   std::unique_lock lock(mutex_);
   while (!has_stopped_) {
     if (!is_connected) {
-      has_work_.wait_for(lock, retry, [this] { return has_stopped_; });
+      retry_.wait_for(lock, retry, [this] { return has_stopped_; });
       retry = std::min(retry * 2, kRetryLast);
     } else {
       retry = kRetryFirst;

@@ -89,6 +89,7 @@ class StorePool {
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable has_work_, has_ended_;
+  std::condition_variable retry_;                      // of threads that could not connect: work is not for them
   std::map<std::string, std::deque<Waiting>> queues_;  // by who asks; none is empty
   std::deque<std::string> turns_;                      // each of them once
   std::size_t waiters_ = 0, in_use_ = 0, size_ = 0, working_ = 0;
